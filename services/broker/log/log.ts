@@ -1,0 +1,90 @@
+// The commit log as the broker sees it: append bytes, learn when they are durable, read them back by position or by
+// queue offset, recover after whatever happened to the machine. `open.ts` makes one over a Disk.
+import type { RecordHeader } from '@fulmar/core/record.ts';
+
+/** Writes a record's payload into `target` at `at`; must write exactly the bytes announced to `append`. */
+export type PayloadWriter<T> = (target: Buffer, at: number, value: T) => void;
+
+export interface LogPolicy {
+  /** `sync`: durable before anybody hears of it. `async`: written to the operating system, flushed at intervals. */
+  readonly flush: 'sync' | 'async';
+  readonly flushIntervalMs: number;
+  readonly segmentBytes: number;
+  readonly segmentRecords: number;
+  readonly retentionMs: number;
+  readonly retentionBytes: number;
+  /** Below this much free space appends are refused (see `refusal`); the system resumes by itself. */
+  readonly reserveBytes: number;
+}
+
+/** A message in the index of its queue. */
+export interface IndexEntry {
+  readonly queueOffset: number;
+  readonly position: number;
+  /** Length of the whole record in bytes. */
+  readonly length: number;
+  readonly tagHash: number;
+  /** `MessageToStore.messageGroup` hashed, 0 for none. */
+  readonly groupHash: number;
+}
+
+/** Names one queue over the whole life of the log: ids of deleted topics are never used again. */
+export type QueueKey = number;
+
+export const QUEUES_PER_TOPIC_KEY = 65_536;
+
+export function queueKeyOf(topicId: number, queueId: number): QueueKey {
+  return topicId * QUEUES_PER_TOPIC_KEY + queueId;
+}
+
+export interface StoredRecord {
+  readonly header: RecordHeader;
+  /** The whole record, header included; a view that is only valid until the next append. Copy what must stay. */
+  readonly bytes: Buffer;
+}
+
+export interface CommitLog {
+  /** Position of the oldest record kept. */
+  readonly startPosition: number;
+  /** Position that the next record will get. */
+  readonly endPosition: number;
+  /** Everything before it survives a power cut. */
+  readonly durablePosition: number;
+  /** Everything before it has been written, and survives the end of the process but perhaps not of the machine. */
+  readonly writtenPosition: number;
+  /** Bytes accepted and not yet written: what back-pressure is judged by. */
+  readonly pendingBytes: number;
+
+  /** Why new records of clients are refused at the moment, in one sentence, or undefined. Re-checked every second. */
+  refusal(): string | undefined;
+
+  /**
+   * Takes a record into the batch that is being collected and returns the position *behind* it. It is on disk when
+   * `writtenPosition` (async) or `durablePosition` (sync) has reached that number; `onProgress` tells.
+   * Rolls to a new segment first when this one is full. Throws only if the log has failed (see `failure`).
+   */
+  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number;
+
+  /** Called after each finished write or flush. Exactly one listener. */
+  onProgress(listener: () => void): void;
+  /** Called once when the disk failed: nothing more will be written by this log, and nothing unwritten may be believed. */
+  onFailure(listener: (error: Error) => void): void;
+
+  /** The index learns the place of a committed message. Offsets of one queue come in order without gaps. */
+  index(queue: QueueKey, entry: IndexEntry): void;
+  /**
+   * Entries of a queue from `fromOffset` on, at most `count`, fewer at the end of the queue; offsets that retention has
+   * removed are skipped. Answers at once when everything asked for is in memory.
+   */
+  entries(queue: QueueKey, fromOffset: number, count: number): readonly IndexEntry[] | Promise<readonly IndexEntry[]>;
+  /** The offset of the first message of the queue at or behind a log position; the queue's end if there is none. */
+  offsetAtPosition(queue: QueueKey, position: number, queueEnd: number): number | Promise<number>;
+  /** Offset of the oldest message of the queue that is still kept; the queue's end if none is. */
+  minOffset(queue: QueueKey, queueEnd: number): number | Promise<number>;
+
+  /** Reads whole records; from memory at once where possible. A record that retention has removed gives undefined. */
+  read(position: number, length: number): StoredRecord | undefined | Promise<StoredRecord | undefined>;
+
+  /** Stops taking records, writes and flushes everything, closes the files. */
+  close(): Promise<void>;
+}

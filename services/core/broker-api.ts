@@ -1,0 +1,229 @@
+// What a broker offers to the proxies of its cluster: the data plane and the administration of one broker set. The
+// same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
+// Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
+import type { Fault, Outcome } from './errors.ts';
+
+/** Numbers as in the MessageType enum of apache.rocketmq.v2. */
+export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
+
+/** `mixed` takes normal and FIFO messages; it is what a topic becomes that is created by its first use. */
+export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
+export const TOPIC_TYPES: readonly TopicType[] = [
+  'normal',
+  'fifo',
+  'delay',
+  'transaction',
+  'priority',
+  'lite',
+  'mixed',
+];
+
+export interface TopicDescription {
+  /** The whole name: `namespace/name`, or just the name in the default namespace. */
+  readonly name: string;
+  readonly type: TopicType;
+  /** Queues of this topic on this broker set. */
+  readonly queues: number;
+  readonly createdAtMs: number;
+}
+
+export interface Backoff {
+  /** Delay before attempt n + 1 is `delaysMs[n - 1]`; the last one repeats. Never empty. */
+  readonly delaysMs: readonly number[];
+}
+
+export interface GroupDescription {
+  readonly name: string;
+  readonly fifo: boolean;
+  /** Deliveries of one message before it goes to the dead-letter topic. */
+  readonly maxAttempts: number;
+  readonly backoff: Backoff;
+  readonly broadcast: boolean;
+  readonly from: 'latest' | 'earliest';
+  readonly createdAtMs: number;
+}
+
+/** A message on its way to the log. The three parts are fields of the client's own `Message` protobuf, kept as bytes. */
+export interface MessageToStore {
+  readonly messageId: string;
+  readonly type: number;
+  /** Empty for none. */
+  readonly tag: string;
+  readonly keys: readonly string[];
+  /** Empty for none. */
+  readonly messageGroup: string;
+  readonly bornAtMs: number;
+  /** 0 for "at once". */
+  readonly deliverAtMs: number;
+  /** All `user_properties` fields of the Message, tags included. */
+  readonly userPart: Uint8Array;
+  /** The content of `system_properties` (without its own tag and length): only what the producer owns, and the digest. */
+  readonly systemPart: Uint8Array;
+  /** The content of `body`. */
+  readonly body: Uint8Array;
+}
+
+export interface SendCommand {
+  readonly topic: string;
+  readonly messages: readonly MessageToStore[];
+}
+
+export type SendResult =
+  | { readonly fault?: undefined; readonly queueId: number; readonly queueOffset: number }
+  | { readonly fault: Fault };
+
+export interface TagFilter {
+  /** `undefined`: every message. */
+  readonly tags?: readonly string[];
+}
+
+export interface PopCommand {
+  readonly group: string;
+  readonly topic: string;
+  readonly clientId: string;
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  /** How long the messages stay invisible to others; with `autoRenew` as long as the client is online, 3 h at most. */
+  readonly invisibleMs: number;
+  readonly autoRenew: boolean;
+  readonly filter: TagFilter;
+  /** How long to wait for the first message. */
+  readonly waitMs: number;
+  /** Names one logical receive: repeated by a client that never saw the answer. Empty for none. */
+  readonly attemptId: string;
+}
+
+export interface PoppedMessage {
+  readonly receiptHandle: string;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  readonly attempt: number;
+  readonly invisibleMs: number;
+  readonly bornAtMs: number;
+  readonly storedAtMs: number;
+  readonly userPart: Uint8Array;
+  readonly systemPart: Uint8Array;
+  readonly body: Uint8Array;
+}
+
+/** An empty list is the ordinary end of a poll in which nothing came. */
+export type PopResult = Outcome<readonly PoppedMessage[]>;
+
+/** Handed into `pop`; `cancel` ends the wait at once and gives back, without a counted attempt, what was taken. */
+export interface PopCall {
+  readonly result: Promise<PopResult>;
+  cancel(): void;
+}
+
+export interface AckCommand {
+  readonly group: string;
+  readonly topic: string;
+  readonly receiptHandles: readonly string[];
+}
+
+export interface ChangeInvisibleCommand {
+  readonly group: string;
+  readonly topic: string;
+  readonly receiptHandle: string;
+  readonly invisibleMs: number;
+  /** Raise a negative acknowledgement of a push consumer to the group's own delay for that attempt. */
+  readonly raiseToBackoff: boolean;
+}
+
+export interface DeadLetterCommand {
+  readonly group: string;
+  readonly topic: string;
+  /** May be empty: then the lease is looked up by message id and client. */
+  readonly receiptHandle: string;
+  readonly messageId: string;
+  readonly clientId: string;
+}
+
+export interface ClientsReport {
+  /** Names the reporter (one proxy process). */
+  readonly proxyId: string;
+  /** Every consumer that is online at this proxy. */
+  readonly online: readonly string[];
+  /** Consumers that said goodbye or have been silent for too long. */
+  readonly gone: readonly string[];
+}
+
+export interface TopicRequest {
+  readonly name: string;
+  readonly type: TopicType;
+  readonly queues: number;
+}
+
+export interface GroupRequest {
+  readonly name: string;
+  readonly fifo: boolean;
+  readonly maxAttempts: number;
+  readonly backoffMs: readonly number[];
+  readonly broadcast: boolean;
+  readonly from: 'latest' | 'earliest';
+}
+
+export interface QueueStatus {
+  readonly queueId: number;
+  /** Offset of the oldest message kept. */
+  readonly minOffset: number;
+  /** Offset that the next message will get. */
+  readonly maxOffset: number;
+}
+
+export interface TopicStatus extends TopicDescription {
+  readonly queueStatus: readonly QueueStatus[];
+}
+
+/** How far one group has come in one topic, on this broker set. */
+export interface SubscriptionLag {
+  readonly group: string;
+  readonly topic: string;
+  /** Messages not yet handed out. */
+  readonly readyMessages: number;
+  /** Messages handed out and not yet acknowledged. */
+  readonly inFlightMessages: number;
+  /** Age of the oldest message that is not yet acknowledged; 0 when there is none. */
+  readonly lagMs: number;
+}
+
+export interface BrokerStatus {
+  readonly set: string;
+  readonly role: 'master' | 'slave' | 'starting' | 'failed';
+  readonly epoch: number;
+  readonly startPosition: number;
+  readonly endPosition: number;
+  readonly commitPosition: number;
+  readonly topics: number;
+  readonly groups: number;
+  readonly flush: 'sync' | 'async';
+  /** Why writes are refused, in one sentence; empty while they are taken. */
+  readonly writesRefused: string;
+  readonly version: string;
+}
+
+export interface BrokerApi {
+  /** One result for each message, in order; all of them are durable (by the flush policy) when the promise resolves. */
+  send(command: SendCommand): Promise<readonly SendResult[]>;
+  pop(command: PopCommand): PopCall;
+  /** Gives popped messages back at once without a counted attempt, because their answer did not reach the client. */
+  release(command: AckCommand): Promise<void>;
+  /** One entry for each handle: undefined when it is settled (or was already), else why not. */
+  ack(command: AckCommand): Promise<readonly (Fault | undefined)[]>;
+  changeInvisible(command: ChangeInvisibleCommand): Promise<Fault | undefined>;
+  deadLetter(command: DeadLetterCommand): Promise<Fault | undefined>;
+  reportClients(report: ClientsReport): Promise<void>;
+
+  /** The group, made with default settings first if there is none and `create` is set. */
+  ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>>;
+  putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>>;
+  deleteTopic(name: string): Promise<Fault | undefined>;
+  listTopics(): Promise<readonly TopicDescription[]>;
+  describeTopic(name: string): Promise<Outcome<TopicStatus>>;
+  putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>>;
+  deleteGroup(name: string): Promise<Fault | undefined>;
+  listGroups(): Promise<readonly GroupDescription[]>;
+  /** Lag of one group, or of all with an empty name. */
+  lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;
+  status(): Promise<BrokerStatus>;
+}

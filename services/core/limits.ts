@@ -1,0 +1,88 @@
+// Every bound of the system, in one place. A request that would pass one is refused with a clear code before memory is
+// spent on it. The relations between bounds are asserted when the module is loaded.
+import { assert } from './errors.ts';
+
+const KIB = 1024;
+const MIB = 1024 * 1024;
+const SECOND = 1000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+export const LIMITS = {
+  // --- messages
+  bodyBytes: 4 * MIB,
+  propertiesBytes: 16 * KIB,
+  propertiesCount: 128,
+  topicNameLength: 127,
+  groupNameLength: 120,
+  namespaceLength: 64,
+  tagBytes: 128,
+  keyBytes: 1024,
+  keysCount: 64,
+  messageGroupLength: 64,
+  messageIdBytes: 256,
+  traceContextBytes: 1024,
+  hostBytes: 256,
+  sendBatchMessages: 128,
+  /** One SendMessage call, all messages together. */
+  sendBatchBytes: 16 * MIB,
+
+  // --- transport
+  grpcReceiveBytes: 17 * MIB,
+  headerListBytes: 16 * KIB,
+  clientIdLength: 255,
+  connections: 10_000,
+  concurrentStreamsPerConnection: 4_096,
+  /** Bytes of requests that all connections together may have under way. */
+  inFlightRequestBytes: 64 * MIB,
+  /** Bytes of answers that may wait in memory for slow readers, all connections together. */
+  bufferedResponseBytes: 64 * MIB,
+  telemetryBufferedCommands: 64,
+  clientSessions: 50_000,
+  subscriptionsPerClient: 256,
+  telemetrySettingsBytes: 64 * KIB,
+
+  // --- receiving
+  receiveBatchMessages: 32,
+  receiveBatchBytes: 8 * MIB,
+  longPollMinMs: 500,
+  longPollMaxMs: 20 * SECOND,
+  /** An answer leaves this long before the caller's deadline. */
+  deadlineMarginMs: 500,
+  invisibleMinMs: 1 * SECOND,
+  invisibleMaxMs: 12 * HOUR,
+  autoRenewMaxMs: 3 * HOUR,
+  waitersPerSubscription: 20_000,
+  waitersTotal: 100_000,
+  filterExpressionBytes: 4 * KIB,
+  filterTags: 256,
+
+  // --- state of a broker set
+  topics: 100_000,
+  queuesPerTopic: 1_024,
+  groups: 100_000,
+  /** Messages of one group and topic that are handed out and not yet acknowledged, or wait behind such a one. */
+  leasesPerSubscription: 200_000,
+  leasesTotal: 1_000_000,
+  /** Recent message ids by which a producer's retry is recognised. */
+  recentMessageIds: 262_144,
+  recentMessageIdMs: 60 * SECOND,
+  maxAttempts: 1_000,
+
+  // --- log
+  recordBytes: 6 * MIB,
+  /** Records that wait for the disk; beyond it sends are refused with TOO_MANY_REQUESTS. */
+  pendingAppendBytes: 64 * MIB,
+  appendBatchBytes: 8 * MIB,
+  tailCacheBytes: 32 * MIB,
+} as const;
+
+assert(LIMITS.sendBatchBytes < LIMITS.grpcReceiveBytes, 'a full batch fits into one gRPC message');
+assert(
+  LIMITS.bodyBytes + LIMITS.propertiesBytes + 256 * KIB < LIMITS.recordBytes,
+  'the largest message fits into one record',
+);
+assert(LIMITS.recordBytes < LIMITS.appendBatchBytes, 'the largest record fits into one append batch');
+assert(LIMITS.bodyBytes < LIMITS.receiveBatchBytes, 'the largest message fits into one receive answer');
+assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
+assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');

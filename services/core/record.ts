@@ -1,0 +1,153 @@
+// The frame of every record in the log, and of nothing else: the bytes that all replicas of a broker set share.
+//
+//   offset  bytes  field
+//        0      4  magic 0x464C4D52 ("FLMR")
+//        4      1  format version (1)
+//        5      1  record type
+//        6      2  flags, 0 in version 1
+//        8      4  length of the whole record in bytes, this header included
+//       12      4  epoch of the leader that wrote it
+//       16      8  position: the record's own place in the log, in bytes from the log's beginning
+//       24      8  log time, milliseconds, never decreasing along the log
+//       32      4  durable distance: how many bytes before `position` were not yet known durable on the writer's disk
+//       36      4  chain: crc32 over this record's checksum, seeded with the chain of the record before
+//       40      4  checksum: crc32 over bytes 0..35 and the payload
+//       44      …  payload, laid out as its type says
+//
+// All numbers are big endian. Position and epoch make stale bytes of a reused block recognisable; the chain makes equal
+// (epoch, position, chain) on two replicas mean equal logs up to there; the durable distance lets recovery tell a torn
+// tail, which was never acknowledged, from damage to something that was (see docs/formats.md).
+import { crc32 } from 'node:zlib';
+
+export const RECORD_MAGIC = 0x464c4d52;
+export const RECORD_VERSION = 1;
+export const RECORD_HEADER_BYTES = 44;
+
+/** What a record is about. Numbers are written to disk and never reused. */
+export const RECORD_TYPE = {
+  /** First record of every segment file; the log rolls exactly where one stands. */
+  segmentStart: 1,
+  epochStart: 2,
+  /** Log time went on although nothing happened, so that running leases survive a restart without growing. */
+  tick: 3,
+  /** Everything before the named position may be forgotten. */
+  logStart: 4,
+  topicPut: 10,
+  topicDelete: 11,
+  groupPut: 12,
+  groupDelete: 13,
+  subscriptionPut: 14,
+  message: 20,
+  pop: 30,
+  ack: 31,
+  changeInvisible: 32,
+  deadLetter: 33,
+  clientGone: 34,
+} as const;
+
+export interface RecordHeader {
+  readonly version: number;
+  readonly type: number;
+  readonly flags: number;
+  readonly length: number;
+  readonly epoch: number;
+  readonly position: number;
+  readonly logTimeMs: number;
+  readonly durableDistance: number;
+  readonly chain: number;
+  readonly checksum: number;
+}
+
+const HIGH = 0x1_0000_0000;
+
+export function writeUint64(target: Buffer, value: number, at: number): void {
+  target.writeUInt32BE(Math.floor(value / HIGH), at);
+  target.writeUInt32BE(value >>> 0, at + 4);
+}
+
+export function readUint64(source: Buffer, at: number): number {
+  return source.readUInt32BE(at) * HIGH + source.readUInt32BE(at + 4);
+}
+
+/**
+ * Completes the record that begins at `at`, whose payload (`length` - header) is already in place, and returns its chain.
+ * `durableDistance` saturates at 2^32 - 1.
+ */
+export function sealRecord(
+  target: Buffer,
+  at: number,
+  type: number,
+  length: number,
+  epoch: number,
+  position: number,
+  logTimeMs: number,
+  durableDistance: number,
+  previousChain: number,
+): number {
+  target.writeUInt32BE(RECORD_MAGIC, at);
+  target[at + 4] = RECORD_VERSION;
+  target[at + 5] = type;
+  target.writeUInt16BE(0, at + 6);
+  target.writeUInt32BE(length, at + 8);
+  target.writeUInt32BE(epoch, at + 12);
+  writeUint64(target, position, at + 16);
+  writeUint64(target, logTimeMs, at + 24);
+  target.writeUInt32BE(Math.min(durableDistance, 0xffffffff), at + 32);
+  const checksum = checksumOf(target, at, length);
+  target.writeUInt32BE(checksum, at + 40);
+  const chain = crc32(target.subarray(at + 40, at + 44), previousChain);
+  target.writeUInt32BE(chain, at + 36);
+  return chain;
+}
+
+function checksumOf(source: Buffer, at: number, length: number): number {
+  const head = crc32(source.subarray(at, at + 36));
+  return length === RECORD_HEADER_BYTES ? head : crc32(source.subarray(at + RECORD_HEADER_BYTES, at + length), head);
+}
+
+export type RecordProblem = 'incomplete' | 'magic' | 'version' | 'flags' | 'length' | 'position' | 'checksum' | 'chain';
+
+/** Reads a header without judging it; the caller has made sure that 44 bytes are there. */
+export function readRecordHeader(source: Buffer, at: number): RecordHeader {
+  return {
+    version: source[at + 4]!,
+    type: source[at + 5]!,
+    flags: source.readUInt16BE(at + 6),
+    length: source.readUInt32BE(at + 8),
+    epoch: source.readUInt32BE(at + 12),
+    position: readUint64(source, at + 16),
+    logTimeMs: readUint64(source, at + 24),
+    durableDistance: source.readUInt32BE(at + 32),
+    chain: source.readUInt32BE(at + 36),
+    checksum: source.readUInt32BE(at + 40),
+  };
+}
+
+/**
+ * Whether a whole, intact record that belongs at log position `position` begins at `at`. `available` is the number of
+ * bytes of `source` from `at` on; `recordBytesMax` bounds the length that is believed. With `previousChain` the record
+ * must also continue that chain. Returns what is wrong, or undefined.
+ */
+export function checkRecord(
+  source: Buffer,
+  at: number,
+  available: number,
+  position: number,
+  recordBytesMax: number,
+  previousChain?: number,
+): RecordProblem | undefined {
+  if (available < RECORD_HEADER_BYTES) return 'incomplete';
+  if (source.readUInt32BE(at) !== RECORD_MAGIC) return 'magic';
+  const length = source.readUInt32BE(at + 8);
+  if (length < RECORD_HEADER_BYTES || length > recordBytesMax) return 'length';
+  if (readUint64(source, at + 16) !== position) return 'position';
+  if (available < length) return 'incomplete';
+  if (checksumOf(source, at, length) !== source.readUInt32BE(at + 40)) return 'checksum';
+  // Only after the checksum: a version from the future is refused by name, not taken for damage.
+  if (source[at + 4] !== RECORD_VERSION) return 'version';
+  if (source.readUInt16BE(at + 6) !== 0) return 'flags';
+  if (previousChain !== undefined) {
+    if (crc32(source.subarray(at + 40, at + 44), previousChain) !== source.readUInt32BE(at + 36)) return 'chain';
+  }
+  return undefined;
+}

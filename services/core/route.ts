@@ -1,0 +1,49 @@
+// Who serves what: the answer of a NameServer, and the view that proxies keep of the cluster.
+import type { BrokerApi, TopicDescription, TopicRequest, TopicType } from './broker-api.ts';
+import type { Fault, Outcome } from './errors.ts';
+
+/** The part of a topic that one broker set holds. */
+export interface TopicShare {
+  readonly set: string;
+  /** Queues 0 … queues - 1. */
+  readonly queues: number;
+}
+
+export interface TopicRoute {
+  readonly topic: string;
+  readonly type: TopicType;
+  /** Sorted by set name; never empty. */
+  readonly shares: readonly TopicShare[];
+}
+
+/** One replica of a broker set, as a NameServer knows it. */
+export interface BrokerEntry {
+  readonly cluster: string;
+  readonly set: string;
+  readonly replica: string;
+  readonly role: 'master' | 'slave';
+  /** Of two masters of one set the one with the higher epoch counts. */
+  readonly epoch: number;
+  /** `host:port` of the broker's data plane, reachable inside the cluster. */
+  readonly address: string;
+  readonly version: string;
+}
+
+/**
+ * The cluster as one proxy sees it, kept current by watching a NameServer. Reads are answered from memory.
+ */
+export interface Cluster {
+  route(topic: string): TopicRoute | undefined;
+  topics(): readonly TopicRoute[];
+  /** The current master of a set, or undefined while none is known. */
+  broker(set: string): BrokerApi | undefined;
+  /** Every set with a known master, sorted by name. */
+  brokers(): readonly { readonly set: string; readonly api: BrokerApi }[];
+  entries(): readonly BrokerEntry[];
+  /** Creates the topic on every set (`queues` on each) and resolves when `route` shows it. */
+  putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>>;
+  /** Deletes it on every set and resolves when `route` no longer shows it. */
+  deleteTopic(name: string): Promise<Fault | undefined>;
+  /** Called after each change of routes or masters. Returns a function that ends the calls. */
+  onChange(listener: () => void): () => void;
+}

@@ -1,0 +1,63 @@
+// Keys and certificates for TLS. Without any configured, a self-signed pair is made; official clients that use TLS by
+// default accept it. With a directory the pair is kept there, so that a restart shows the same certificate.
+import { X509Certificate } from 'node:crypto';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { generate } from 'selfsigned';
+
+export interface KeyPair {
+  /** PEM. */
+  readonly key: string;
+  /** PEM, the server's own certificate first. */
+  readonly cert: string;
+}
+
+const DAY_MS = 24 * 60 * 60 * 1000;
+const VALID_MS = 3650 * DAY_MS;
+const RENEW_BEFORE_MS = 30 * DAY_MS;
+
+async function makePair(): Promise<KeyPair> {
+  const made = await generate([{ name: 'commonName', value: 'fulmar' }], {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notAfterDate: new Date(Date.now() + VALID_MS),
+    extensions: [
+      { name: 'basicConstraints', cA: false },
+      { name: 'keyUsage', digitalSignature: true },
+      { name: 'extKeyUsage', serverAuth: true },
+      {
+        name: 'subjectAltName',
+        altNames: [
+          { type: 2, value: 'localhost' },
+          { type: 7, ip: '127.0.0.1' },
+        ],
+      },
+    ],
+  });
+  return { key: made.private, cert: made.cert };
+}
+
+function isGood(pair: KeyPair): boolean {
+  return Date.parse(new X509Certificate(pair.cert).validTo) > Date.now() + RENEW_BEFORE_MS;
+}
+
+/** A self-signed pair; kept in `directory` if one is given. */
+export async function selfSignedPair(directory?: string): Promise<KeyPair> {
+  if (directory === undefined) return makePair();
+  const file = join(directory, 'self-signed.pem');
+  try {
+    const text = await readFile(file, 'utf8');
+    const split = text.indexOf('-----BEGIN CERTIFICATE');
+    const kept = { key: text.slice(0, split), cert: text.slice(split) };
+    if (isGood(kept)) return kept;
+  } catch {
+    // None yet, or none that can be read: a new one is made.
+  }
+  const pair = await makePair();
+  await mkdir(directory, { recursive: true });
+  // Key and certificate in one file, replaced at once: a crash never leaves halves of two pairs.
+  await writeFile(`${file}.new`, `${pair.key.trim()}\n${pair.cert.trim()}\n`, { mode: 0o600 });
+  await rename(`${file}.new`, file);
+  return pair;
+}

@@ -1,0 +1,203 @@
+import { ProtobufReader } from '@fulmar/core/protobuf.ts';
+import { describe, expect, test } from '@jest/globals';
+import { readBatch } from '../batch-writer.ts';
+import { methodDefinition } from '../protos.ts';
+import { decodeCall } from './decode-call.ts';
+import { decodeReply } from './decode-reply.ts';
+import { encodeCall } from './encode-call.ts';
+import { encodeReply } from './encode-reply.ts';
+import { BROKER_DATA, type BrokerCall, type BrokerReply, CALL_FIELD, REPLY_FIELD } from './messages.ts';
+
+const bytes = (text: string) => Buffer.from(text);
+const group = {
+  name: 'ns/group',
+  fifo: true,
+  maxAttempts: 17,
+  backoff: { delaysMs: [1_000, 5_000, 7_200_000] },
+  broadcast: true,
+  from: 'earliest' as const,
+  createdAtMs: 1_700_000_000_000,
+};
+const topic = { name: 'topic', type: 'mixed' as const, queues: 8, createdAtMs: 1_700_000_000_000 };
+
+const CALLS: readonly BrokerCall[] = [
+  {
+    method: 'send',
+    command: {
+      topic: 'topic',
+      messages: [
+        {
+          messageId: '01AB',
+          type: 2,
+          tag: 'täg',
+          keys: ['a', '', 'b'],
+          messageGroup: 'user-1',
+          bornAtMs: 1_700_000_000_000,
+          deliverAtMs: 1_800_000_000_000,
+          userPart: bytes('user'),
+          systemPart: bytes('system'),
+          body: bytes('b'.repeat(300)),
+        },
+        {
+          messageId: '',
+          type: 0,
+          tag: '',
+          keys: [],
+          messageGroup: '',
+          bornAtMs: 0,
+          deliverAtMs: 0,
+          userPart: bytes(''),
+          systemPart: bytes(''),
+          body: bytes(''),
+        },
+      ],
+    },
+  },
+  {
+    method: 'pop',
+    command: {
+      group: 'group',
+      topic: 'topic',
+      clientId: 'client',
+      maxMessages: 32,
+      maxBytes: 8_388_608,
+      invisibleMs: 43_200_000,
+      autoRenew: true,
+      filter: { tags: [] },
+      waitMs: 20_000,
+      attemptId: 'attempt',
+    },
+  },
+  { method: 'ack', command: { group: 'group', topic: 'topic', receiptHandles: ['a', 'b'] } },
+  { method: 'release', command: { group: 'group', topic: 'topic', receiptHandles: ['a'] } },
+  {
+    method: 'changeInvisible',
+    command: { group: 'group', topic: 'topic', receiptHandle: 'h', invisibleMs: 0, raiseToBackoff: true },
+  },
+  {
+    method: 'deadLetter',
+    command: { group: 'group', topic: 'topic', receiptHandle: '', messageId: 'id', clientId: 'client' },
+  },
+  { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'] } },
+  { method: 'ensureGroup', name: 'group', create: true },
+  { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
+  {
+    method: 'putGroup',
+    request: { name: 'g', fifo: true, maxAttempts: 3, backoffMs: [1, 300, 70_000], broadcast: true, from: 'earliest' },
+  },
+  { method: 'deleteTopic', name: 'topic' },
+  { method: 'describeTopic', name: 'topic' },
+  { method: 'deleteGroup', name: 'group' },
+  { method: 'lag', name: '' },
+  { method: 'listTopics' },
+  { method: 'listGroups' },
+  { method: 'status' },
+  { method: 'cancel', callId: 2 ** 40 },
+];
+
+const REPLIES: readonly BrokerReply[] = [
+  { kind: 'fault', fault: { error: 'NOT_MASTER', message: 'Ask the other one.' } },
+  {
+    kind: 'send',
+    results: [
+      { queueId: 7, queueOffset: 2 ** 45 },
+      { fault: { error: 'TOO_MANY_REQUESTS', message: 'Later.' } },
+      { queueId: 0, queueOffset: 0 },
+    ],
+  },
+  {
+    kind: 'pop',
+    messages: [
+      {
+        receiptHandle: 'handle',
+        queueId: 1,
+        queueOffset: 2,
+        attempt: 3,
+        invisibleMs: 4,
+        bornAtMs: 5,
+        storedAtMs: 1_700_000_000_000,
+        userPart: bytes('user'),
+        systemPart: bytes('system'),
+        body: bytes('body'),
+      },
+    ],
+  },
+  { kind: 'pop', messages: [] },
+  { kind: 'ack', faults: [undefined, { error: 'INVALID_RECEIPT_HANDLE', message: 'Old.' }, undefined] },
+  { kind: 'done' },
+  { kind: 'group', group },
+  { kind: 'groups', groups: [group, { ...group, name: 'b', from: 'latest', fifo: false }] },
+  { kind: 'topic', topic },
+  { kind: 'topics', topics: [topic, { ...topic, name: 'b', type: 'delay' }] },
+  {
+    kind: 'topicStatus',
+    topic: {
+      ...topic,
+      queueStatus: [
+        { queueId: 0, minOffset: 0, maxOffset: 10 },
+        { queueId: 1, minOffset: 5, maxOffset: 2 ** 50 },
+      ],
+    },
+  },
+  { kind: 'lags', lags: [{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 }] },
+  {
+    kind: 'status',
+    status: {
+      set: 'a',
+      role: 'master',
+      epoch: 3,
+      startPosition: 1,
+      endPosition: 2 ** 42,
+      commitPosition: 2,
+      topics: 4,
+      groups: 5,
+      flush: 'async',
+      writesRefused: 'The disk is full.',
+      version: '0.1.0',
+    },
+  },
+];
+
+/** A frame with this one entry, read and written again by the codec that the proto describes. */
+function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {
+  const definition = methodDefinition<object, object>(BROKER_DATA, 'Open');
+  const length = entry.length < 128 ? [entry.length] : [(entry.length & 0x7f) | 0x80, entry.length >> 7];
+  const frame = Buffer.concat([Buffer.from([0x0a, ...length]), entry]);
+  const written =
+    direction === 'request'
+      ? definition.requestSerialize(definition.requestDeserialize(frame))
+      : definition.responseSerialize(definition.responseDeserialize(frame));
+  let result: Buffer = Buffer.alloc(0);
+  readBatch(written, (reader) => {
+    result = reader.bytes.subarray(reader.position, reader.end);
+  });
+  return result;
+}
+
+describe('the codec of the data plane', () => {
+  test('knows every call and every reply', () => {
+    expect(new Set(CALLS.map(({ method }) => method))).toEqual(new Set(Object.keys(CALL_FIELD)));
+    expect(new Set(REPLIES.map(({ kind }) => kind))).toEqual(new Set(Object.keys(REPLY_FIELD)));
+  });
+
+  test.each(CALLS.map((call) => [call.method, call] as const))('brings the call %s across unchanged', (_name, call) => {
+    const encoded = encodeCall(2 ** 33, call);
+    expect(decodeCall(new ProtobufReader(encoded))).toEqual({ id: 2 ** 33, call });
+    // And means the same as the proto says.
+    expect(decodeCall(new ProtobufReader(throughProto(encoded, 'request')))).toEqual({ id: 2 ** 33, call });
+  });
+
+  test.each(REPLIES.map((reply) => [reply.kind, reply] as const))(
+    'brings the reply %s across unchanged',
+    (_name, reply) => {
+      const encoded = encodeReply(1, reply);
+      expect(decodeReply(new ProtobufReader(encoded))).toEqual({ id: 1, reply });
+      expect(decodeReply(new ProtobufReader(throughProto(encoded, 'response')))).toEqual({ id: 1, reply });
+    },
+  );
+
+  test('reads a call of a newer version as one that it does not know', () => {
+    const entry = Buffer.from([0x08, 5, 0xa2, 0x06, 2, 8, 1]);
+    expect(decodeCall(new ProtobufReader(entry))).toEqual({ id: 5, call: undefined });
+  });
+});

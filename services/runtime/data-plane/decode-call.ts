@@ -1,0 +1,247 @@
+// Reads calls of the data plane (`Call` in broker.proto). The parts of a message stay views of the frame they came in.
+// What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
+import type {
+  AckCommand,
+  ChangeInvisibleCommand,
+  ClientsReport,
+  DeadLetterCommand,
+  GroupRequest,
+  PopCommand,
+  TopicRequest,
+} from '@fulmar/core/broker-api.ts';
+import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
+import { readSend } from './decode-send.ts';
+import { readNumbers, topicTypeOf } from './fields.ts';
+import { type BrokerCall, CALL_FIELD } from './messages.ts';
+
+const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
+  Object.entries(CALL_FIELD).map(([method, field]) => [field, method as BrokerCall['method']]),
+);
+
+export interface ReceivedCall {
+  readonly id: number;
+  /** Undefined for a method that this version does not know. */
+  readonly call: BrokerCall | undefined;
+}
+
+export function decodeCall(reader: ProtobufReader): ReceivedCall {
+  let id = 0;
+  let call: BrokerCall | undefined;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    const method = METHOD_BY_FIELD.get(tag >>> 3);
+    if (tag === 8) id = reader.int64();
+    else if (method === undefined) reader.skip(tag);
+    else call = readCall(method, reader.message());
+  }
+  if (id === 0) throw new ProtobufError('a call has no id');
+  return { id, call };
+}
+
+function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerCall {
+  switch (method) {
+    case 'send':
+      return { method, command: readSend(reader) };
+    case 'pop':
+      return { method, command: readPop(reader) };
+    case 'ack':
+    case 'release':
+      return { method, command: readAck(reader) };
+    case 'changeInvisible':
+      return { method, command: readChangeInvisible(reader) };
+    case 'deadLetter':
+      return { method, command: readDeadLetter(reader) };
+    case 'reportClients':
+      return { method, report: readReport(reader) };
+    case 'ensureGroup': {
+      const { name, flag } = readNamed(reader);
+      return { method, name, create: flag };
+    }
+    case 'putTopic':
+      return { method, request: readPutTopic(reader) };
+    case 'putGroup':
+      return { method, request: readPutGroup(reader) };
+    case 'deleteTopic':
+    case 'describeTopic':
+    case 'deleteGroup':
+    case 'lag':
+      return { method, name: readNamed(reader).name };
+    case 'cancel':
+      return { method, callId: readCancel(reader) };
+    case 'listTopics':
+    case 'listGroups':
+    case 'status':
+      return { method };
+  }
+}
+
+function readPop(reader: ProtobufReader): PopCommand {
+  const command = {
+    group: '',
+    topic: '',
+    clientId: '',
+    maxMessages: 0,
+    maxBytes: 0,
+    invisibleMs: 0,
+    autoRenew: false,
+    filter: {} as { tags?: string[] },
+    waitMs: 0,
+    attemptId: '',
+  };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        command.group = reader.string();
+        break;
+      case 2:
+        command.topic = reader.string();
+        break;
+      case 3:
+        command.clientId = reader.string();
+        break;
+      case 4:
+        command.maxMessages = reader.int32();
+        break;
+      case 5:
+        command.maxBytes = reader.int32();
+        break;
+      case 6:
+        command.invisibleMs = reader.int64();
+        break;
+      case 7:
+        command.autoRenew = reader.bool();
+        break;
+      case 8:
+        command.filter = { tags: readTexts(reader.message()) };
+        break;
+      case 9:
+        command.waitMs = reader.int64();
+        break;
+      case 10:
+        command.attemptId = reader.string();
+        break;
+      default:
+        reader.skip(tag);
+    }
+  }
+  return command;
+}
+
+function readTexts(reader: ProtobufReader): string[] {
+  const texts: string[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) texts.push(reader.string());
+    else reader.skip(tag);
+  }
+  return texts;
+}
+
+function readAck(reader: ProtobufReader): AckCommand {
+  let group = '';
+  let topic = '';
+  const receiptHandles: string[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) group = reader.string();
+    else if (tag >>> 3 === 2) topic = reader.string();
+    else if (tag >>> 3 === 3) receiptHandles.push(reader.string());
+    else reader.skip(tag);
+  }
+  return { group, topic, receiptHandles };
+}
+
+function readChangeInvisible(reader: ProtobufReader): ChangeInvisibleCommand {
+  const command = { group: '', topic: '', receiptHandle: '', invisibleMs: 0, raiseToBackoff: false };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) command.group = reader.string();
+    else if (tag >>> 3 === 2) command.topic = reader.string();
+    else if (tag >>> 3 === 3) command.receiptHandle = reader.string();
+    else if (tag >>> 3 === 4) command.invisibleMs = reader.int64();
+    else if (tag >>> 3 === 5) command.raiseToBackoff = reader.bool();
+    else reader.skip(tag);
+  }
+  return command;
+}
+
+function readDeadLetter(reader: ProtobufReader): DeadLetterCommand {
+  const command = { group: '', topic: '', receiptHandle: '', messageId: '', clientId: '' };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) command.group = reader.string();
+    else if (tag >>> 3 === 2) command.topic = reader.string();
+    else if (tag >>> 3 === 3) command.receiptHandle = reader.string();
+    else if (tag >>> 3 === 4) command.messageId = reader.string();
+    else if (tag >>> 3 === 5) command.clientId = reader.string();
+    else reader.skip(tag);
+  }
+  return command;
+}
+
+function readReport(reader: ProtobufReader): ClientsReport {
+  let proxyId = '';
+  const online: string[] = [];
+  const gone: string[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) proxyId = reader.string();
+    else if (tag >>> 3 === 2) online.push(reader.string());
+    else if (tag >>> 3 === 3) gone.push(reader.string());
+    else reader.skip(tag);
+  }
+  return { proxyId, online, gone };
+}
+
+function readNamed(reader: ProtobufReader): { readonly name: string; readonly flag: boolean } {
+  let name = '';
+  let flag = false;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) name = reader.string();
+    else if (tag >>> 3 === 2) flag = reader.bool();
+    else reader.skip(tag);
+  }
+  return { name, flag };
+}
+
+function readPutTopic(reader: ProtobufReader): TopicRequest {
+  let name = '';
+  let type = '';
+  let queues = 0;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) name = reader.string();
+    else if (tag >>> 3 === 2) type = reader.string();
+    else if (tag >>> 3 === 3) queues = reader.int32();
+    else reader.skip(tag);
+  }
+  return { name, type: topicTypeOf(type), queues };
+}
+
+function readPutGroup(reader: ProtobufReader): GroupRequest {
+  const group = { name: '', fifo: false, maxAttempts: 0, backoffMs: [] as number[], broadcast: false };
+  let from: GroupRequest['from'] = 'latest';
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) group.name = reader.string();
+    else if (tag >>> 3 === 2) group.fifo = reader.bool();
+    else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
+    else if (tag >>> 3 === 4) readNumbers(reader, tag, group.backoffMs);
+    else if (tag >>> 3 === 5) group.broadcast = reader.bool();
+    else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
+    else reader.skip(tag);
+  }
+  return { ...group, from };
+}
+
+function readCancel(reader: ProtobufReader): number {
+  let callId = 0;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) callId = reader.int64();
+    else reader.skip(tag);
+  }
+  return callId;
+}

@@ -1,0 +1,254 @@
+// Reads replies of the data plane (`Result` in broker.proto). The parts of a popped message stay views of the frame they
+// came in. What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
+import type {
+  BrokerStatus,
+  GroupDescription,
+  PoppedMessage,
+  QueueStatus,
+  SendResult,
+  SubscriptionLag,
+  TopicDescription,
+} from '@fulmar/core/broker-api.ts';
+import { type Fault, fault } from '@fulmar/core/errors.ts';
+import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
+import { EMPTY_BYTES, readFault, readNumbers, topicTypeOf } from './fields.ts';
+import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
+
+const KIND_BY_FIELD = new Map<number, ReplyKind>(
+  Object.entries(REPLY_FIELD).map(([kind, field]) => [field, kind as ReplyKind]),
+);
+
+export interface ReceivedReply {
+  /** Of the call that this answers. */
+  readonly id: number;
+  /** Undefined for a reply that this version does not know. */
+  readonly reply: BrokerReply | undefined;
+}
+
+export function decodeReply(reader: ProtobufReader): ReceivedReply {
+  let id = 0;
+  let reply: BrokerReply | undefined;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    const kind = KIND_BY_FIELD.get(tag >>> 3);
+    if (tag === 8) id = reader.int64();
+    else if (kind === undefined) reader.skip(tag);
+    else reply = readReply(kind, reader.message());
+  }
+  return { id, reply };
+}
+
+const NO_REASON = fault('INTERNAL_SERVER_ERROR', 'The broker gave no reason. Repeat the request.');
+
+function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
+  switch (kind) {
+    case 'fault':
+      return { kind, fault: readFault(reader) ?? NO_REASON };
+    case 'send':
+      return { kind, results: readList(reader, 1, readSendResult) };
+    case 'pop':
+      return { kind, messages: readList(reader, 1, readPopped) };
+    case 'ack':
+      return { kind, faults: readList<Fault | undefined>(reader, 1, readFault) };
+    case 'group':
+      return { kind, group: readGroup(reader) };
+    case 'groups':
+      return { kind, groups: readList(reader, 1, readGroup) };
+    case 'topic':
+      return { kind, topic: readTopic(reader) };
+    case 'topics':
+      return { kind, topics: readList(reader, 1, readTopic) };
+    case 'topicStatus':
+      return readTopicStatus(reader);
+    case 'lags':
+      return { kind, lags: readList(reader, 1, readLag) };
+    case 'status':
+      return { kind, status: readStatus(reader) };
+    case 'done':
+      return { kind };
+  }
+}
+
+function readList<T>(reader: ProtobufReader, field: number, read: (reader: ProtobufReader) => T): T[] {
+  const list: T[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === field) list.push(read(reader.message()));
+    else reader.skip(tag);
+  }
+  return list;
+}
+
+function readSendResult(reader: ProtobufReader): SendResult {
+  let refused: Fault | undefined;
+  let queueId = 0;
+  let queueOffset = 0;
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) refused = readFault(reader.message()) ?? NO_REASON;
+    else if (tag >>> 3 === 2) queueId = reader.int32();
+    else if (tag >>> 3 === 3) queueOffset = reader.int64();
+    else reader.skip(tag);
+  }
+  return refused === undefined ? { queueId, queueOffset } : { fault: refused };
+}
+
+function readPopped(reader: ProtobufReader): PoppedMessage {
+  const message = {
+    receiptHandle: '',
+    queueId: 0,
+    queueOffset: 0,
+    attempt: 0,
+    invisibleMs: 0,
+    bornAtMs: 0,
+    storedAtMs: 0,
+    userPart: EMPTY_BYTES,
+    systemPart: EMPTY_BYTES,
+    body: EMPTY_BYTES,
+  };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    switch (tag >>> 3) {
+      case 1:
+        message.receiptHandle = reader.string();
+        break;
+      case 2:
+        message.queueId = reader.int32();
+        break;
+      case 3:
+        message.queueOffset = reader.int64();
+        break;
+      case 4:
+        message.attempt = reader.int32();
+        break;
+      case 5:
+        message.invisibleMs = reader.int64();
+        break;
+      case 6:
+        message.bornAtMs = reader.int64();
+        break;
+      case 7:
+        message.storedAtMs = reader.int64();
+        break;
+      case 8:
+        message.userPart = reader.view();
+        break;
+      case 9:
+        message.systemPart = reader.view();
+        break;
+      case 10:
+        message.body = reader.view();
+        break;
+      default:
+        reader.skip(tag);
+    }
+  }
+  return message;
+}
+
+function readTopic(reader: ProtobufReader): TopicDescription {
+  const topic = { name: '', type: '', queues: 0, createdAtMs: 0 };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) topic.name = reader.string();
+    else if (tag >>> 3 === 2) topic.type = reader.string();
+    else if (tag >>> 3 === 3) topic.queues = reader.int32();
+    else if (tag >>> 3 === 4) topic.createdAtMs = reader.int64();
+    else reader.skip(tag);
+  }
+  return { ...topic, type: topicTypeOf(topic.type) };
+}
+
+function readTopicStatus(reader: ProtobufReader): BrokerReply {
+  let topic: TopicDescription | undefined;
+  const queueStatus: QueueStatus[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) topic = readTopic(reader.message());
+    else if (tag >>> 3 === 2) queueStatus.push(readQueueStatus(reader.message()));
+    else reader.skip(tag);
+  }
+  if (topic === undefined) throw new ProtobufError('a topic status names no topic');
+  return { kind: 'topicStatus', topic: { ...topic, queueStatus } };
+}
+
+function readQueueStatus(reader: ProtobufReader): QueueStatus {
+  const queue = { queueId: 0, minOffset: 0, maxOffset: 0 };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) queue.queueId = reader.int32();
+    else if (tag >>> 3 === 2) queue.minOffset = reader.int64();
+    else if (tag >>> 3 === 3) queue.maxOffset = reader.int64();
+    else reader.skip(tag);
+  }
+  return queue;
+}
+
+function readGroup(reader: ProtobufReader): GroupDescription {
+  const group = { name: '', fifo: false, maxAttempts: 0, broadcast: false, createdAtMs: 0 };
+  const delaysMs: number[] = [];
+  let from: GroupDescription['from'] = 'latest';
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) group.name = reader.string();
+    else if (tag >>> 3 === 2) group.fifo = reader.bool();
+    else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
+    else if (tag >>> 3 === 4) readNumbers(reader, tag, delaysMs);
+    else if (tag >>> 3 === 5) group.broadcast = reader.bool();
+    else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
+    else if (tag >>> 3 === 7) group.createdAtMs = reader.int64();
+    else reader.skip(tag);
+  }
+  return { ...group, backoff: { delaysMs }, from };
+}
+
+function readLag(reader: ProtobufReader): SubscriptionLag {
+  const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0 };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) lag.group = reader.string();
+    else if (tag >>> 3 === 2) lag.topic = reader.string();
+    else if (tag >>> 3 === 3) lag.readyMessages = reader.int64();
+    else if (tag >>> 3 === 4) lag.inFlightMessages = reader.int64();
+    else if (tag >>> 3 === 5) lag.lagMs = reader.int64();
+    else reader.skip(tag);
+  }
+  return lag;
+}
+
+const ROLES: readonly BrokerStatus['role'][] = ['master', 'slave', 'starting', 'failed'];
+
+function readStatus(reader: ProtobufReader): BrokerStatus {
+  const texts = ['', '', '', '', ''];
+  const numbers = [0, 0, 0, 0, 0, 0];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    const field = tag >>> 3;
+    if (field === 1 || field === 2) texts[field - 1] = reader.string();
+    else if (field >= 3 && field <= 8) numbers[field - 3] = reader.int64();
+    else if (field >= 9 && field <= 11) texts[field - 7] = reader.string();
+    else reader.skip(tag);
+  }
+  const [set, role, flush, writesRefused, version] = texts as [string, string, string, string, string];
+  const [epoch, startPosition, endPosition, commitPosition, topics, groups] = numbers as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  return {
+    set,
+    role: ROLES.find((known) => known === role) ?? 'failed',
+    epoch,
+    startPosition,
+    endPosition,
+    commitPosition,
+    topics,
+    groups,
+    flush: flush === 'async' ? 'async' : 'sync',
+    writesRefused,
+    version,
+  };
+}

@@ -1,0 +1,143 @@
+// Writes replies of the data plane as protobuf (`Result` in broker.proto), by hand.
+import type {
+  BrokerStatus,
+  GroupDescription,
+  PoppedMessage,
+  SendResult,
+  SubscriptionLag,
+  TopicDescription,
+} from '@fulmar/core/broker-api.ts';
+import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
+import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writeText } from './fields.ts';
+import { type BrokerReply, REPLY_FIELD } from './messages.ts';
+
+/** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
+const MESSAGE_SLACK_BYTES = 256;
+
+function capacityOf(reply: BrokerReply): number {
+  if (reply.kind !== 'pop') return MESSAGE_SLACK_BYTES;
+  let bytes = MESSAGE_SLACK_BYTES;
+  for (const message of reply.messages) {
+    bytes += MESSAGE_SLACK_BYTES + message.userPart.length + message.systemPart.length + message.body.length;
+  }
+  return bytes;
+}
+
+export function encodeReply(id: number, reply: BrokerReply): Buffer {
+  const writer = new ProtobufWriter(capacityOf(reply));
+  writer.varint(1, id);
+  if (reply.kind === 'fault') {
+    writeFault(writer, REPLY_FIELD.fault, reply.fault);
+    return writer.finish();
+  }
+  const mark = writer.begin(REPLY_FIELD[reply.kind]);
+  switch (reply.kind) {
+    case 'send':
+      for (const result of reply.results) writeSendResult(writer, result);
+      break;
+    case 'pop':
+      for (const message of reply.messages) writePopped(writer, message);
+      break;
+    case 'ack':
+      for (const fault of reply.faults) writeFault(writer, 1, fault);
+      break;
+    case 'group':
+      writeGroup(writer, reply.group);
+      break;
+    case 'groups':
+      for (const group of reply.groups) nested(writer, 1, () => writeGroup(writer, group));
+      break;
+    case 'topic':
+      writeTopic(writer, reply.topic);
+      break;
+    case 'topics':
+      for (const topic of reply.topics) nested(writer, 1, () => writeTopic(writer, topic));
+      break;
+    case 'topicStatus': {
+      nested(writer, 1, () => writeTopic(writer, reply.topic));
+      for (const queue of reply.topic.queueStatus) {
+        nested(writer, 2, () => {
+          writeNumber(writer, 1, queue.queueId);
+          writeNumber(writer, 2, queue.minOffset);
+          writeNumber(writer, 3, queue.maxOffset);
+        });
+      }
+      break;
+    }
+    case 'lags':
+      for (const lag of reply.lags) nested(writer, 1, () => writeLag(writer, lag));
+      break;
+    case 'status':
+      writeStatus(writer, reply.status);
+      break;
+    case 'done':
+      break;
+  }
+  return writer.end(mark).finish();
+}
+
+function nested(writer: ProtobufWriter, field: number, write: () => void): void {
+  const mark = writer.begin(field);
+  write();
+  writer.end(mark);
+}
+
+function writeSendResult(writer: ProtobufWriter, result: SendResult): void {
+  const mark = writer.begin(1);
+  if (result.fault !== undefined) writeFault(writer, 1, result.fault);
+  else {
+    writeNumber(writer, 2, result.queueId);
+    writeNumber(writer, 3, result.queueOffset);
+  }
+  writer.end(mark);
+}
+
+function writePopped(writer: ProtobufWriter, message: PoppedMessage): void {
+  const mark = writer.begin(1);
+  writer.string(1, message.receiptHandle);
+  writeNumber(writer, 2, message.queueId);
+  writeNumber(writer, 3, message.queueOffset);
+  writeNumber(writer, 4, message.attempt);
+  writeNumber(writer, 5, message.invisibleMs);
+  writeNumber(writer, 6, message.bornAtMs);
+  writeNumber(writer, 7, message.storedAtMs);
+  writeBytes(writer, 8, message.userPart);
+  writeBytes(writer, 9, message.systemPart);
+  writeBytes(writer, 10, message.body);
+  writer.end(mark);
+}
+
+function writeTopic(writer: ProtobufWriter, topic: TopicDescription): void {
+  writer.string(1, topic.name).string(2, topic.type).varint(3, topic.queues);
+  writeNumber(writer, 4, topic.createdAtMs);
+}
+
+function writeGroup(writer: ProtobufWriter, group: GroupDescription): void {
+  writer.string(1, group.name);
+  writeFlag(writer, 2, group.fifo);
+  writeNumber(writer, 3, group.maxAttempts);
+  writeNumbers(writer, 4, group.backoff.delaysMs);
+  writeFlag(writer, 5, group.broadcast);
+  writeFlag(writer, 6, group.from === 'earliest');
+  writeNumber(writer, 7, group.createdAtMs);
+}
+
+function writeLag(writer: ProtobufWriter, lag: SubscriptionLag): void {
+  writer.string(1, lag.group).string(2, lag.topic);
+  writeNumber(writer, 3, lag.readyMessages);
+  writeNumber(writer, 4, lag.inFlightMessages);
+  writeNumber(writer, 5, lag.lagMs);
+}
+
+function writeStatus(writer: ProtobufWriter, status: BrokerStatus): void {
+  writer.string(1, status.set).string(2, status.role);
+  writeNumber(writer, 3, status.epoch);
+  writeNumber(writer, 4, status.startPosition);
+  writeNumber(writer, 5, status.endPosition);
+  writeNumber(writer, 6, status.commitPosition);
+  writeNumber(writer, 7, status.topics);
+  writeNumber(writer, 8, status.groups);
+  writer.string(9, status.flush);
+  writeText(writer, 10, status.writesRefused);
+  writer.string(11, status.version);
+}

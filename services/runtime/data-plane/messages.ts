@@ -1,0 +1,94 @@
+// What travels between a proxy and a broker on one `fulmar.v1.BrokerData` stream, as values. The codecs beside this file
+// turn them into the bytes of `proto/fulmar/v1/broker.proto` and back.
+import type {
+  AckCommand,
+  BrokerStatus,
+  ChangeInvisibleCommand,
+  ClientsReport,
+  DeadLetterCommand,
+  GroupDescription,
+  GroupRequest,
+  PopCommand,
+  PoppedMessage,
+  SendCommand,
+  SendResult,
+  SubscriptionLag,
+  TopicDescription,
+  TopicRequest,
+  TopicStatus,
+} from '@fulmar/core/broker-api.ts';
+import type { Fault } from '@fulmar/core/errors.ts';
+import type { Method } from '../grpc-client.ts';
+import { RAW } from '../rpc.ts';
+
+export const BROKER_DATA = 'fulmar.v1.BrokerData';
+export const OPEN: Method<Buffer, Buffer> = { service: BROKER_DATA, name: 'Open', codec: RAW };
+
+export type BrokerCall =
+  | { readonly method: 'send'; readonly command: SendCommand }
+  | { readonly method: 'pop'; readonly command: PopCommand }
+  | { readonly method: 'ack' | 'release'; readonly command: AckCommand }
+  | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
+  | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
+  | { readonly method: 'reportClients'; readonly report: ClientsReport }
+  | { readonly method: 'ensureGroup'; readonly name: string; readonly create: boolean }
+  | { readonly method: 'putTopic'; readonly request: TopicRequest }
+  | { readonly method: 'putGroup'; readonly request: GroupRequest }
+  | { readonly method: 'deleteTopic' | 'describeTopic' | 'deleteGroup' | 'lag'; readonly name: string }
+  | { readonly method: 'listTopics' | 'listGroups' | 'status' }
+  /** Ends the wait of the pop with this id. */
+  | { readonly method: 'cancel'; readonly callId: number };
+
+export type BrokerReply =
+  | { readonly kind: 'fault'; readonly fault: Fault }
+  | { readonly kind: 'send'; readonly results: readonly SendResult[] }
+  | { readonly kind: 'pop'; readonly messages: readonly PoppedMessage[] }
+  | { readonly kind: 'ack'; readonly faults: readonly (Fault | undefined)[] }
+  | { readonly kind: 'done' }
+  | { readonly kind: 'group'; readonly group: GroupDescription }
+  | { readonly kind: 'groups'; readonly groups: readonly GroupDescription[] }
+  | { readonly kind: 'topic'; readonly topic: TopicDescription }
+  | { readonly kind: 'topics'; readonly topics: readonly TopicDescription[] }
+  | { readonly kind: 'topicStatus'; readonly topic: TopicStatus }
+  | { readonly kind: 'lags'; readonly lags: readonly SubscriptionLag[] }
+  | { readonly kind: 'status'; readonly status: BrokerStatus };
+
+export type ReplyKind = BrokerReply['kind'];
+
+/** The field of `Call` that holds each method. */
+export const CALL_FIELD = {
+  send: 2,
+  pop: 3,
+  ack: 4,
+  release: 5,
+  changeInvisible: 6,
+  deadLetter: 7,
+  reportClients: 8,
+  ensureGroup: 9,
+  putTopic: 10,
+  deleteTopic: 11,
+  listTopics: 12,
+  describeTopic: 13,
+  putGroup: 14,
+  deleteGroup: 15,
+  listGroups: 16,
+  lag: 17,
+  status: 18,
+  cancel: 19,
+} as const satisfies Record<BrokerCall['method'], number>;
+
+/** The field of `Result` that holds each reply. */
+export const REPLY_FIELD = {
+  fault: 2,
+  send: 3,
+  pop: 4,
+  ack: 5,
+  done: 6,
+  group: 7,
+  groups: 8,
+  topic: 9,
+  topics: 10,
+  topicStatus: 11,
+  lags: 12,
+  status: 13,
+} as const satisfies Record<ReplyKind, number>;

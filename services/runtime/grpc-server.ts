@@ -1,0 +1,172 @@
+// A gRPC server that may face strangers: TLS and plaintext on one port, deadlines of any length, bounds on connections,
+// streams, headers and bytes, health and reflection, and a stop that lets calls finish. Bytes that are no HTTP/2 cost
+// their sender the connection and nobody else anything.
+import type { Http2Server } from 'node:http2';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import type { Logger, Observer } from '@fulmar/core/ports.ts';
+import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
+import { type KeyPair, selfSignedPair } from './certificates.ts';
+import { type ConnectionLimits, Connections } from './connections.ts';
+import { registerService } from './grpc-services.ts';
+import { neutraliseTimeout } from './grpc-timeout.ts';
+import { type Health, HealthService } from './health.ts';
+import { openOnePort } from './one-port.ts';
+import { reflectionServices } from './reflection.ts';
+import type { ServiceBinding } from './rpc.ts';
+import { TransportBudget, type TransportBudgetLimits } from './transport-budget.ts';
+
+export interface TransportLimits extends TransportBudgetLimits, ConnectionLimits {
+  /** The largest message that is taken. */
+  readonly receiveBytes: number;
+  readonly headerListBytes: number;
+  readonly connections: number;
+  readonly streamsPerConnection: number;
+  /** First byte and TLS handshake have to come in this time. */
+  readonly handshakeMs: number;
+  /** What a client may send on one stream, and on one connection, before it has to wait for us to read. */
+  readonly streamWindowBytes: number;
+  readonly connectionWindowBytes: number;
+  /** A connection that is silent for so long is asked whether it is still there (HTTP/2 ping) ... */
+  readonly pingMs: number;
+  /** ... and closed when it does not answer in this time. */
+  readonly pingAnswerMs: number;
+  readonly sweepMs: number;
+}
+
+export const TRANSPORT_LIMITS: TransportLimits = {
+  receiveBytes: LIMITS.grpcReceiveBytes,
+  headerListBytes: LIMITS.headerListBytes,
+  connections: LIMITS.connections,
+  streamsPerConnection: LIMITS.concurrentStreamsPerConnection,
+  requestBytes: LIMITS.inFlightRequestBytes,
+  connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
+  responseBytes: LIMITS.bufferedResponseBytes,
+  handshakeMs: 10_000,
+  helloMs: 10_000,
+  // Longer than the 5 minutes after which a Java client pings a connection that it does not use.
+  idleMs: 6 * 60_000,
+  slowRequestMs: 30_000,
+  stalledMs: 10_000,
+  abandonedMs: 60_000,
+  streamWindowBytes: 256 * 1024,
+  connectionWindowBytes: 512 * 1024,
+  pingMs: 60_000,
+  pingAnswerMs: 20_000,
+  sweepMs: 2_000,
+};
+
+export interface GrpcServerOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  /** Absent: no TLS. */
+  readonly tls?: KeyPair | 'self-signed';
+  /** Where a self-signed pair is kept; absent: a new one for each start. */
+  readonly certificateDirectory?: string;
+  /** Whether connections without TLS are taken. */
+  readonly plaintext: boolean;
+  readonly services: readonly ServiceBinding[];
+  readonly logger: Logger;
+  readonly observer: Observer;
+  /** What differs from `TRANSPORT_LIMITS`. */
+  readonly limits?: Partial<TransportLimits>;
+}
+
+export interface GrpcServer {
+  readonly port: number;
+  readonly health: Health;
+  /** What is under way now. */
+  load(): { readonly connections: number; readonly requestBytes: number; readonly responseBytes: number };
+  /** For connections made from now on. */
+  setKeyPair(pair: KeyPair): void;
+  /** No new connections, GOAWAY to those that are there, calls may finish until the deadline, then all are broken. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+/** The library writes to the console by itself otherwise, at the wish of any client with odd headers. */
+setLogVerbosity(logVerbosity.NONE);
+
+export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
+  const { logger, observer } = options;
+  const limits: TransportLimits = { ...TRANSPORT_LIMITS, ...options.limits };
+  const server = new Server({
+    'grpc.max_receive_message_length': limits.receiveBytes,
+    'grpc.max_send_message_length': -1,
+    'grpc.keepalive_time_ms': limits.pingMs,
+    'grpc.keepalive_timeout_ms': limits.pingAnswerMs,
+    'grpc.enable_channelz': 0,
+  });
+  const names = options.services.map((binding) => binding.service);
+  const health = new HealthService(names);
+  const reflection = reflectionServices([...names, health.binding.service]);
+  const longPaths = new Set(
+    [...options.services, health.binding, ...reflection].flatMap((binding) =>
+      registerService(server, binding, { logger, observer }),
+    ),
+  );
+
+  const budget = new TransportBudget(limits, logger, observer);
+  const connections = new Connections(limits, observer);
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const http2Server = innerHttp2Server(server);
+  http2Server.updateSettings({
+    maxConcurrentStreams: limits.streamsPerConnection,
+    maxHeaderListSize: limits.headerListBytes,
+    initialWindowSize: limits.streamWindowBytes,
+  });
+  http2Server.on('session', (session) => {
+    session.setLocalWindowSize(limits.connectionWindowBytes);
+    connections.add(session);
+  });
+  http2Server.prependListener('stream', (stream, headers) => {
+    neutraliseTimeout(headers);
+    budget.track(stream, longPaths.has(headers[':path'] ?? ''));
+  });
+
+  const pair = options.tls === 'self-signed' ? await selfSignedPair(options.certificateDirectory) : options.tls;
+  const port = await openOnePort({
+    host: options.host,
+    port: options.port,
+    ...(pair === undefined ? {} : { tls: pair }),
+    plaintext: options.plaintext,
+    connectionsMax: limits.connections,
+    handshakeMs: limits.handshakeMs,
+    onConnection: (socket) => injector.injectConnection(socket),
+    onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
+  });
+  const sweeper = setInterval(() => {
+    const nowMs = performance.now();
+    budget.sweep(nowMs);
+    connections.sweep(nowMs);
+  }, limits.sweepMs);
+  sweeper.unref();
+
+  return {
+    port: port.port,
+    health,
+    load: () => ({
+      connections: connections.count,
+      requestBytes: budget.requestBytes,
+      responseBytes: budget.responseBytes,
+    }),
+    setKeyPair: (pair) => port.setKeyPair(pair),
+    stop: async (deadlineMs) => {
+      port.close();
+      health.stop();
+      await connections.drain(deadlineMs);
+      clearInterval(sweeper);
+      server.forceShutdown();
+    },
+  };
+}
+
+/**
+ * The library offers no way to its HTTP/2 server, and without one neither deadlines nor bytes can be bounded. Its version
+ * is pinned; should the field go away, the server does not start.
+ */
+function innerHttp2Server(server: Server): Http2Server {
+  const servers = (server as unknown as { http2Servers?: Map<Http2Server, unknown> }).http2Servers;
+  const [inner] = servers?.keys() ?? [];
+  if (inner === undefined) throw new Error('This version of @grpc/grpc-js keeps its HTTP/2 server elsewhere.');
+  return inner;
+}

@@ -1,0 +1,65 @@
+// The small HTTP server of every process, for operators and Kubernetes: `/metrics` for Prometheus, `/healthz` (the
+// process works), `/readyz` (it should get requests). Nothing else, and no request bodies.
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface HttpServerOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  readonly metrics: { text(): Promise<string>; readonly contentType: string };
+  /** Why the process should be restarted, in one sentence; undefined while it works. */
+  readonly unhealthy?: () => string | undefined;
+  /** Why it should get no requests at the moment; undefined when it should. */
+  readonly unready: () => string | undefined;
+}
+
+export interface HttpServer {
+  readonly port: number;
+  stop(): Promise<void>;
+}
+
+const REQUEST_MS = 10_000;
+const CONNECTIONS_MAX = 256;
+
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const pages: Readonly<Record<string, (response: ServerResponse) => Promise<void>>> = {
+    '/metrics': async (response) => {
+      const text = await options.metrics.text();
+      response.writeHead(200, { 'content-type': options.metrics.contentType }).end(text);
+    },
+    '/healthz': async (response) => answer(response, options.unhealthy?.()),
+    '/readyz': async (response) => answer(response, options.unready()),
+  };
+  const server = createServer((request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0]!;
+    const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
+    if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end('Use GET.\n');
+    else if (page === undefined) response.writeHead(404).end('There are /metrics, /healthz and /readyz.\n');
+    else page(response).catch(() => response.writeHead(500).end('The page could not be made.\n'));
+  });
+  server.maxConnections = CONNECTIONS_MAX;
+  server.requestTimeout = REQUEST_MS;
+  server.headersTimeout = REQUEST_MS;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host: options.host, port: options.port }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+function answer(response: ServerResponse, problem: string | undefined): void {
+  response
+    .writeHead(problem === undefined ? 200 : 503, { 'content-type': 'text/plain; charset=utf-8' })
+    .end(`${problem ?? 'ok'}\n`);
+}

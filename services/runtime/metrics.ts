@@ -1,0 +1,151 @@
+// Prometheus series made of the events that the services report. Only metrics of the table exist; anything else is a bug
+// and throws. However many topics and groups there are, the series of one metric stay within a bound: what comes later
+// is counted together under the label value "other".
+import type { Observer } from '@fulmar/core/ports.ts';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { METRICS, type MetricRow } from './metrics-table.ts';
+
+export interface MetricsOptions {
+  /** On every series: the official ones are `cluster`, `node_type` and `node_id`. */
+  readonly labels: Readonly<Record<string, string>>;
+  readonly seriesPerMetric?: number;
+  /** For tests; the table otherwise. */
+  readonly rows?: readonly MetricRow[];
+  /** CPU, memory, event loop and garbage collection of the process. */
+  readonly processMetrics?: boolean;
+}
+
+export interface Metrics {
+  readonly observer: Observer;
+  /** Called before each collection, to observe what is sampled. */
+  onCollect(sampler: (observer: Observer) => void | Promise<void>): void;
+  readonly contentType: string;
+  text(): Promise<string>;
+}
+
+const SERIES_PER_METRIC = 10_000;
+export const OVERFLOW = 'other';
+
+/** Labels whose values users choose. Only these become "other". */
+const FREE_LABELS = new Set(['topic', 'consumer_group', 'client_id', 'version']);
+/** What a service need not say. */
+const DEFAULT_VALUES: Readonly<Record<string, string>> = { is_system: 'false', is_retry: 'false' };
+
+type Add = (value: number) => void;
+
+class Family {
+  readonly #row: MetricRow;
+  readonly #seriesMax: number;
+  readonly #metric: Counter | Gauge | Histogram;
+  readonly #series = new Map<string, Add>();
+
+  constructor(row: MetricRow, registry: Registry, seriesMax: number) {
+    this.#row = row;
+    this.#seriesMax = seriesMax;
+    const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
+    if (row.type === 'counter') this.#metric = new Counter(common);
+    else if (row.type === 'histogram') this.#metric = new Histogram({ ...common, buckets: [...(row.buckets ?? [])] });
+    else this.#metric = new Gauge(common);
+  }
+
+  get counts(): boolean {
+    return this.#row.type === 'counter';
+  }
+
+  add(labels: Readonly<Record<string, string>>, value: number): void {
+    const values: string[] = [];
+    let given = 0;
+    for (const label of this.#row.labels) {
+      const value = labels[label];
+      if (value !== undefined) given++;
+      values.push(value ?? DEFAULT_VALUES[label] ?? '');
+    }
+    if (given < Object.keys(labels).length) {
+      const unknown = Object.keys(labels).filter((label) => !this.#row.labels.includes(label));
+      throw new Error(`The metric ${this.#row.name} has no label ${unknown.join(', ')}.`);
+    }
+    const key = values.join('\0');
+    const known = this.#series.get(key);
+    if (known !== undefined) known(value);
+    else this.#newSeries(key, values)(value);
+  }
+
+  #newSeries(key: string, values: string[]): Add {
+    const full = this.#series.size >= this.#seriesMax;
+    const kept = full ? values.map((value, i) => (FREE_LABELS.has(this.#row.labels[i]!) ? OVERFLOW : value)) : values;
+    const keptKey = full ? kept.join('\0') : key;
+    let add = this.#series.get(keptKey);
+    if (add === undefined) {
+      add = this.#child(kept);
+      this.#series.set(keptKey, add);
+    }
+    return add;
+  }
+
+  #child(values: string[]): Add {
+    const metric = this.#metric;
+    if (metric instanceof Counter) {
+      const child = metric.labels(...values);
+      return (value) => child.inc(value);
+    }
+    if (metric instanceof Histogram) {
+      const child = metric.labels(...values);
+      return (value) => child.observe(value);
+    }
+    const child = metric.labels(...values);
+    return (value) => child.set(value);
+  }
+
+  /** Forgets what was sampled before: topics and groups go away. */
+  empty(): void {
+    if (this.#row.type !== 'sampled') return;
+    this.#metric.reset();
+    this.#series.clear();
+  }
+}
+
+export function createMetrics(options: MetricsOptions): Metrics {
+  const registry = new Registry();
+  registry.setDefaultLabels({ ...options.labels });
+  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry });
+  const families = new Map<string, Family>();
+  for (const row of options.rows ?? METRICS) {
+    families.set(row.name, new Family(row, registry, options.seriesPerMetric ?? SERIES_PER_METRIC));
+  }
+  const familyOf = (name: string): Family => {
+    const family = families.get(name);
+    if (family === undefined) throw new Error(`There is no metric ${name} in the table.`);
+    return family;
+  };
+  const observer: Observer = {
+    count: (name, labels, amount) => {
+      const family = familyOf(name);
+      if (!family.counts) throw new Error(`The metric ${name} is observed, not counted.`);
+      family.add(labels, amount);
+    },
+    observe: (name, labels, value) => {
+      const family = familyOf(name);
+      if (family.counts) throw new Error(`The metric ${name} is counted, not observed.`);
+      family.add(labels, value);
+    },
+  };
+  const samplers: ((observer: Observer) => void | Promise<void>)[] = [];
+  const collect = async () => {
+    for (const family of families.values()) family.empty();
+    await Promise.all(samplers.map((sampler) => sampler(observer)));
+    return registry.metrics();
+  };
+  let collecting: Promise<string> | undefined;
+  return {
+    observer,
+    onCollect: (sampler) => samplers.push(sampler),
+    contentType: registry.contentType,
+    text: () => {
+      // Two collections at once would empty each other's samples.
+      collecting ??= collect().finally(() => {
+        collecting = undefined;
+      });
+      return collecting;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+// One TCP port for TLS and plaintext: the first byte of a connection tells which (a TLS record begins with 0x16). Hands
+// on sockets of decrypted bytes. A connection that shows no first byte or no finished handshake in time is closed.
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import type { KeyPair } from './certificates.ts';
+
+export interface OnePortOptions {
+  readonly host: string;
+  /** 0 for any free port. */
+  readonly port: number;
+  /** Absent: connections that begin with TLS are closed. */
+  readonly tls?: KeyPair;
+  /** Whether connections without TLS are taken. */
+  readonly plaintext: boolean;
+  /** Beyond it new connections are closed at once. */
+  readonly connectionsMax: number;
+  readonly handshakeMs: number;
+  readonly onConnection: (socket: Socket) => void;
+  readonly onRefused: (reason: 'too-many' | 'silent' | 'no-tls' | 'no-plaintext' | 'handshake') => void;
+}
+
+export interface OnePort {
+  readonly port: number;
+  setKeyPair(pair: KeyPair): void;
+  /** Takes no more connections; those that are there stay. */
+  close(): void;
+}
+
+const TLS_HANDSHAKE = 0x16;
+const KEEP_ALIVE_MS = 60_000;
+
+function ignoreErrors(socket: Socket): void {
+  // What breaks a connection of a stranger is no news; the socket is closed in any case.
+  socket.on('error', () => {});
+}
+
+export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
+  const tls = options.tls === undefined ? undefined : tlsServer(options, options.tls);
+  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
+  server.maxConnections = options.connectionsMax;
+  server.on('drop', () => options.onRefused('too-many'));
+  server.on('connection', (socket) => {
+    ignoreErrors(socket);
+    const timer = setTimeout(() => {
+      options.onRefused('silent');
+      socket.destroy();
+    }, options.handshakeMs);
+    socket.once('close', () => clearTimeout(timer));
+    socket.once('readable', () => {
+      clearTimeout(timer);
+      const first: Buffer | null = socket.read(1);
+      if (first === null) {
+        socket.destroy();
+        return;
+      }
+      socket.unshift(first);
+      const encrypted = first[0] === TLS_HANDSHAKE;
+      if (encrypted && tls !== undefined) tls.emit('connection', socket);
+      else if (!encrypted && options.plaintext) options.onConnection(socket);
+      else {
+        options.onRefused(encrypted ? 'no-tls' : 'no-plaintext');
+        socket.destroy();
+      }
+    });
+  });
+  await listen(server, options.host, options.port);
+  return {
+    port: (server.address() as AddressInfo).port,
+    setKeyPair: (pair) => tls?.setSecureContext(pair),
+    close: () => {
+      server.close();
+      tls?.close();
+    },
+  };
+}
+
+function tlsServer(options: OnePortOptions, pair: KeyPair): TlsServer {
+  const server = createTlsServer({
+    ...pair,
+    ALPNProtocols: ['h2'],
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: options.handshakeMs,
+  });
+  server.on('secureConnection', (socket) => {
+    ignoreErrors(socket);
+    options.onConnection(socket);
+  });
+  server.on('tlsClientError', (_error, socket) => {
+    options.onRefused('handshake');
+    socket.destroy();
+  });
+  return server;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ host, port, backlog: 1024 }, () => {
+      server.removeListener('error', reject);
+      resolve();
+    });
+  });
+}

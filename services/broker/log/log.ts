@@ -43,7 +43,37 @@ export interface StoredRecord {
   readonly bytes: Buffer;
 }
 
+/** Where a record lies. */
+export interface RecordPlace {
+  readonly position: number;
+  /** Length of the whole record in bytes. */
+  readonly length: number;
+}
+
+/** How the engine gets its state back. */
+export interface Recovery {
+  /**
+   * Takes a state as `sealUpTo` was given it. False says that the bytes are damaged and the state is empty again; an
+   * older snapshot is tried then. The buffer stays valid.
+   */
+  loadSnapshot(state: Buffer): boolean;
+  /** Every record behind the snapshot, in order, segment starts included; the view is valid during the call only. */
+  replay(record: StoredRecord): void;
+}
+
+export interface RecoveryReport {
+  /** Position of the snapshot that was used; 0 when the state was replayed from the log's beginning. */
+  readonly snapshotPosition: number;
+  readonly replayedRecords: number;
+  /** Bytes of a torn tail that were cut off; nobody was ever told that they were there. */
+  readonly cutBytes: number;
+  /** The process before closed the log in order. */
+  readonly closedInOrder: boolean;
+}
+
 export interface CommitLog {
+  /** Random, made when the directory was formatted: names this copy of the log. */
+  readonly storeUid: string;
   /** Position of the oldest record kept. */
   readonly startPosition: number;
   /** Position that the next record will get. */
@@ -54,6 +84,24 @@ export interface CommitLog {
   readonly writtenPosition: number;
   /** Bytes accepted and not yet written: what back-pressure is judged by. */
   readonly pendingBytes: number;
+
+  /** Epoch of the last record, and of the next one unless `beginEpoch` raises it. */
+  readonly epoch: number;
+  /** What stopped the log, if anything did. */
+  readonly failure: Error | undefined;
+
+  /**
+   * Gets the state back after opening; to be called once, before anything else. The engine calls `index` and
+   * `sealUpTo` during the replay just as it does later. Throws `CorruptLogError`, `LogVersionError` or
+   * `ForeignLogError` when the directory must not be used; nothing has been deleted then.
+   */
+  recover(recovery: Recovery): Promise<RecoveryReport>;
+  /** Epoch of the records from now on; never less than the one before. */
+  beginEpoch(epoch: number): void;
+  /** Log time now: never decreases along the log, stands still while no process has it open. */
+  logTimeMs(): number;
+  /** Log time that the record appended last has in its header. */
+  readonly lastLogTimeMs: number;
 
   /** Why new records of clients are refused at the moment, in one sentence, or undefined. Re-checked every second. */
   refusal(): string | undefined;
@@ -67,7 +115,7 @@ export interface CommitLog {
 
   /** Called after each finished write or flush. Exactly one listener. */
   onProgress(listener: () => void): void;
-  /** Called once when the disk failed: nothing more will be written by this log, and nothing unwritten may be believed. */
+  /** Called once when the disk failed: nothing more will be written, and nothing unwritten may be believed. */
   onFailure(listener: (error: Error) => void): void;
 
   /** The index learns the place of a committed message. Offsets of one queue come in order without gaps. */
@@ -82,8 +130,24 @@ export interface CommitLog {
   /** Offset of the oldest message of the queue that is still kept; the queue's end if none is. */
   minOffset(queue: QueueKey, queueEnd: number): number | Promise<number>;
 
+  /** Whether `sealUpTo` at this position would store a snapshot; false at places that are sealed already. */
+  needsSnapshot(position: number): boolean;
+  /**
+   * To be called when apply meets the segment start at `position`, before any later message is indexed, with the state
+   * as it is just before that record. Writes the index of the segment before, then the snapshot. The buffers must stay
+   * as they are until the promise resolves; nobody has to wait for it.
+   */
+  sealUpTo(position: number, state: readonly Uint8Array[]): Promise<void>;
+  /** Removes the segments that the policy lets go; also done every minute. */
+  retain(): Promise<void>;
+
   /** Reads whole records; from memory at once where possible. A record that retention has removed gives undefined. */
   read(position: number, length: number): StoredRecord | undefined | Promise<StoredRecord | undefined>;
+
+  /** Reads several records in ascending order, neighbours in one call; the answers are in the order of the places. */
+  readMany(
+    places: readonly RecordPlace[],
+  ): readonly (StoredRecord | undefined)[] | Promise<readonly (StoredRecord | undefined)[]>;
 
   /** Stops taking records, writes and flushes everything, closes the files. */
   close(): Promise<void>;

@@ -1,0 +1,261 @@
+// Topics and groups of one broker set: what may be made, changed and deleted, and the records that do it. A definition
+// counts from the moment its record is committed; two callers that make the same thing at once get the same answer.
+import type { GroupDescription, GroupRequest, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
+import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import type { Committer } from './committer.ts';
+import type { Group } from './state/groups.ts';
+import {
+  DELETE_BYTES,
+  type GroupPutRecord,
+  groupPutBytes,
+  type TopicPutRecord,
+  topicPutBytes,
+  writeDelete,
+  writeGroupPut,
+  writeTopicPut,
+} from './state/records/definitions.ts';
+import type { BrokerState } from './state/state.ts';
+import type { Topic } from './state/topics.ts';
+
+const SECOND = 1_000;
+const MINUTE = 60 * SECOND;
+const HOUR = 60 * MINUTE;
+
+/** Waits between attempts of a group that was made without its own, and the number of attempts that belongs to them. */
+export const DEFAULT_BACKOFF_MS: readonly number[] = [
+  1 * SECOND,
+  5 * SECOND,
+  10 * SECOND,
+  30 * SECOND,
+  ...Array.from({ length: 10 }, (_, i) => (i + 1) * MINUTE),
+  20 * MINUTE,
+  30 * MINUTE,
+  1 * HOUR,
+  2 * HOUR,
+];
+export const DEFAULT_MAX_ATTEMPTS = 17;
+
+const FAILED = fault(
+  'MASTER_PERSISTENCE_TIMEOUT',
+  'The disk failed while the change was being written, so it may or may not hold. Look, and repeat the request.',
+);
+
+export function describeTopic(topic: Topic): TopicDescription {
+  return { name: topic.name, type: topic.type, queues: topic.nextOffsets.length, createdAtMs: topic.createdAtMs };
+}
+
+export function describeGroup(group: Group): GroupDescription {
+  const { name, fifo, maxAttempts, broadcast, createdAtMs } = group;
+  const from = group.fromEarliest ? 'earliest' : 'latest';
+  return { name, fifo, maxAttempts, backoff: { delaysMs: group.backoffMs }, broadcast, from, createdAtMs };
+}
+
+export class Catalog {
+  private readonly state: BrokerState;
+  private readonly committer: Committer;
+  private readonly wallMs: () => number;
+  /** Definitions that are written and not yet committed, by name: their ids are taken. */
+  private readonly topicsUnderWay = new Map<string, Promise<Outcome<TopicDescription>>>();
+  private readonly groupsUnderWay = new Map<string, Promise<Outcome<GroupDescription>>>();
+  private readonly deadLetterIds = new Map<string, number>();
+  private nextTopicId = 1;
+  private nextGroupId = 1;
+
+  constructor(state: BrokerState, committer: Committer, wallMs: () => number) {
+    this.state = state;
+    this.committer = committer;
+    this.wallMs = wallMs;
+  }
+
+  /** Makes a topic, gives an existing one more queues, or does nothing if it already is as asked. */
+  async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
+    const refused =
+      checkTopicName(splitResourceKey(request.name).name) ?? checkQueues(request.queues) ?? this.checkWritable();
+    if (refused !== undefined) return { fault: refused };
+    const underWay = this.topicsUnderWay.get(request.name);
+    if (underWay !== undefined) {
+      await underWay;
+      return this.putTopic(request);
+    }
+    const existing = this.state.topics.byName.get(request.name);
+    if (existing === undefined) {
+      if (this.state.topics.byId.size + this.topicsUnderWay.size >= LIMITS.topics) {
+        return failure('TOO_MANY_REQUESTS', `There are ${LIMITS.topics} topics already. Delete some first.`);
+      }
+      return this.writeTopic({ ...request, topicId: this.takeTopicId(), createdAtMs: this.wallMs() });
+    }
+    if (existing.type !== request.type) {
+      return failure(
+        'PRECONDITION_FAILED',
+        `The topic exists with type ${existing.type}. Use that type, or delete the topic first.`,
+      );
+    }
+    if (existing.nextOffsets.length > request.queues) {
+      return failure(
+        'PRECONDITION_FAILED',
+        `The topic has ${existing.nextOffsets.length} queues, and queues cannot be taken away. Ask for at least as many.`,
+      );
+    }
+    if (existing.nextOffsets.length === request.queues) return success(describeTopic(existing));
+    return this.writeTopic({ ...request, topicId: existing.id, createdAtMs: existing.createdAtMs });
+  }
+
+  async deleteTopic(name: string): Promise<Fault | undefined> {
+    const topic = this.state.topics.byName.get(name);
+    if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic, so there is nothing to delete.');
+    return this.writeDelete(RECORD_TYPE.topicDelete, topic.id);
+  }
+
+  /** Makes a group or changes the settings of an existing one. */
+  async putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>> {
+    const refused =
+      checkGroupName(splitResourceKey(request.name).name) ?? checkGroupSettings(request) ?? this.checkWritable();
+    if (refused !== undefined) return { fault: refused };
+    const underWay = this.groupsUnderWay.get(request.name);
+    if (underWay !== undefined) {
+      await underWay;
+      return this.putGroup(request);
+    }
+    const existing = this.state.groups.byName.get(request.name);
+    if (existing === undefined && this.state.groups.byId.size + this.groupsUnderWay.size >= LIMITS.groups) {
+      return failure('TOO_MANY_REQUESTS', `There are ${LIMITS.groups} consumer groups already. Delete some first.`);
+    }
+    return this.writeGroup({
+      groupId: existing?.id ?? this.takeGroupId(),
+      name: request.name,
+      fifo: request.fifo,
+      broadcast: request.broadcast,
+      fromEarliest: request.from === 'earliest',
+      maxAttempts: request.maxAttempts,
+      backoffMs: request.backoffMs,
+      createdAtMs: existing?.createdAtMs ?? this.wallMs(),
+    });
+  }
+
+  async deleteGroup(name: string): Promise<Fault | undefined> {
+    const group = this.state.groups.byName.get(name);
+    if (group === undefined) {
+      return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group, so there is nothing to delete.');
+    }
+    return this.writeDelete(RECORD_TYPE.groupDelete, group.id);
+  }
+
+  /** The group of that name; with `create` one with default settings is made if there is none. */
+  async ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>> {
+    const existing = this.state.groups.byName.get(name);
+    if (existing !== undefined) return success(describeGroup(existing));
+    const underWay = this.groupsUnderWay.get(name);
+    if (underWay !== undefined) return underWay;
+    if (!create) {
+      return failure(
+        'CONSUMER_GROUP_NOT_FOUND',
+        'There is no such consumer group. Create it first: fulmar group create NAME.',
+      );
+    }
+    return this.putGroup({
+      name,
+      fifo: false,
+      maxAttempts: DEFAULT_MAX_ATTEMPTS,
+      backoffMs: DEFAULT_BACKOFF_MS,
+      broadcast: false,
+      from: 'latest',
+    });
+  }
+
+  /** Id of the topic for the group's dead letters; its definition goes into the log now if there is none yet. */
+  deadLetterTopicId(group: Group): number {
+    const name = deadLetterTopicOf(group.name);
+    const known = this.state.topics.byName.get(name)?.id ?? this.deadLetterIds.get(name);
+    if (known !== undefined) return known;
+    const topicId = this.takeTopicId();
+    this.deadLetterIds.set(name, topicId);
+    void this.writeTopic({ topicId, name, type: 'normal', queues: 1, createdAtMs: this.wallMs() }).then(() =>
+      this.deadLetterIds.delete(name),
+    );
+    return topicId;
+  }
+
+  private checkWritable(): Fault | undefined {
+    const refusal = this.committer.refusal();
+    return refusal === undefined ? undefined : fault('TOO_MANY_REQUESTS', refusal);
+  }
+
+  private takeTopicId(): number {
+    this.nextTopicId = Math.max(this.nextTopicId, this.state.topics.nextId);
+    return this.nextTopicId++;
+  }
+
+  private takeGroupId(): number {
+    this.nextGroupId = Math.max(this.nextGroupId, this.state.groups.nextId);
+    return this.nextGroupId++;
+  }
+
+  private writeTopic(record: TopicPutRecord): Promise<Outcome<TopicDescription>> {
+    const written = new Promise<Outcome<TopicDescription>>((resolve) => {
+      this.committer.append(
+        { type: RECORD_TYPE.topicPut, payload: record },
+        topicPutBytes(record),
+        writeTopicPut,
+        (committed) => {
+          this.topicsUnderWay.delete(record.name);
+          const topic = this.state.topics.byId.get(record.topicId);
+          resolve(committed && topic !== undefined ? success(describeTopic(topic)) : { fault: FAILED });
+        },
+      );
+    });
+    this.topicsUnderWay.set(record.name, written);
+    return written;
+  }
+
+  private writeGroup(record: GroupPutRecord): Promise<Outcome<GroupDescription>> {
+    const written = new Promise<Outcome<GroupDescription>>((resolve) => {
+      this.committer.append(
+        { type: RECORD_TYPE.groupPut, payload: record },
+        groupPutBytes(record),
+        writeGroupPut,
+        (committed) => {
+          this.groupsUnderWay.delete(record.name);
+          const group = this.state.groups.byId.get(record.groupId);
+          resolve(committed && group !== undefined ? success(describeGroup(group)) : { fault: FAILED });
+        },
+      );
+    });
+    this.groupsUnderWay.set(record.name, written);
+    return written;
+  }
+
+  private writeDelete(
+    type: typeof RECORD_TYPE.topicDelete | typeof RECORD_TYPE.groupDelete,
+    id: number,
+  ): Promise<Fault | undefined> {
+    return new Promise((resolve) => {
+      this.committer.append({ type, payload: { id } }, DELETE_BYTES, writeDelete, (committed) =>
+        resolve(committed ? undefined : FAILED),
+      );
+    });
+  }
+}
+
+function checkQueues(queues: number): Fault | undefined {
+  if (Number.isInteger(queues) && queues >= 1 && queues <= LIMITS.queuesPerTopic) return undefined;
+  return fault('BAD_REQUEST', `A topic has 1 to ${LIMITS.queuesPerTopic} queues. Ask for a number in that range.`);
+}
+
+function checkGroupSettings({ maxAttempts, backoffMs, broadcast }: GroupRequest): Fault | undefined {
+  if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > LIMITS.maxAttempts) {
+    return fault('BAD_REQUEST', `A group has 1 to ${LIMITS.maxAttempts} attempts. Ask for a number in that range.`);
+  }
+  if (backoffMs.length < 1 || backoffMs.length > LIMITS.maxAttempts) {
+    return fault('BAD_REQUEST', `A backoff has 1 to ${LIMITS.maxAttempts} delays. Give at least one.`);
+  }
+  if (backoffMs.some((delay) => !Number.isInteger(delay) || delay < 0 || delay > LIMITS.invisibleMaxMs)) {
+    return fault('BAD_REQUEST', `Each delay of a backoff is 0 to ${LIMITS.invisibleMaxMs} ms.`);
+  }
+  if (broadcast) {
+    return fault('NOT_IMPLEMENTED', 'Broadcasting groups are not implemented yet. Use one group for each consumer.');
+  }
+  return undefined;
+}

@@ -1,0 +1,266 @@
+// The one writer of the log. Records are encoded into the tail as they come; while a write is under way the next batch
+// collects, and when it ends all that has collected goes at once. Nothing waits for a timer. A failed write or sync is
+// never repeated, because the kernel may by then call lost pages clean: the log stops instead. The one exception is a
+// full disk (see `holdUntilSpace`).
+
+import { assert } from '@fulmar/core/errors.ts';
+import { DiskError, type Timer, type Timers } from '@fulmar/core/ports.ts';
+import { RECORD_HEADER_BYTES, RECORD_TYPE, sealRecord } from '@fulmar/core/record.ts';
+import type { Segment } from './catalogue.ts';
+import type { LogIdentity } from './errors.ts';
+import type { LogPolicy, PayloadWriter } from './log.ts';
+import type { LogClock } from './log-clock.ts';
+import { type SegmentStart, segmentStartBytes, writeSegmentStart } from './segment-start.ts';
+import type { SegmentWriter } from './segment-writer.ts';
+import type { Tail } from './tail.ts';
+
+/** Where a recovered log goes on. */
+export interface WriterStart {
+  readonly position: number;
+  readonly chain: number;
+  readonly epoch: number;
+  /** Base of the segment to go on in; undefined begins a new one. */
+  readonly segmentBase: number | undefined;
+  readonly segmentRecords: number;
+}
+
+export interface WriterParts {
+  readonly tail: Tail;
+  readonly files: SegmentWriter;
+  readonly timers: Timers;
+  readonly clock: LogClock;
+  readonly policy: LogPolicy;
+  readonly identity: LogIdentity;
+  readonly batchBytes: number;
+  readonly segmentBegan: (segment: Segment) => void;
+}
+
+export class Writer {
+  endPosition = 0;
+  writtenPosition = 0;
+  durablePosition = 0;
+  epoch = 0;
+  /** Log time of the last record. */
+  lastTimeMs = 0;
+  failure: Error | undefined;
+  private readonly parts: WriterParts;
+  private readonly durableWrites: boolean;
+  private readonly startBytes: number;
+  private chain = 0;
+  private segmentBase: number | undefined;
+  private segmentRecords = 0;
+  private lastEpoch = 0;
+  /** Bases of segments that begin in what is not written yet. */
+  private readonly rolls: number[] = [];
+  private writing = false;
+  private scheduled = false;
+  private full = false;
+  private flushTimer: Timer | undefined;
+  private flushing: Promise<void> | undefined;
+  private progressed: () => void = () => {};
+  private failed: (error: Error) => void = () => {};
+  private waiting: (() => void)[] = [];
+
+  constructor(parts: WriterParts) {
+    this.parts = parts;
+    this.durableWrites = parts.policy.flush === 'sync';
+    this.startBytes = segmentStartBytes(parts.identity);
+  }
+
+  start(from: WriterStart): void {
+    this.reach(from.position);
+    this.chain = from.chain;
+    this.epoch = from.epoch;
+    this.lastEpoch = from.epoch;
+    this.lastTimeMs = this.parts.clock.nowMs();
+    this.segmentBase = from.segmentBase;
+    this.segmentRecords = from.segmentRecords;
+  }
+
+  /** Recovery found everything before `position` durable. */
+  reach(position: number): void {
+    this.endPosition = position;
+    this.writtenPosition = position;
+    this.durablePosition = position;
+    this.wake();
+  }
+
+  onProgress(listener: () => void): void {
+    this.progressed = listener;
+  }
+
+  onFailure(listener: (error: Error) => void): void {
+    this.failed = listener;
+  }
+
+  /** A batch waits for the disk to have room again. */
+  get lacksSpace(): boolean {
+    return this.full;
+  }
+
+  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number {
+    if (this.failure !== undefined) throw this.failure;
+    const length = RECORD_HEADER_BYTES + payloadBytes;
+    if (this.mustRoll(length)) this.beginSegment();
+    this.place(type, length, write, value);
+    if (!this.scheduled && !this.writing) this.schedule();
+    return this.endPosition;
+  }
+
+  private mustRoll(length: number): boolean {
+    if (this.segmentBase === undefined) return true;
+    // A segment takes one record of any size, or a record longer than a segment could never be written.
+    if (this.segmentRecords < 2) return false;
+    const { segmentBytes, segmentRecords } = this.parts.policy;
+    return this.endPosition + length - this.segmentBase > segmentBytes || this.segmentRecords >= segmentRecords;
+  }
+
+  private beginSegment(): void {
+    const base = this.endPosition;
+    const before = { chain: this.chain, epoch: this.lastEpoch, logTimeMs: this.lastTimeMs };
+    this.parts.segmentBegan({ base, before, oldestTimeMs: this.parts.clock.nowMs() });
+    this.rolls.push(base);
+    this.segmentBase = base;
+    this.segmentRecords = 0;
+    const payload: SegmentStart = { ...this.parts.identity, previousChain: this.chain };
+    this.place(RECORD_TYPE.segmentStart, RECORD_HEADER_BYTES + this.startBytes, writeSegmentStart, payload);
+  }
+
+  private place<T>(type: number, length: number, write: PayloadWriter<T>, value: T): void {
+    const { tail, clock } = this.parts;
+    const position = this.endPosition;
+    const target = tail.place(length, position, this.writtenPosition);
+    const at = tail.placedAt;
+    if (length > RECORD_HEADER_BYTES) write(target, at + RECORD_HEADER_BYTES, value);
+    const timeMs = clock.nowMs();
+    const distance = position - this.durablePosition;
+    this.chain = sealRecord(target, at, type, length, this.epoch, position, timeMs, distance, this.chain);
+    this.lastTimeMs = timeMs;
+    this.lastEpoch = this.epoch;
+    this.segmentRecords++;
+    this.endPosition = position + length;
+  }
+
+  private schedule(): void {
+    this.scheduled = true;
+    // Behind the events that wait already: their appends join the same batch.
+    this.parts.timers.soon(() => {
+      this.scheduled = false;
+      if (this.writing || this.full || this.failure !== undefined) return;
+      if (this.writtenPosition < this.endPosition) void this.writeCollected();
+    });
+  }
+
+  private async writeCollected(): Promise<void> {
+    this.writing = true;
+    try {
+      await this.writeRun();
+    } catch (error) {
+      this.writing = false;
+      if (error instanceof DiskError && error.code === 'ENOSPC') this.holdUntilSpace();
+      else this.fail(error as Error);
+      return;
+    }
+    this.writing = false;
+    this.tell();
+    if (this.failure === undefined && this.writtenPosition < this.endPosition && !this.scheduled) this.schedule();
+  }
+
+  /** Writes what has collected, up to the end of a segment. */
+  private async writeRun(): Promise<void> {
+    const { files, tail, batchBytes } = this.parts;
+    const from = this.writtenPosition;
+    if (this.rolls[0] === from) {
+      await files.roll(from);
+      this.rolls.shift();
+      this.durablePosition = Math.max(this.durablePosition, from);
+    }
+    const buffers = tail.slices(from, this.rolls[0] ?? this.endPosition, batchBytes);
+    let end = from;
+    for (const buffer of buffers) end += buffer.length;
+    await files.write(buffers, from, end, this.durableWrites);
+    this.writtenPosition = end;
+    if (this.durableWrites) this.durablePosition = end;
+    else this.armFlush();
+    if (files.failure !== undefined) throw files.failure;
+  }
+
+  /**
+   * A write that the disk had no room for is the one that may be repeated: the batch is still in memory, all of it is
+   * written again to the same place, and nobody has been told that any of it was there. So acks and offsets, which go
+   * on below the reserve, cannot bring a broker down whose disk is really full.
+   */
+  private holdUntilSpace(): void {
+    this.full = true;
+    this.wake();
+  }
+
+  /** Called every second: tries again what had no room. */
+  retry(): void {
+    if (!this.full || this.failure !== undefined) return;
+    this.full = false;
+    this.schedule();
+  }
+
+  private armFlush(): void {
+    if (this.flushTimer !== undefined || this.durablePosition >= this.writtenPosition) return;
+    this.flushTimer = this.parts.timers.after(this.parts.policy.flushIntervalMs, () => {
+      this.flushTimer = undefined;
+      this.flush().catch((error: unknown) => this.fail(error as Error));
+    });
+  }
+
+  /** Makes everything durable that has been written. */
+  async flush(): Promise<void> {
+    while (this.flushing !== undefined) await this.flushing;
+    if (this.durablePosition >= this.writtenPosition || this.failure !== undefined) return;
+    const target = this.writtenPosition;
+    this.flushing = this.parts.files.sync().finally(() => {
+      this.flushing = undefined;
+    });
+    await this.flushing;
+    this.durablePosition = Math.max(this.durablePosition, target);
+    this.armFlush();
+    this.tell();
+  }
+
+  fail(error: Error): void {
+    if (this.failure !== undefined) return;
+    this.failure = error;
+    this.flushTimer?.cancel();
+    this.wake();
+    this.failed(error);
+  }
+
+  private tell(): void {
+    this.wake();
+    this.progressed();
+  }
+
+  private wake(): void {
+    if (this.waiting.length === 0) return;
+    const waiting = this.waiting;
+    this.waiting = [];
+    for (const resume of waiting) resume();
+  }
+
+  /** Resolves when everything before `position` is durable; rejects when the log fails first. */
+  async untilDurable(position: number): Promise<void> {
+    assert(position <= this.endPosition, 'only what has been appended can become durable');
+    while (this.durablePosition < position) {
+      if (this.failure !== undefined) throw this.failure;
+      await new Promise<void>((resume) => this.waiting.push(resume));
+    }
+  }
+
+  /** Writes and flushes what has been taken in. False if the disk has no room for it. */
+  async drain(): Promise<boolean> {
+    this.retry();
+    while (this.failure === undefined && !this.full && this.writtenPosition < this.endPosition) {
+      await new Promise<void>((resume) => this.waiting.push(resume));
+    }
+    if (this.failure === undefined && !this.full) await this.flush();
+    this.flushTimer?.cancel();
+    return this.failure === undefined && !this.full;
+  }
+}

@@ -1,0 +1,290 @@
+// Serves the receives of one group in one topic, one after the other: answers at once when there is something, lets
+// them wait otherwise, and wakes them when a message is committed or a lease runs out. Nothing here polls.
+
+import type { PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
+import type { Outcome } from '@fulmar/core/errors.ts';
+import { failure, success } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import type { Random, Timer, Timers } from '@fulmar/core/ports.ts';
+import { encodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import type { Committer } from '../committer.ts';
+import type { CommitLog } from '../log/log.ts';
+import {
+  changeInvisibleBytes,
+  type PopRecord,
+  popBytes,
+  writeChangeInvisible,
+  writePop,
+} from '../state/records/consumption.ts';
+import type { Subscription } from '../state/subscription.ts';
+import type { DeadLetters } from './dead-letters.ts';
+import { type Gathered, Gathering } from './gather.ts';
+import { type MessageReader, type PreparedFilter, prepareFilter } from './reading.ts';
+import { Reservations } from './reservations.ts';
+import { run } from './steps.ts';
+
+export interface Serving {
+  readonly log: CommitLog;
+  readonly committer: Committer;
+  readonly reader: MessageReader;
+  readonly deadLetters: DeadLetters;
+  readonly timers: Timers;
+  readonly random: Random;
+  readonly setHash: number;
+}
+
+interface Waiter {
+  readonly command: PopCommand;
+  readonly filter: PreparedFilter;
+  readonly resolve: (result: PopResult) => void;
+  timer: Timer | undefined;
+  /** Cancelled, timed out or answered. */
+  over: boolean;
+}
+
+/** The latest logical receives by the id that their client gave them, so that a repetition is recognised. */
+class Attempts {
+  private readonly records = new Map<string, PopRecord>();
+
+  note(attemptId: string, record: PopRecord): void {
+    this.records.set(attemptId, record);
+    if (this.records.size > ATTEMPTS_MAX) this.records.delete(this.records.keys().next().value!);
+  }
+
+  take(attemptId: string): PopRecord | undefined {
+    const record = this.records.get(attemptId);
+    this.records.delete(attemptId);
+    return record;
+  }
+}
+
+const ATTEMPTS_MAX = 1_024;
+const TIMER_MAX_MS = 3_600_000;
+
+export class Dispatcher {
+  readonly subscription: Subscription;
+  readonly reservations = new Reservations();
+  private readonly serving: Serving;
+  private waiters: Waiter[] = [];
+  private working = false;
+  private again = false;
+  private nextQueue = 0;
+  private readonly attempts = new Attempts();
+  private dueTimer: Timer | undefined;
+  private dueTimerAtMs = Number.POSITIVE_INFINITY;
+  private closed = false;
+
+  constructor(subscription: Subscription, serving: Serving) {
+    this.subscription = subscription;
+    this.serving = serving;
+  }
+
+  get waiting(): number {
+    return this.waiters.length;
+  }
+
+  /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
+  pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    if (this.waiters.length >= LIMITS.waitersPerSubscription) {
+      resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
+      return () => {};
+    }
+    const earlier = command.attemptId === '' ? undefined : this.attempts.take(command.attemptId);
+    if (earlier !== undefined) this.release(earlier);
+    const waiter: Waiter = { command, filter: prepareFilter(command.filter), resolve, timer: undefined, over: false };
+    this.waiters.push(waiter);
+    this.serve();
+    if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
+    return () => this.finish(waiter, success([]));
+  }
+
+  /** To be called after anything that may have made a message available. */
+  serve(): void {
+    if (this.working) {
+      this.again = true;
+      return;
+    }
+    this.working = true;
+    do {
+      this.again = false;
+      this.subscription.collectDue(this.serving.committer.nowMs());
+      this.serving.deadLetters.sweep(this.subscription, this.reservations);
+      const waiter = this.waiters[0];
+      if (waiter === undefined || !this.hasSomething()) break;
+      const gathered = this.gather(waiter);
+      if (gathered instanceof Promise) {
+        gathered.then(
+          (result) => this.resume(() => this.complete(waiter, result)),
+          (error: unknown) => this.resume(() => this.refuse(waiter, error)),
+        );
+        return;
+      }
+      if (this.complete(waiter, gathered)) this.again = true;
+    } while (this.again);
+    this.working = false;
+    this.armTimer();
+  }
+
+  /** Ends every wait; after it nothing is handed out any more. */
+  close(reason: PopResult): void {
+    this.closed = true;
+    this.dueTimer?.cancel();
+    for (const waiter of [...this.waiters]) this.finish(waiter, reason);
+  }
+
+  private resume(step: () => void): void {
+    this.working = false;
+    step();
+    if (!this.closed) this.serve();
+  }
+
+  private hasSomething(): boolean {
+    const { subscription } = this;
+    if (subscription.hasReady()) return true;
+    const ends = subscription.topic.nextOffsets;
+    for (let queueId = 0; queueId < ends.length; queueId++) {
+      if (ends[queueId]! > this.reservations.cursor(subscription, queueId)) return true;
+    }
+    return false;
+  }
+
+  private gather(waiter: Waiter): Gathered | Promise<Gathered> {
+    const { command, filter } = waiter;
+    const { log, reader } = this.serving;
+    const firstQueue = this.nextQueue;
+    this.nextQueue = (this.nextQueue + 1) % Math.max(1, this.subscription.topic.nextOffsets.length);
+    const request = { maxMessages: command.maxMessages, maxBytes: command.maxBytes, filter, firstQueue };
+    return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
+  }
+
+  /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
+  private complete(waiter: Waiter, gathered: Gathered): boolean {
+    const { taken, parked, advances, dropped } = gathered;
+    if (waiter.over || this.closed) {
+      this.giveBack(gathered);
+      return !this.closed;
+    }
+    if (taken.length + parked.length + advances.length + dropped.length === 0) return false;
+    const { committer, random } = this.serving;
+    const { command } = waiter;
+    const invisibleMs = command.autoRenew ? LIMITS.autoRenewMaxMs : command.invisibleMs;
+    const record: PopRecord = {
+      groupId: this.subscription.group.id,
+      topicId: this.subscription.topic.id,
+      popId: random.uint32() || 1,
+      visibleAtMs: committer.nowMs() + invisibleMs,
+      renewedBy: command.autoRenew ? command.clientId : '',
+      advances,
+      taken,
+      parked,
+      dropped,
+    };
+    this.reservations.begin(record);
+    // Order must survive a fail-over, so an ordered delivery waits until its lease is committed. Any other is answered
+    // now: if its lease is lost the message is handed out again, which at-least-once allows.
+    const answer = (): void => this.finish(waiter, success(this.answerOf(record, gathered, invisibleMs)));
+    const waits = this.subscription.ordered && taken.length > 0;
+    if (waits) this.detach(waiter);
+    committer.append({ type: RECORD_TYPE.pop, payload: record }, popBytes(record), writePop, (committed) => {
+      this.reservations.end(record);
+      if (!waits) return;
+      if (!committed) this.finish(waiter, UNKNOWN_FATE);
+      else if (waiter.over) this.release(record);
+      else answer();
+    });
+    if (taken.length > 0 && command.attemptId !== '') this.attempts.note(command.attemptId, record);
+    if (!waits && taken.length > 0) answer();
+    return true;
+  }
+
+  private answerOf(record: PopRecord, { taken, messages }: Gathered, invisibleMs: number): readonly PoppedMessage[] {
+    return taken.map(({ queueId, queueOffset, attempt }, i) => {
+      const message = messages[i]!;
+      return {
+        receiptHandle: encodeReceiptHandle({
+          setHash: this.serving.setHash,
+          topicId: record.topicId,
+          groupId: record.groupId,
+          queueId,
+          queueOffset,
+          attempt,
+          popId: record.popId,
+        }),
+        queueId,
+        queueOffset,
+        attempt,
+        invisibleMs,
+        bornAtMs: message.bornAtMs,
+        storedAtMs: message.storedAtMs,
+        userPart: message.userPart,
+        systemPart: message.systemPart,
+        body: message.body,
+      };
+    });
+  }
+
+  private giveBack({ taken }: Gathered): void {
+    for (const { queueId, queueOffset } of taken) {
+      const lease = this.subscription.lease(queueId, queueOffset);
+      if (lease !== undefined) this.subscription.putBackReady(lease);
+    }
+  }
+
+  /** Hands back what an answer that nobody saw had taken: visible at once, and not counted as an attempt. */
+  private release(record: PopRecord): void {
+    const { groupId, topicId, popId, taken } = record;
+    const visibleAtMs = this.serving.committer.nowMs();
+    const leases = taken.map(({ queueId, queueOffset }) => ({
+      queueId,
+      queueOffset,
+      popId,
+      visibleAtMs,
+      uncounted: true,
+    }));
+    const payload = { groupId, topicId, leases };
+    const { committer } = this.serving;
+    committer.append(
+      { type: RECORD_TYPE.changeInvisible, payload },
+      changeInvisibleBytes(payload),
+      writeChangeInvisible,
+    );
+  }
+
+  private refuse(waiter: Waiter, error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    this.finish(waiter, failure('INTERNAL_SERVER_ERROR', `A stored message could not be read: ${text}`));
+  }
+
+  private finish(waiter: Waiter, result: PopResult): void {
+    if (waiter.over) return;
+    waiter.over = true;
+    this.detach(waiter);
+    waiter.resolve(result);
+  }
+
+  /** Takes the waiter out of the queue; its answer is decided or under way. */
+  private detach(waiter: Waiter): void {
+    waiter.timer?.cancel();
+    const at = this.waiters.indexOf(waiter);
+    if (at >= 0) this.waiters.splice(at, 1);
+  }
+
+  private armTimer(): void {
+    if (this.closed) return;
+    const dueMs = this.subscription.nextDueMs();
+    if (dueMs === undefined || dueMs >= this.dueTimerAtMs) return;
+    this.dueTimer?.cancel();
+    this.dueTimerAtMs = dueMs;
+    const delayMs = Math.min(Math.max(dueMs - this.serving.committer.nowMs(), 0), TIMER_MAX_MS);
+    this.dueTimer = this.serving.timers.after(delayMs, () => {
+      this.dueTimerAtMs = Number.POSITIVE_INFINITY;
+      this.serve();
+    });
+  }
+}
+
+export const UNKNOWN_FATE: Outcome<never> = failure(
+  'MASTER_PERSISTENCE_TIMEOUT',
+  'The disk failed while this was being written, so it may or may not be stored. Repeat the request.',
+);

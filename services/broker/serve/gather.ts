@@ -1,0 +1,230 @@
+// Chooses the messages of one receive: first those that are due again, then new ones from every queue in turn. It
+// decides and reads, but changes nothing: the outcome is a pop record for the log and the messages for the answer.
+
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { type CommitLog, type IndexEntry, queueKeyOf } from '../log/log.ts';
+import type { Lease } from '../state/lease.ts';
+import type { MessagePlace, ParkedMessage, QueueAdvance, TakenMessage } from '../state/records/consumption.ts';
+import type { MessageRecord } from '../state/records/message.ts';
+import type { Subscription } from '../state/subscription.ts';
+import { type MessageReader, type PreparedFilter, passes } from './reading.ts';
+import type { Reservations } from './reservations.ts';
+import { awaited, type Steps } from './steps.ts';
+
+/** Index entries that one receive looks at, so that a filter that nothing passes cannot hold up everybody else. */
+const SCAN_MAX = 4_096;
+const SCAN_CHUNK = 256;
+
+export interface GatherRequest {
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+  readonly filter: PreparedFilter;
+  /** Where the turn of the queues begins. */
+  readonly firstQueue: number;
+}
+
+export interface Gathered {
+  readonly taken: TakenMessage[];
+  /** In the order of `taken`. */
+  readonly messages: MessageRecord[];
+  readonly parked: ParkedMessage[];
+  readonly advances: QueueAdvance[];
+  readonly dropped: MessagePlace[];
+}
+
+/** A lane for the messages of a queue that name no message group. */
+function laneOfQueue(queueId: number): number {
+  return Number.MAX_SAFE_INTEGER - queueId;
+}
+
+interface QueueCursor {
+  readonly queueId: number;
+  readonly from: number;
+  next: number;
+}
+
+interface ChosenEntry {
+  readonly queueId: number;
+  readonly lane: number;
+  readonly entry: IndexEntry;
+}
+
+export class Gathering {
+  private readonly subscription: Subscription;
+  private readonly reservations: Reservations;
+  private readonly log: CommitLog;
+  private readonly reader: MessageReader;
+  private readonly request: GatherRequest;
+  private readonly result: Gathered = { taken: [], messages: [], parked: [], advances: [], dropped: [] };
+  private readonly lanesTaken = new Set<number>();
+  private readonly passedOver: Lease[] = [];
+  private bytes = 0;
+  private scanned = 0;
+  private full = false;
+
+  constructor(
+    subscription: Subscription,
+    reservations: Reservations,
+    log: CommitLog,
+    reader: MessageReader,
+    request: GatherRequest,
+  ) {
+    this.subscription = subscription;
+    this.reservations = reservations;
+    this.log = log;
+    this.reader = reader;
+    this.request = request;
+  }
+
+  *steps(): Steps<Gathered> {
+    yield* this.takeDue();
+    if (!this.full) yield* this.takeNew();
+    for (const lease of this.passedOver) this.subscription.putBackReady(lease);
+    return this.result;
+  }
+
+  private *takeDue(): Steps<void> {
+    const { subscription, reservations, result } = this;
+    const { maxAttempts } = subscription.group;
+    while (!this.full && this.scanned < SCAN_MAX) {
+      const lease = subscription.takeReady(
+        (of) =>
+          of.attempt < maxAttempts &&
+          reservations.holder(of.queueId, of.queueOffset) === undefined &&
+          (of.lane === 0 || !reservations.holdsLane(of.lane)),
+      );
+      if (lease === undefined) return;
+      this.scanned++;
+      const { queueId, queueOffset, lane } = lease;
+      const entry = yield* this.reader.entry(subscription.topic.id, queueId, queueOffset);
+      const message = entry === undefined ? undefined : yield* this.reader.message(entry);
+      if (!lease.live) continue;
+      if (message === undefined) {
+        // Retention has removed it: nobody can be given it any more.
+        result.dropped.push({ queueId, queueOffset });
+        continue;
+      }
+      if (!passes(this.request.filter, message)) {
+        this.passedOver.push(lease);
+        continue;
+      }
+      if (!this.fits(entry!)) {
+        this.passedOver.push(lease);
+        return;
+      }
+      this.take(message, { queueId, queueOffset, attempt: lease.attempt + 1, lane });
+    }
+  }
+
+  /**
+   * Every queue that has something gives its share first, and only then more: so no queue is starved, and what is read
+   * together lies close together in the log.
+   */
+  private *takeNew(): Steps<void> {
+    const { topic } = this.subscription;
+    const queues = topic.nextOffsets.length;
+    const cursors: QueueCursor[] = [];
+    for (let i = 0; i < queues; i++) {
+      const queueId = (this.request.firstQueue + i) % queues;
+      const from = this.reservations.cursor(this.subscription, queueId);
+      if (from < topic.nextOffsets[queueId]!) cursors.push({ queueId, from, next: from });
+    }
+    const chosen: ChosenEntry[] = [];
+    const share = Math.ceil((this.request.maxMessages - this.result.taken.length) / Math.max(1, cursors.length));
+    for (const quota of [share, this.request.maxMessages]) {
+      for (const cursor of cursors) {
+        if (this.full || this.scanned >= SCAN_MAX) break;
+        yield* this.chooseFrom(cursor, quota, chosen);
+      }
+    }
+    yield* this.takeChosen(chosen);
+    for (const { queueId, from, next } of cursors) {
+      if (next > from) this.result.advances.push({ queueId, nextOffset: next });
+    }
+  }
+
+  private *chooseFrom(cursor: QueueCursor, quota: number, chosen: ChosenEntry[]): Steps<void> {
+    const { topic } = this.subscription;
+    const { queueId } = cursor;
+    const key = queueKeyOf(topic.id, queueId);
+    const most = chosen.length + quota;
+    while (!this.full && this.scanned < SCAN_MAX && chosen.length < most) {
+      const end = topic.nextOffsets[queueId]!;
+      if (cursor.next >= end) return;
+      const count = Math.min(this.chooses ? SCAN_CHUNK : most - chosen.length, end - cursor.next);
+      const entries = yield* awaited(this.log.entries(key, cursor.next, count));
+      if (entries.length === 0) {
+        // Retention has removed them.
+        cursor.next = yield* awaited(this.log.minOffset(key, end));
+        continue;
+      }
+      for (const entry of entries) {
+        if (chosen.length >= most || !this.consider(queueId, entry, chosen)) return;
+        cursor.next = entry.queueOffset + 1;
+        this.scanned++;
+      }
+    }
+  }
+
+  private *takeChosen(chosen: ChosenEntry[]): Steps<void> {
+    chosen.sort((a, b) => a.entry.position - b.entry.position);
+    const messages = yield* this.reader.messages(chosen.map(({ entry }) => entry));
+    for (let i = 0; i < chosen.length; i++) {
+      const message = messages[i];
+      if (message === undefined || !passes(this.request.filter, message)) continue;
+      const { queueId, lane, entry } = chosen[i]!;
+      this.take(message, { queueId, queueOffset: entry.queueOffset, attempt: 1, lane });
+    }
+  }
+
+  /** Whether not every message that is looked at will be taken. */
+  private get chooses(): boolean {
+    return this.subscription.ordered || this.request.filter !== undefined;
+  }
+
+  /** Decides about one new message; false if it has to stay for the next receive. */
+  private consider(queueId: number, entry: IndexEntry, chosen: ChosenEntry[]): boolean {
+    const { subscription, reservations, result, request } = this;
+    if (this.scanned >= SCAN_MAX) return false;
+    const { queueOffset, tagHash, groupHash } = entry;
+    if (request.filter !== undefined && !request.filter.hashes.has(tagHash)) return true;
+    if (this.leasesHeld() + chosen.length >= LIMITS.leasesPerSubscription) {
+      this.full = true;
+      return false;
+    }
+    const lane = subscription.ordered ? groupHash || laneOfQueue(queueId) : 0;
+    if (lane !== 0 && (subscription.lanes.has(lane) || reservations.holdsLane(lane) || this.lanesTaken.has(lane))) {
+      result.parked.push({ queueId, queueOffset, lane });
+      return true;
+    }
+    if (result.taken.length + chosen.length >= request.maxMessages) {
+      this.full = true;
+      return false;
+    }
+    if (!this.fits(entry, chosen.length)) return false;
+    chosen.push({ queueId, lane, entry });
+    if (lane !== 0) this.lanesTaken.add(lane);
+    return true;
+  }
+
+  private leasesHeld(): number {
+    const { taken, parked } = this.result;
+    return this.subscription.leases.size + this.reservations.leaseCount + taken.length + parked.length;
+  }
+
+  private fits(entry: IndexEntry, chosen = 0): boolean {
+    if (this.result.taken.length + chosen === 0 || this.bytes + entry.length <= this.request.maxBytes) {
+      this.bytes += entry.length;
+      return true;
+    }
+    this.full = true;
+    return false;
+  }
+
+  private take(message: MessageRecord, taken: TakenMessage): void {
+    this.result.taken.push(taken);
+    this.result.messages.push(message);
+    if (taken.lane !== 0) this.lanesTaken.add(taken.lane);
+    if (this.result.taken.length >= this.request.maxMessages) this.full = true;
+  }
+}

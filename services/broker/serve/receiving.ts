@@ -1,0 +1,137 @@
+// Leads each receive to the dispatcher of its group and topic, and makes the subscription when a group meets a topic
+// for the first time: it begins right behind the place in the log where the group itself came into being.
+import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
+import { failure, faultOf, success } from '@fulmar/core/errors.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { queueKeyOf } from '../log/log.ts';
+import type { Group } from '../state/groups.ts';
+import {
+  type SubscriptionPutRecord,
+  subscriptionPutBytes,
+  writeSubscriptionPut,
+} from '../state/records/definitions.ts';
+import type { BrokerState } from '../state/state.ts';
+import type { Subscription } from '../state/subscription.ts';
+import type { Topic } from '../state/topics.ts';
+import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
+import { awaited, run, type Steps } from './steps.ts';
+
+export class Receiving {
+  private readonly state: BrokerState;
+  private readonly serving: Serving;
+  private readonly dispatchers = new Map<Subscription, Dispatcher>();
+  private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
+
+  constructor(state: BrokerState, serving: Serving) {
+    this.state = state;
+    this.serving = serving;
+  }
+
+  /** Builds the dispatchers of a state that was recovered, so that what falls due is noticed without a receive. */
+  start(): void {
+    for (const subscription of this.state.subscriptions()) {
+      if (subscription.leases.size > 0) this.dispatcherOf(subscription).serve();
+    }
+  }
+
+  pop(command: PopCommand): PopCall {
+    let cancelled = false;
+    let cancel: (() => void) | undefined;
+    const result = this.subscriptionFor(command).then(
+      (found) =>
+        new Promise<PopResult>((resolve) => {
+          if (found.fault !== undefined) resolve(found);
+          else if (cancelled) resolve(success([]));
+          else cancel = this.dispatcherOf(found.value).pop(command, resolve);
+        }),
+    );
+    return {
+      result,
+      cancel: () => {
+        cancelled = true;
+        cancel?.();
+      },
+    };
+  }
+
+  /** Wakes what waits for these topics and subscriptions. */
+  wake(topics: ReadonlySet<Topic>, subscriptions: ReadonlySet<Subscription>): void {
+    for (const topic of topics) {
+      for (const subscription of topic.subscriptions.values()) {
+        if (!subscriptions.has(subscription)) this.dispatchers.get(subscription)?.serve();
+      }
+    }
+    for (const subscription of subscriptions) this.dispatcherOf(subscription).serve();
+  }
+
+  dispatcherOf(subscription: Subscription): Dispatcher {
+    let dispatcher = this.dispatchers.get(subscription);
+    if (dispatcher === undefined) {
+      dispatcher = new Dispatcher(subscription, this.serving);
+      this.dispatchers.set(subscription, dispatcher);
+    }
+    return dispatcher;
+  }
+
+  /** Ends what belongs to deleted topics and groups. */
+  dropDeleted(): void {
+    for (const [subscription, dispatcher] of this.dispatchers) {
+      if (this.state.subscription(subscription.group.id, subscription.topic.id) === subscription) continue;
+      this.dispatchers.delete(subscription);
+      dispatcher.close(failure('TOPIC_NOT_FOUND', 'The topic or the consumer group was deleted.'));
+    }
+  }
+
+  close(): void {
+    for (const dispatcher of this.dispatchers.values()) dispatcher.close(success([]));
+    this.dispatchers.clear();
+  }
+
+  private async subscriptionFor(command: PopCommand) {
+    const topic = this.state.topics.byName.get(command.topic);
+    if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+    const group = this.state.groups.byName.get(command.group);
+    if (group === undefined) {
+      return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
+    }
+    const existing = group.subscriptions.get(topic.id);
+    if (existing !== undefined) return success(existing);
+    const name = `${group.id} ${topic.id}`;
+    let underWay = this.subscriptionsUnderWay.get(name);
+    if (underWay === undefined) {
+      underWay = this.subscribe(group, topic).finally(() => this.subscriptionsUnderWay.delete(name));
+      this.subscriptionsUnderWay.set(name, underWay);
+    }
+    try {
+      const made = await underWay;
+      return made === undefined ? UNKNOWN_FATE : success(made);
+    } catch (error) {
+      return { fault: faultOf(error) };
+    }
+  }
+
+  private async subscribe(group: Group, topic: Topic): Promise<Subscription | undefined> {
+    const startOffsets = await run(this.startOffsets(group, topic));
+    const payload: SubscriptionPutRecord = { groupId: group.id, topicId: topic.id, startOffsets };
+    return new Promise((resolve) => {
+      this.serving.committer.append(
+        { type: RECORD_TYPE.subscriptionPut, payload },
+        subscriptionPutBytes(payload),
+        writeSubscriptionPut,
+        () => resolve(this.state.subscription(group.id, topic.id)),
+      );
+    });
+  }
+
+  private *startOffsets(group: Group, topic: Topic): Steps<number[]> {
+    const { log } = this.serving;
+    const offsets: number[] = [];
+    for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {
+      const key = queueKeyOf(topic.id, queueId);
+      const end = topic.nextOffsets[queueId]!;
+      if (group.fromEarliest) offsets.push(yield* awaited(log.minOffset(key, end)));
+      else offsets.push(yield* awaited(log.offsetAtPosition(key, group.createdAtPosition, end)));
+    }
+    return offsets;
+  }
+}

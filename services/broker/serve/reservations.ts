@@ -1,0 +1,57 @@
+// What the master has decided about one subscription and the log has not committed yet: messages that a pop under way
+// has taken. It lives in memory only; when a pop is applied the state says the same and the reservation ends, and when
+// the master falls everything here is forgotten, because nothing of it was promised.
+import { placeKey } from '../state/lease.ts';
+import type { PopRecord } from '../state/records/consumption.ts';
+import type { Subscription } from '../state/subscription.ts';
+
+export class Reservations {
+  private readonly cursors: number[] = [];
+  private readonly leases = new Map<number, { readonly popId: number; readonly attempt: number }>();
+  private readonly lanes = new Map<number, number>();
+
+  cursor(subscription: Subscription, queueId: number): number {
+    const committed = subscription.cursor(queueId);
+    const reserved = this.cursors[queueId] ?? 0;
+    return reserved > committed ? reserved : committed;
+  }
+
+  get leaseCount(): number {
+    return this.leases.size;
+  }
+
+  /** The delivery under way that holds this place, if one does. */
+  holder(queueId: number, queueOffset: number): { readonly popId: number; readonly attempt: number } | undefined {
+    return this.leases.get(placeKey(queueId, queueOffset));
+  }
+
+  holdsLane(lane: number): boolean {
+    return this.lanes.has(lane);
+  }
+
+  begin(record: PopRecord): void {
+    for (const { queueId, nextOffset } of record.advances) this.cursors[queueId] = nextOffset;
+    for (const { queueId, queueOffset, lane, attempt } of record.taken) {
+      this.hold(queueId, queueOffset, lane, record.popId, attempt);
+    }
+    for (const { queueId, queueOffset, lane } of record.parked) this.hold(queueId, queueOffset, lane, 0, 0);
+  }
+
+  end(record: PopRecord): void {
+    for (const { queueId, queueOffset, lane } of record.taken) this.free(queueId, queueOffset, lane);
+    for (const { queueId, queueOffset, lane } of record.parked) this.free(queueId, queueOffset, lane);
+  }
+
+  hold(queueId: number, queueOffset: number, lane: number, popId: number, attempt: number): void {
+    this.leases.set(placeKey(queueId, queueOffset), { popId, attempt });
+    if (lane !== 0) this.lanes.set(lane, (this.lanes.get(lane) ?? 0) + 1);
+  }
+
+  free(queueId: number, queueOffset: number, lane: number): void {
+    this.leases.delete(placeKey(queueId, queueOffset));
+    if (lane === 0) return;
+    const left = (this.lanes.get(lane) ?? 0) - 1;
+    if (left > 0) this.lanes.set(lane, left);
+    else this.lanes.delete(lane);
+  }
+}

@@ -1,0 +1,113 @@
+// The message ids of the last minute, by which a producer's retry is recognised and stored once. An entry keeps a
+// 53-bit hash of (topic, id) and where the message went; whoever finds one compares the stored id itself before it
+// believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds.
+import { hash32 } from '@fulmar/core/hash.ts';
+
+export interface RecentMessage {
+  readonly queueId: number;
+  readonly queueOffset: number;
+}
+
+export class RecentMessageIds {
+  readonly capacity: number;
+  readonly keepMs: number;
+  private readonly mask: number;
+  // Open addressing with linear probing; key 0 marks an empty slot.
+  private readonly keys: Float64Array;
+  private readonly offsets: Float64Array;
+  private readonly queues: Uint16Array;
+  private readonly times: Float64Array;
+  // The keys in the order of their arrival, for forgetting the oldest.
+  private readonly order: Float64Array;
+  private first = 0;
+  private count = 0;
+
+  constructor(capacity: number, keepMs: number) {
+    this.capacity = capacity;
+    this.keepMs = keepMs;
+    let slots = 8;
+    while (slots < capacity * 2) slots *= 2;
+    this.mask = slots - 1;
+    this.keys = new Float64Array(slots);
+    this.offsets = new Float64Array(slots);
+    this.queues = new Uint16Array(slots);
+    this.times = new Float64Array(slots);
+    this.order = new Float64Array(capacity);
+  }
+
+  get size(): number {
+    return this.count;
+  }
+
+  static keyOf(topicId: number, messageId: string): number {
+    const key = (hash32(messageId, topicId) & 0x1fffff) * 0x1_0000_0000 + hash32(messageId, ~topicId);
+    return key === 0 ? 1 : key;
+  }
+
+  find(key: number, logTimeMs: number): RecentMessage | undefined {
+    const slot = this.slotOf(key);
+    if (this.keys[slot] === 0 || this.times[slot]! + this.keepMs < logTimeMs) return undefined;
+    return { queueId: this.queues[slot]!, queueOffset: this.offsets[slot]! };
+  }
+
+  add(key: number, queueId: number, queueOffset: number, logTimeMs: number): void {
+    this.forgetOld(logTimeMs);
+    const slot = this.slotOf(key);
+    if (this.keys[slot] === 0) {
+      this.keys[slot] = key;
+      this.order[(this.first + this.count) % this.capacity] = key;
+      this.count++;
+    }
+    this.queues[slot] = queueId;
+    this.offsets[slot] = queueOffset;
+    this.times[slot] = logTimeMs;
+  }
+
+  /** Oldest first. */
+  forEach(visit: (key: number, queueId: number, queueOffset: number, logTimeMs: number) => void): void {
+    for (let i = 0; i < this.count; i++) {
+      const key = this.order[(this.first + i) % this.capacity]!;
+      const slot = this.slotOf(key);
+      visit(key, this.queues[slot]!, this.offsets[slot]!, this.times[slot]!);
+    }
+  }
+
+  private forgetOld(logTimeMs: number): void {
+    while (this.count > 0) {
+      const key = this.order[this.first]!;
+      const full = this.count === this.capacity;
+      if (!full && this.times[this.slotOf(key)]! + this.keepMs >= logTimeMs) return;
+      this.removeSlot(this.slotOf(key));
+      this.first = (this.first + 1) % this.capacity;
+      this.count--;
+    }
+  }
+
+  /** The slot that holds the key, or the empty one where it would go. */
+  private slotOf(key: number): number {
+    let slot = key & this.mask;
+    while (this.keys[slot] !== 0 && this.keys[slot] !== key) slot = (slot + 1) & this.mask;
+    return slot;
+  }
+
+  /** Closes the gap, so that every later key of the run stays reachable from its home slot. */
+  private removeSlot(from: number): void {
+    let gap = from;
+    let next = from;
+    for (;;) {
+      next = (next + 1) & this.mask;
+      const key = this.keys[next]!;
+      if (key === 0) break;
+      const home = key & this.mask;
+      const distanceFromHome = (next - home) & this.mask;
+      const distanceFromGap = (next - gap) & this.mask;
+      if (distanceFromHome < distanceFromGap) continue;
+      this.keys[gap] = key;
+      this.queues[gap] = this.queues[next]!;
+      this.offsets[gap] = this.offsets[next]!;
+      this.times[gap] = this.times[next]!;
+      gap = next;
+    }
+    this.keys[gap] = 0;
+  }
+}

@@ -1,0 +1,167 @@
+import { TOPIC_TYPES } from '@fulmar/core/broker-api.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { describe, expect, test } from '@jest/globals';
+import fc from 'fast-check';
+import { readStateRecord } from './codec.ts';
+import * as consumption from './consumption.ts';
+import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
+import * as definitions from './definitions.ts';
+import { messagePayloadBytes, writeMessagePayload } from './message.ts';
+
+const uint16 = fc.integer({ min: 0, max: 0xffff });
+const uint32 = fc.integer({ min: 0, max: 0xffffffff });
+const uint53 = fc.maxSafeNat();
+const name = fc.string({ unit: 'grapheme', maxLength: 40 });
+const bytes = fc.uint8Array({ maxLength: 200 }).map((array) => Buffer.from(array));
+
+const message = fc.record({
+  topicId: uint32,
+  queueId: uint16,
+  tagHash: uint32,
+  groupHash: uint53,
+  bornAtMs: uint53,
+  storedAtMs: uint53,
+  deliverAtMs: uint53,
+  keyHashes: fc.array(uint32, { maxLength: 64 }),
+  messageId: fc.string({ maxLength: 60 }),
+  userPart: bytes,
+  systemPart: bytes,
+  body: bytes,
+});
+const place = { queueId: uint16, queueOffset: uint53 };
+
+/** Each record type: what it may hold, how many bytes it says it needs, how it is written. */
+const cases = [
+  ['message', RECORD_TYPE.message, message, messagePayloadBytes, writeMessagePayload],
+  [
+    'topicPut',
+    RECORD_TYPE.topicPut,
+    fc.record({
+      topicId: uint32,
+      name,
+      type: fc.constantFrom(...TOPIC_TYPES),
+      queues: uint32,
+      createdAtMs: uint53,
+    }),
+    definitions.topicPutBytes,
+    definitions.writeTopicPut,
+  ],
+  [
+    'groupPut',
+    RECORD_TYPE.groupPut,
+    fc.record({
+      groupId: uint32,
+      name,
+      fifo: fc.boolean(),
+      broadcast: fc.boolean(),
+      fromEarliest: fc.boolean(),
+      maxAttempts: uint32,
+      backoffMs: fc.array(uint32, { maxLength: 20 }),
+      createdAtMs: uint53,
+    }),
+    definitions.groupPutBytes,
+    definitions.writeGroupPut,
+  ],
+  [
+    'topicDelete',
+    RECORD_TYPE.topicDelete,
+    fc.record({ id: uint32 }),
+    () => definitions.DELETE_BYTES,
+    definitions.writeDelete,
+  ],
+  [
+    'epochStart',
+    RECORD_TYPE.epochStart,
+    fc.record({ storeUid: name, version: name }),
+    definitions.epochStartBytes,
+    definitions.writeEpochStart,
+  ],
+  [
+    'subscriptionPut',
+    RECORD_TYPE.subscriptionPut,
+    fc.record({ groupId: uint32, topicId: uint32, startOffsets: fc.array(uint53) }),
+    definitions.subscriptionPutBytes,
+    definitions.writeSubscriptionPut,
+  ],
+  [
+    'pop',
+    RECORD_TYPE.pop,
+    fc.record({
+      groupId: uint32,
+      topicId: uint32,
+      popId: uint32,
+      visibleAtMs: uint53,
+      renewedBy: name,
+      advances: fc.array(fc.record({ queueId: uint16, nextOffset: uint53 })),
+      taken: fc.array(fc.record({ ...place, attempt: uint16, lane: uint53 })),
+      parked: fc.array(fc.record({ ...place, lane: uint53 })),
+      dropped: fc.array(fc.record(place)),
+    }),
+    consumption.popBytes,
+    consumption.writePop,
+  ],
+  [
+    'ack',
+    RECORD_TYPE.ack,
+    fc.record({ groupId: uint32, topicId: uint32, leases: fc.array(fc.record({ ...place, popId: uint32 })) }),
+    consumption.ackBytes,
+    consumption.writeAck,
+  ],
+  [
+    'changeInvisible',
+    RECORD_TYPE.changeInvisible,
+    fc.record({
+      groupId: uint32,
+      topicId: uint32,
+      leases: fc.array(fc.record({ ...place, popId: uint32, visibleAtMs: uint53, uncounted: fc.boolean() })),
+    }),
+    consumption.changeInvisibleBytes,
+    consumption.writeChangeInvisible,
+  ],
+  [
+    'clientGone',
+    RECORD_TYPE.clientGone,
+    fc.record({ clientId: name, visibleAtMs: uint53 }),
+    consumption.clientGoneBytes,
+    consumption.writeClientGone,
+  ],
+  [
+    'deadLetter',
+    RECORD_TYPE.deadLetter,
+    fc.record({ groupId: uint32, topicId: uint32, ...place, message }),
+    deadLetterBytes,
+    writeDeadLetter,
+  ],
+] as const;
+
+describe('record payloads', () => {
+  test.each(cases)(
+    '%s: what is written is what is read, in exactly the announced bytes',
+    (_, type, values, size, write) => {
+      fc.assert(
+        fc.property(values as fc.Arbitrary<object>, (value) => {
+          const length = (size as (value: object) => number)(value);
+          const target = Buffer.alloc(length + 20, 0xee);
+          (write as (target: Buffer, at: number, value: object) => void)(target, 10, value);
+          expect(target.subarray(0, 10)).toEqual(Buffer.alloc(10, 0xee));
+          expect(target.subarray(10 + length)).toEqual(Buffer.alloc(10, 0xee));
+          const record = readStateRecord(type, target, 10, 10 + length);
+          expect(record).toEqual({ type, payload: value });
+        }),
+        { numRuns: 200 },
+      );
+    },
+  );
+
+  test.each(cases)('%s: a newer payload version is refused by name', (_, type, values, size, write) => {
+    const [value] = fc.sample(values as fc.Arbitrary<object>, { numRuns: 1, seed: 1 });
+    const target = Buffer.alloc((size as (value: object) => number)(value!));
+    (write as (target: Buffer, at: number, value: object) => void)(target, 0, value!);
+    target[0] = 99;
+    expect(() => readStateRecord(type, target, 0, target.length)).toThrow(/version 99/);
+  });
+
+  test('a record type of the future is refused by number', () => {
+    expect(() => readStateRecord(250, Buffer.alloc(0), 0, 0)).toThrow(/type 250/);
+  });
+});

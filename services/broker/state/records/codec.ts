@@ -1,0 +1,41 @@
+// From the type and payload bytes of a record to what the state understands. The inverse stands with each payload.
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import type { StateRecord } from '../state.ts';
+import { readAck, readChangeInvisible, readClientGone, readPop } from './consumption.ts';
+import { readDeadLetter } from './dead-letter.ts';
+import { readDelete, readEpochStart, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
+import { readMessagePayload } from './message.ts';
+
+/** Decodes the payload in `bytes[at, end)`. Throws on a type or version that this program does not know. */
+export function readStateRecord(type: number, bytes: Buffer, at: number, end: number): StateRecord {
+  switch (type) {
+    case RECORD_TYPE.segmentStart:
+    case RECORD_TYPE.tick:
+      return { type };
+    case RECORD_TYPE.epochStart:
+      return { type, payload: readEpochStart(bytes, at, end) };
+    case RECORD_TYPE.topicPut:
+      return { type, payload: readTopicPut(bytes, at, end) };
+    case RECORD_TYPE.topicDelete:
+    case RECORD_TYPE.groupDelete:
+      return { type, payload: readDelete(bytes, at, end) };
+    case RECORD_TYPE.groupPut:
+      return { type, payload: readGroupPut(bytes, at, end) };
+    case RECORD_TYPE.subscriptionPut:
+      return { type, payload: readSubscriptionPut(bytes, at, end) };
+    case RECORD_TYPE.message:
+      return { type, payload: readMessagePayload(bytes, at, end) };
+    case RECORD_TYPE.pop:
+      return { type, payload: readPop(bytes, at, end) };
+    case RECORD_TYPE.ack:
+      return { type, payload: readAck(bytes, at, end) };
+    case RECORD_TYPE.changeInvisible:
+      return { type, payload: readChangeInvisible(bytes, at, end) };
+    case RECORD_TYPE.deadLetter:
+      return { type, payload: readDeadLetter(bytes, at, end) };
+    case RECORD_TYPE.clientGone:
+      return { type, payload: readClientGone(bytes, at, end) };
+    default:
+      throw new Error(`the log holds a record of type ${type}, which this program does not know; run a newer version`);
+  }
+}

@@ -1,0 +1,165 @@
+// Payloads of the records that define topics, groups and where a group begins in a topic.
+import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import { PayloadReader, PayloadWriter, stringBytes } from './bytes.ts';
+
+const VERSION = 1;
+
+function checkVersion(version: number, what: string): void {
+  if (version !== VERSION) {
+    throw new Error(`${what} payload version ${version} is newer than this program; run the version that wrote it`);
+  }
+}
+
+/** Defines a topic, or changes the one with the same id. */
+export interface TopicPutRecord {
+  /** Never used again, so that a topic made anew under an old name meets nothing of the old one. */
+  readonly topicId: number;
+  readonly name: string;
+  readonly type: TopicType;
+  readonly queues: number;
+  readonly createdAtMs: number;
+}
+
+export function topicPutBytes(record: TopicPutRecord): number {
+  return 18 + stringBytes(record.name);
+}
+
+export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord): void {
+  new PayloadWriter(target, at)
+    .uint8(VERSION)
+    .uint32(record.topicId)
+    .uint8(TOPIC_TYPES.indexOf(record.type))
+    .uint32(record.queues)
+    .uint64(record.createdAtMs)
+    .string(record.name);
+}
+
+export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'topic');
+  const topicId = reader.uint32();
+  const type = TOPIC_TYPES[reader.uint8()];
+  if (type === undefined) throw new Error('a topic record has a type that this program does not know');
+  return { topicId, type, queues: reader.uint32(), createdAtMs: reader.uint64(), name: reader.string() };
+}
+
+/** Ends a topic or a group by its id. */
+export interface DeleteRecord {
+  readonly id: number;
+}
+
+export const DELETE_BYTES = 5;
+
+export function writeDelete(target: Buffer, at: number, record: DeleteRecord): void {
+  new PayloadWriter(target, at).uint8(VERSION).uint32(record.id);
+}
+
+export function readDelete(bytes: Buffer, at: number, end: number): DeleteRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'delete');
+  return { id: reader.uint32() };
+}
+
+export interface GroupPutRecord {
+  readonly groupId: number;
+  readonly name: string;
+  readonly fifo: boolean;
+  readonly broadcast: boolean;
+  readonly fromEarliest: boolean;
+  readonly maxAttempts: number;
+  readonly backoffMs: readonly number[];
+  readonly createdAtMs: number;
+}
+
+const FIFO = 1;
+const BROADCAST = 2;
+const FROM_EARLIEST = 4;
+
+export function groupPutBytes(record: GroupPutRecord): number {
+  return 20 + record.backoffMs.length * 4 + stringBytes(record.name);
+}
+
+export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord): void {
+  const writer = new PayloadWriter(target, at)
+    .uint8(VERSION)
+    .uint32(record.groupId)
+    .uint8((record.fifo ? FIFO : 0) | (record.broadcast ? BROADCAST : 0) | (record.fromEarliest ? FROM_EARLIEST : 0))
+    .uint32(record.maxAttempts)
+    .uint64(record.createdAtMs)
+    .uint16(record.backoffMs.length);
+  for (const delay of record.backoffMs) writer.uint32(delay);
+  writer.string(record.name);
+}
+
+export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'group');
+  const groupId = reader.uint32();
+  const flags = reader.uint8();
+  const maxAttempts = reader.uint32();
+  const createdAtMs = reader.uint64();
+  const backoffMs: number[] = [];
+  for (let left = reader.uint16(); left > 0; left--) backoffMs.push(reader.uint32());
+  return {
+    groupId,
+    name: reader.string(),
+    fifo: (flags & FIFO) !== 0,
+    broadcast: (flags & BROADCAST) !== 0,
+    fromEarliest: (flags & FROM_EARLIEST) !== 0,
+    maxAttempts,
+    backoffMs,
+    createdAtMs,
+  };
+}
+
+/** A group meets a topic for the first time: where it begins in each queue. */
+export interface SubscriptionPutRecord {
+  readonly groupId: number;
+  readonly topicId: number;
+  readonly startOffsets: readonly number[];
+}
+
+export function subscriptionPutBytes(record: SubscriptionPutRecord): number {
+  return 13 + record.startOffsets.length * 8;
+}
+
+export function writeSubscriptionPut(target: Buffer, at: number, record: SubscriptionPutRecord): void {
+  const writer = new PayloadWriter(target, at)
+    .uint8(VERSION)
+    .uint32(record.groupId)
+    .uint32(record.topicId)
+    .uint32(record.startOffsets.length);
+  for (const offset of record.startOffsets) writer.uint64(offset);
+}
+
+export function readSubscriptionPut(bytes: Buffer, at: number, end: number): SubscriptionPutRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'subscription');
+  const groupId = reader.uint32();
+  const topicId = reader.uint32();
+  const startOffsets: number[] = [];
+  for (let left = reader.uint32(); left > 0; left--) startOffsets.push(reader.uint64());
+  return { groupId, topicId, startOffsets };
+}
+
+/** A leader begins. Everything behind it in the log, up to the next one, was written by that leader. */
+export interface EpochStartRecord {
+  /** Which copy of the log wrote it: see the meta file. */
+  readonly storeUid: string;
+  /** Version of the program. */
+  readonly version: string;
+}
+
+export function epochStartBytes(record: EpochStartRecord): number {
+  return 1 + stringBytes(record.storeUid) + stringBytes(record.version);
+}
+
+export function writeEpochStart(target: Buffer, at: number, record: EpochStartRecord): void {
+  new PayloadWriter(target, at).uint8(VERSION).string(record.storeUid).string(record.version);
+}
+
+export function readEpochStart(bytes: Buffer, at: number, end: number): EpochStartRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'epoch start');
+  return { storeUid: reader.string(), version: reader.string() };
+}

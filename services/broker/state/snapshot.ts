@@ -1,0 +1,178 @@
+// The state as bytes and back. A snapshot is written at the first byte of every segment; the log layer adds version,
+// position and checksum around it. Everything is written in one defined order, so equal states give equal bytes.
+//
+//   u8 version (1), u64 position, u64 log time
+//   u32 next topic id, u32 topics:  topic definition, u64 newest stored at, u64 next offset for each queue
+//   u32 next group id, u32 groups:  group definition, u64 created at position
+//   u32 subscriptions:              ids, cursors, u32 leases: queue, offset, attempt, visible at, pop id, client, lane
+//   u32 recent ids:                 u64 key, u16 queue, u64 offset, u64 log time
+
+import type { Group } from './groups.ts';
+import type { Lease } from './lease.ts';
+import { PayloadReader, PayloadWriter, stringBytes } from './records/bytes.ts';
+import {
+  type GroupPutRecord,
+  groupPutBytes,
+  readGroupPut,
+  readSubscriptionPut,
+  readTopicPut,
+  subscriptionPutBytes,
+  type TopicPutRecord,
+  topicPutBytes,
+  writeGroupPut,
+  writeSubscriptionPut,
+  writeTopicPut,
+} from './records/definitions.ts';
+import { BrokerState } from './state.ts';
+import type { Subscription } from './subscription.ts';
+import type { Topic } from './topics.ts';
+
+const VERSION = 1;
+
+class Chunks {
+  readonly list: Buffer[] = [];
+
+  fixed(bytes: number, write: (writer: PayloadWriter) => void): void {
+    const chunk = Buffer.allocUnsafe(bytes);
+    write(new PayloadWriter(chunk, 0));
+    this.list.push(chunk);
+  }
+
+  definition<T>(record: T, bytes: number, write: (target: Buffer, at: number, record: T) => void): void {
+    const chunk = Buffer.allocUnsafe(4 + bytes);
+    chunk.writeUInt32BE(bytes, 0);
+    write(chunk, 4, record);
+    this.list.push(chunk);
+  }
+}
+
+/** The buffers, one after the other, are the snapshot. */
+export function writeSnapshot(state: BrokerState): Buffer[] {
+  const chunks = new Chunks();
+  chunks.fixed(17, (out) => out.uint8(VERSION).uint64(state.position).uint64(state.logTimeMs));
+  chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byId.size));
+  for (const topic of state.topics.byId.values()) writeTopic(chunks, topic);
+  chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byId.size));
+  for (const group of state.groups.byId.values()) writeGroup(chunks, group);
+  const subscriptions = [...state.subscriptions()];
+  chunks.fixed(4, (out) => out.uint32(subscriptions.length));
+  for (const subscription of subscriptions) writeSubscription(chunks, subscription);
+  chunks.fixed(4 + state.recentIds.size * 26, (out) => {
+    out.uint32(state.recentIds.size);
+    state.recentIds.forEach((key, queueId, queueOffset, logTimeMs) => {
+      out.uint64(key).uint16(queueId).uint64(queueOffset).uint64(logTimeMs);
+    });
+  });
+  return chunks.list;
+}
+
+function writeTopic(chunks: Chunks, topic: Topic): void {
+  const record: TopicPutRecord = {
+    topicId: topic.id,
+    name: topic.name,
+    type: topic.type,
+    queues: topic.nextOffsets.length,
+    createdAtMs: topic.createdAtMs,
+  };
+  chunks.definition(record, topicPutBytes(record), writeTopicPut);
+  chunks.fixed(8 + topic.nextOffsets.length * 8, (out) => {
+    out.uint64(topic.newestStoredAtMs);
+    for (const offset of topic.nextOffsets) out.uint64(offset);
+  });
+}
+
+function writeGroup(chunks: Chunks, group: Group): void {
+  const record: GroupPutRecord = {
+    groupId: group.id,
+    name: group.name,
+    fifo: group.fifo,
+    broadcast: group.broadcast,
+    fromEarliest: group.fromEarliest,
+    maxAttempts: group.maxAttempts,
+    backoffMs: group.backoffMs,
+    createdAtMs: group.createdAtMs,
+  };
+  chunks.definition(record, groupPutBytes(record), writeGroupPut);
+  chunks.fixed(8, (out) => out.uint64(group.createdAtPosition));
+}
+
+function writeSubscription(chunks: Chunks, subscription: Subscription): void {
+  const record = {
+    groupId: subscription.group.id,
+    topicId: subscription.topic.id,
+    startOffsets: subscription.cursors,
+  };
+  chunks.definition(record, subscriptionPutBytes(record), writeSubscriptionPut);
+  const leases = [...subscription.leases.values()].sort(
+    (a, b) => a.queueId - b.queueId || a.queueOffset - b.queueOffset,
+  );
+  let bytes = 4;
+  for (const lease of leases) bytes += 32 + stringBytes(lease.renewedBy);
+  chunks.fixed(bytes, (out) => {
+    out.uint32(leases.length);
+    for (const lease of leases) {
+      out
+        .uint16(lease.queueId)
+        .uint64(lease.queueOffset)
+        .uint16(lease.attempt)
+        .uint64(lease.visibleAtMs)
+        .uint32(lease.popId)
+        .string(lease.renewedBy)
+        .uint64(lease.lane);
+    }
+  });
+}
+
+/** Throws when the bytes are of a newer version or do not make sense; the caller then uses an older snapshot. */
+export function readSnapshot(bytes: Buffer): BrokerState {
+  const state = new BrokerState();
+  const reader = new PayloadReader(bytes, 0, bytes.length);
+  const version = reader.uint8();
+  if (version !== VERSION) {
+    throw new Error(`snapshot version ${version} is not known to this program; run the version that wrote it`);
+  }
+  const position = reader.uint64();
+  const logTimeMs = reader.uint64();
+  const nextTopicId = reader.uint32();
+  for (let left = reader.uint32(); left > 0; left--) {
+    const definition = reader.view(reader.uint32());
+    const topic = state.topics.put(readTopicPut(definition, 0, definition.length));
+    topic.newestStoredAtMs = reader.uint64();
+    for (let queue = 0; queue < topic.nextOffsets.length; queue++) topic.nextOffsets[queue] = reader.uint64();
+  }
+  state.topics.nextId = nextTopicId;
+  const nextGroupId = reader.uint32();
+  for (let left = reader.uint32(); left > 0; left--) {
+    const definition = reader.view(reader.uint32());
+    state.groups.put(readGroupPut(definition, 0, definition.length), reader.uint64());
+  }
+  state.groups.nextId = nextGroupId;
+  for (let left = reader.uint32(); left > 0; left--) readSubscription(state, reader);
+  for (let left = reader.uint32(); left > 0; left--) {
+    state.recentIds.add(reader.uint64(), reader.uint16(), reader.uint64(), reader.uint64());
+  }
+  state.position = position;
+  state.logTimeMs = logTimeMs;
+  return state;
+}
+
+function readSubscription(state: BrokerState, reader: PayloadReader): void {
+  const definition = reader.view(reader.uint32());
+  const subscription = state.subscribe(readSubscriptionPut(definition, 0, definition.length));
+  if (subscription === undefined) throw new Error('a snapshot holds a subscription without its topic or group');
+  for (let left = reader.uint32(); left > 0; left--) {
+    const lease: Lease = {
+      queueId: reader.uint16(),
+      queueOffset: reader.uint64(),
+      attempt: reader.uint16(),
+      visibleAtMs: reader.uint64(),
+      popId: reader.uint32(),
+      renewedBy: reader.string(),
+      lane: reader.uint64(),
+      live: true,
+      ready: false,
+    };
+    subscription.restore(lease);
+  }
+  state.leases += subscription.leases.size;
+}

@@ -1,0 +1,173 @@
+// The state of one broker set: what a fold over the committed records of its log gives, and nothing else. `apply`
+// reads no clock, no randomness and no environment, so every replica that has applied the same records holds the same
+// state, and a hash of two snapshots compares them. What a leader has decided but not committed is not in here.
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { Groups } from './groups.ts';
+import { RecentMessageIds } from './recent-message-ids.ts';
+import type {
+  AckRecord,
+  ChangeInvisibleRecord,
+  ClientGoneRecord,
+  MessagePlace,
+  PopRecord,
+} from './records/consumption.ts';
+import type { DeadLetterRecord } from './records/dead-letter.ts';
+import type {
+  DeleteRecord,
+  EpochStartRecord,
+  GroupPutRecord,
+  SubscriptionPutRecord,
+  TopicPutRecord,
+} from './records/definitions.ts';
+import type { MessageRecord } from './records/message.ts';
+import { Subscription } from './subscription.ts';
+import { type Topic, Topics } from './topics.ts';
+
+/** A record with its payload decoded. Segment starts, epochs and ticks change nothing here but the log time. */
+export type StateRecord =
+  | { readonly type: typeof RECORD_TYPE.segmentStart }
+  | { readonly type: typeof RECORD_TYPE.epochStart; readonly payload: EpochStartRecord }
+  | { readonly type: typeof RECORD_TYPE.tick }
+  | { readonly type: typeof RECORD_TYPE.topicPut; readonly payload: TopicPutRecord }
+  | { readonly type: typeof RECORD_TYPE.topicDelete; readonly payload: DeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.groupPut; readonly payload: GroupPutRecord }
+  | { readonly type: typeof RECORD_TYPE.groupDelete; readonly payload: DeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.subscriptionPut; readonly payload: SubscriptionPutRecord }
+  | { readonly type: typeof RECORD_TYPE.message; readonly payload: MessageRecord }
+  | { readonly type: typeof RECORD_TYPE.pop; readonly payload: PopRecord }
+  | { readonly type: typeof RECORD_TYPE.ack; readonly payload: AckRecord }
+  | { readonly type: typeof RECORD_TYPE.changeInvisible; readonly payload: ChangeInvisibleRecord }
+  | { readonly type: typeof RECORD_TYPE.deadLetter; readonly payload: DeadLetterRecord }
+  | { readonly type: typeof RECORD_TYPE.clientGone; readonly payload: ClientGoneRecord };
+
+/** Where a committed message has come to lie: what the queue index has to learn. */
+export interface PlacedMessage extends MessagePlace {
+  readonly topicId: number;
+  readonly tagHash: number;
+  readonly groupHash: number;
+}
+
+export class BrokerState {
+  readonly topics = new Topics();
+  readonly groups = new Groups();
+  readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
+  /** Position behind the last record applied. */
+  position = 0;
+  /** Log time of the last record applied. */
+  logTimeMs = 0;
+  /** Leases of all subscriptions together, for their bound. */
+  leases = 0;
+
+  /** Applies one committed record that stands at `position`; returns the place of the message that it stores, if any. */
+  apply(record: StateRecord, position: number, length: number, logTimeMs: number): PlacedMessage | undefined {
+    this.position = position + length;
+    this.logTimeMs = logTimeMs;
+    switch (record.type) {
+      case RECORD_TYPE.message:
+        return this.place(record.payload, true);
+      case RECORD_TYPE.pop: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyPop(payload, logTimeMs));
+        return undefined;
+      }
+      case RECORD_TYPE.ack: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyAck(payload, logTimeMs));
+        return undefined;
+      }
+      case RECORD_TYPE.changeInvisible: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyChange(payload));
+        return undefined;
+      }
+      case RECORD_TYPE.deadLetter: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) =>
+          of.settle(payload.queueId, payload.queueOffset, logTimeMs),
+        );
+        // The copy keeps its message id; were it remembered, a copy for a second group would count as a repetition.
+        return this.place(payload.message, false);
+      }
+      case RECORD_TYPE.clientGone:
+        for (const subscription of this.subscriptions()) {
+          subscription.applyClientGone(record.payload.clientId, record.payload.visibleAtMs);
+        }
+        return undefined;
+      case RECORD_TYPE.topicPut:
+        this.topics.put(record.payload);
+        return undefined;
+      case RECORD_TYPE.topicDelete: {
+        const topic = this.topics.remove(record.payload.id);
+        for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
+        return undefined;
+      }
+      case RECORD_TYPE.groupPut:
+        this.groups.put(record.payload, position);
+        return undefined;
+      case RECORD_TYPE.groupDelete: {
+        const group = this.groups.remove(record.payload.id);
+        for (const subscription of group?.subscriptions.values() ?? []) this.drop(subscription);
+        return undefined;
+      }
+      case RECORD_TYPE.subscriptionPut:
+        this.subscribe(record.payload);
+        return undefined;
+      case RECORD_TYPE.segmentStart:
+      case RECORD_TYPE.epochStart:
+      case RECORD_TYPE.tick:
+        return undefined;
+    }
+  }
+
+  subscription(groupId: number, topicId: number): Subscription | undefined {
+    return this.groups.byId.get(groupId)?.subscriptions.get(topicId);
+  }
+
+  *subscriptions(): Iterable<Subscription> {
+    for (const group of this.groups.byId.values()) yield* group.subscriptions.values();
+  }
+
+  /** Also used by snapshots: makes the subscription if its topic and group still exist and it is new. */
+  subscribe(record: SubscriptionPutRecord): Subscription | undefined {
+    const group = this.groups.byId.get(record.groupId);
+    const topic = this.topics.byId.get(record.topicId);
+    if (group === undefined || topic === undefined) return undefined;
+    const existing = group.subscriptions.get(topic.id);
+    if (existing !== undefined) return existing;
+    const subscription = new Subscription(group, topic, [...record.startOffsets]);
+    group.subscriptions.set(topic.id, subscription);
+    topic.subscriptions.set(group.id, subscription);
+    return subscription;
+  }
+
+  private withSubscription(groupId: number, topicId: number, change: (subscription: Subscription) => void): void {
+    const subscription = this.subscription(groupId, topicId);
+    // Group or topic was deleted between the decision and this record.
+    if (subscription === undefined) return;
+    const before = subscription.leases.size;
+    change(subscription);
+    this.leases += subscription.leases.size - before;
+  }
+
+  private drop(subscription: Subscription): void {
+    this.leases -= subscription.leases.size;
+    subscription.group.subscriptions.delete(subscription.topic.id);
+    subscription.topic.subscriptions.delete(subscription.group.id);
+  }
+
+  private place(message: MessageRecord, remember: boolean): PlacedMessage | undefined {
+    const topic: Topic | undefined = this.topics.byId.get(message.topicId);
+    if (topic === undefined) return undefined;
+    const { queueId } = message;
+    const queueOffset = topic.nextOffsets[queueId];
+    if (queueOffset === undefined) return undefined;
+    topic.nextOffsets[queueId] = queueOffset + 1;
+    if (message.storedAtMs > topic.newestStoredAtMs) topic.newestStoredAtMs = message.storedAtMs;
+    if (remember) {
+      const key = RecentMessageIds.keyOf(topic.id, message.messageId);
+      this.recentIds.add(key, queueId, queueOffset, this.logTimeMs);
+    }
+    return { topicId: topic.id, queueId, queueOffset, tagHash: message.tagHash, groupHash: message.groupHash };
+  }
+}

@@ -1,0 +1,240 @@
+// How far one group has come in one topic: a cursor for each queue, the leases behind it, and for ordered consumption
+// the lanes. A lane is a message group (or a queue, for messages without one): only its first unsettled message may be
+// handed out, so a failing order of one user holds up that user's orders and nobody else's.
+import { assert } from '@fulmar/core/errors.ts';
+import { DueHeap } from './due-heap.ts';
+import type { Group } from './groups.ts';
+import { type Lease, placeKey } from './lease.ts';
+import type { AckRecord, ChangeInvisibleRecord, PopRecord } from './records/consumption.ts';
+import type { Topic } from './topics.ts';
+
+export class Subscription {
+  readonly group: Group;
+  readonly topic: Topic;
+  /** For each queue the lowest offset that was never handed out, parked or passed over. */
+  readonly cursors: number[];
+  readonly leases = new Map<number, Lease>();
+  /** Unsettled messages of each lane in order; the first may be handed out. Only for ordered consumption. */
+  readonly lanes = new Map<number, Lease[]>();
+  /** Leases that last as long as their client is online, by client. */
+  readonly heldBy = new Map<string, Set<Lease>>();
+  private readonly heap = new DueHeap();
+  /** Leases that are due and may be handed out, in the order in which they became so. Holds dead ones for a while. */
+  private ready: Lease[] = [];
+  private readyFrom = 0;
+
+  constructor(group: Group, topic: Topic, cursors: number[]) {
+    this.group = group;
+    this.topic = topic;
+    this.cursors = cursors;
+  }
+
+  /** A FIFO topic is consumed in order whatever the group was made with, and a FIFO group orders every topic. */
+  get ordered(): boolean {
+    return this.group.fifo || this.topic.type === 'fifo';
+  }
+
+  cursor(queueId: number): number {
+    return this.cursors[queueId] ?? 0;
+  }
+
+  lease(queueId: number, queueOffset: number): Lease | undefined {
+    return this.leases.get(placeKey(queueId, queueOffset));
+  }
+
+  applyPop(record: PopRecord, logTimeMs: number): void {
+    for (const { queueId, nextOffset } of record.advances) {
+      while (this.cursors.length <= queueId) this.cursors.push(0);
+      if (nextOffset > this.cursors[queueId]!) this.cursors[queueId] = nextOffset;
+    }
+    // A new message of a lane may be taken and a later one of the same lane parked in one record: keep offset order.
+    for (const { queueId, queueOffset, attempt, lane } of record.taken) {
+      const key = placeKey(queueId, queueOffset);
+      let lease = this.leases.get(key);
+      if (lease === undefined) {
+        lease = this.open(key, queueId, queueOffset, lane);
+      }
+      lease.attempt = attempt;
+      lease.visibleAtMs = record.visibleAtMs;
+      lease.popId = record.popId;
+      this.setHolder(lease, record.renewedBy);
+      lease.ready = false;
+      this.heap.push(lease, this.leases.size);
+    }
+    for (const { queueId, queueOffset, lane } of record.parked) {
+      const key = placeKey(queueId, queueOffset);
+      if (this.leases.has(key)) continue;
+      const lease = this.open(key, queueId, queueOffset, lane);
+      lease.visibleAtMs = logTimeMs;
+      if (this.isFirstOfLane(lease)) this.heap.push(lease, this.leases.size);
+    }
+    for (const { queueId, queueOffset } of record.dropped) this.settle(queueId, queueOffset, logTimeMs);
+  }
+
+  applyAck(record: AckRecord, logTimeMs: number): number {
+    let settled = 0;
+    for (const { queueId, queueOffset, popId } of record.leases) {
+      if (this.lease(queueId, queueOffset)?.popId !== popId) continue;
+      this.settle(queueId, queueOffset, logTimeMs);
+      settled++;
+    }
+    return settled;
+  }
+
+  applyChange(record: ChangeInvisibleRecord): void {
+    for (const { queueId, queueOffset, popId, visibleAtMs, uncounted } of record.leases) {
+      const lease = this.lease(queueId, queueOffset);
+      if (lease === undefined || lease.popId !== popId) continue;
+      if (uncounted) {
+        lease.attempt--;
+        lease.popId = 0;
+        this.setHolder(lease, '');
+      }
+      this.reschedule(lease, visibleAtMs);
+    }
+  }
+
+  /** Ends the wait of everything that this client held for as long as it was online. Returns how many leases. */
+  applyClientGone(clientId: string, visibleAtMs: number): number {
+    const held = this.heldBy.get(clientId);
+    if (held === undefined) return 0;
+    this.heldBy.delete(clientId);
+    for (const lease of held) {
+      lease.renewedBy = '';
+      if (lease.visibleAtMs > visibleAtMs) this.reschedule(lease, visibleAtMs);
+    }
+    return held.size;
+  }
+
+  settle(queueId: number, queueOffset: number, logTimeMs: number): void {
+    const key = placeKey(queueId, queueOffset);
+    const lease = this.leases.get(key);
+    if (lease === undefined) return;
+    this.leases.delete(key);
+    lease.live = false;
+    this.setHolder(lease, '');
+    if (lease.lane === 0) return;
+    const lane = this.lanes.get(lease.lane);
+    assert(lane !== undefined, 'a lease in a lane is in the list of that lane');
+    const wasFirst = lane[0] === lease;
+    lane.splice(wasFirst ? 0 : lane.indexOf(lease), 1);
+    if (lane.length === 0) {
+      this.lanes.delete(lease.lane);
+    } else if (wasFirst) {
+      const next = lane[0]!;
+      if (next.visibleAtMs < logTimeMs) next.visibleAtMs = logTimeMs;
+      this.heap.push(next, this.leases.size);
+    }
+  }
+
+  /** Puts back a lease that snapshots keep; the caller restores them in ascending order of queue and offset. */
+  restore(lease: Lease): void {
+    this.leases.set(placeKey(lease.queueId, lease.queueOffset), lease);
+    const holder = lease.renewedBy;
+    lease.renewedBy = '';
+    this.setHolder(lease, holder);
+    if (lease.lane !== 0) this.joinLane(lease);
+    if (lease.lane === 0 || this.isFirstOfLane(lease)) this.heap.push(lease, this.leases.size);
+  }
+
+  /** Moves what has become due into the list of what may be handed out. */
+  collectDue(nowMs: number): void {
+    for (let lease = this.heap.takeDue(nowMs); lease !== undefined; lease = this.heap.takeDue(nowMs)) {
+      if (lease.lane !== 0 && !this.isFirstOfLane(lease)) continue;
+      lease.ready = true;
+      this.ready.push(lease);
+    }
+  }
+
+  /** Log time at which the next lease becomes due, beyond those already collected. */
+  nextDueMs(): number | undefined {
+    return this.heap.nextMs();
+  }
+
+  /** The longest-due lease that `accept` takes, out of those collected; those that it refuses stay in place. */
+  takeReady(accept: (lease: Lease) => boolean): Lease | undefined {
+    this.trimReady();
+    for (let i = this.readyFrom; i < this.ready.length; i++) {
+      const lease = this.ready[i]!;
+      if (!lease.live || !lease.ready || !accept(lease)) continue;
+      if (i === this.readyFrom) this.readyFrom++;
+      else this.ready.splice(i, 1);
+      return lease;
+    }
+    return undefined;
+  }
+
+  /** Undoes `takeReady` for a lease that was not handed out after all. */
+  putBackReady(lease: Lease): void {
+    if (lease.live && lease.ready) this.ready.push(lease);
+  }
+
+  hasReady(): boolean {
+    this.trimReady();
+    return this.readyFrom < this.ready.length;
+  }
+
+  private trimReady(): void {
+    while (this.readyFrom < this.ready.length) {
+      const lease = this.ready[this.readyFrom]!;
+      if (lease.live && lease.ready) break;
+      this.readyFrom++;
+    }
+    if (this.readyFrom > 64 && this.readyFrom * 2 > this.ready.length) {
+      this.ready = this.ready.slice(this.readyFrom);
+      this.readyFrom = 0;
+    }
+  }
+
+  private open(key: number, queueId: number, queueOffset: number, lane: number): Lease {
+    const lease: Lease = {
+      queueId,
+      queueOffset,
+      attempt: 0,
+      visibleAtMs: 0,
+      popId: 0,
+      renewedBy: '',
+      lane,
+      live: true,
+      ready: false,
+    };
+    this.leases.set(key, lease);
+    if (lane !== 0) this.joinLane(lease);
+    return lease;
+  }
+
+  private joinLane(lease: Lease): void {
+    const lane = this.lanes.get(lease.lane);
+    if (lane === undefined) {
+      this.lanes.set(lease.lane, [lease]);
+      return;
+    }
+    let at = lane.length;
+    while (at > 0 && lane[at - 1]!.queueOffset > lease.queueOffset) at--;
+    lane.splice(at, 0, lease);
+  }
+
+  private isFirstOfLane(lease: Lease): boolean {
+    return this.lanes.get(lease.lane)?.[0] === lease;
+  }
+
+  private setHolder(lease: Lease, clientId: string): void {
+    if (lease.renewedBy === clientId) return;
+    if (lease.renewedBy !== '') {
+      const held = this.heldBy.get(lease.renewedBy);
+      held?.delete(lease);
+      if (held?.size === 0) this.heldBy.delete(lease.renewedBy);
+    }
+    lease.renewedBy = clientId;
+    if (clientId === '') return;
+    const held = this.heldBy.get(clientId);
+    if (held === undefined) this.heldBy.set(clientId, new Set([lease]));
+    else held.add(lease);
+  }
+
+  private reschedule(lease: Lease, visibleAtMs: number): void {
+    lease.visibleAtMs = visibleAtMs;
+    lease.ready = false;
+    this.heap.push(lease, this.leases.size);
+  }
+}

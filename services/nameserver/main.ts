@@ -1,0 +1,93 @@
+// The NameServer as a process: reads its settings, wires the parts together, and stops in order.
+import { splitAddress } from '@fulmar/core/addresses.ts';
+import type { Logger } from '@fulmar/core/ports.ts';
+import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
+import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { createLogger } from '@fulmar/runtime/logger.ts';
+import { createMetrics } from '@fulmar/runtime/metrics.ts';
+import { processLife } from '@fulmar/runtime/process.ts';
+import { loadSettings } from '@fulmar/runtime/settings.ts';
+import { nameServerBinding } from './binding.ts';
+import { NAMESERVER_SETTINGS, type NameServerSettings } from './config.ts';
+import { NameService } from './name-service.ts';
+
+export interface RunningNameServer {
+  readonly port: number;
+  readonly httpPort: number;
+  /** Tells everybody to use another one, and breaks what is still open after the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export async function startNameServer(settings: NameServerSettings, logger: Logger): Promise<RunningNameServer> {
+  const metrics = createMetrics({ labels: { node_type: 'nameserver', node_id: settings.listen } });
+  const service = new NameService({
+    clock: systemClock,
+    timers: systemTimers,
+    log: logger,
+    brokerExpiryMs: settings.brokerExpiry,
+  });
+  metrics.onCollect((observer) => {
+    const brokers = Object.groupBy(service.brokers(), (entry) => entry.role);
+    for (const role of ['master', 'slave'] as const) {
+      observer.observe('fulmar_nameserver_brokers', { role }, brokers[role]?.length ?? 0);
+    }
+    observer.observe('fulmar_nameserver_watchers', {}, service.watcherCount);
+    observer.observe('rocketmq_topic_number', {}, service.topicCount);
+  });
+  const server = await startGrpcServer({
+    ...splitAddress(settings.listen),
+    plaintext: true,
+    services: [nameServerBinding(service)],
+    logger,
+    observer: metrics.observer,
+  });
+  let stopping = false;
+  const stop = async (deadlineMs: number): Promise<void> => {
+    stopping = true;
+    service.stop();
+    await server.stop(deadlineMs);
+  };
+  try {
+    const unready = (): string | undefined => (stopping ? 'The NameServer is stopping.' : undefined);
+    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, unready });
+    return {
+      port: server.port,
+      httpPort: http.port,
+      async stop(deadlineMs) {
+        await stop(deadlineMs);
+        await http.stop();
+      },
+    };
+  } catch (problem) {
+    await stop(0);
+    throw problem;
+  }
+}
+
+const STOP_MS = 5_000;
+
+/** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
+export async function runNameServer(flags: readonly string[]): Promise<number> {
+  const loaded = loadSettings(NAMESERVER_SETTINGS, {
+    service: 'nameserver',
+    flags,
+    environment: process.env,
+    output: (text) => process.stdout.write(text),
+    error: (text) => process.stderr.write(text),
+  });
+  if (loaded.stop !== undefined) return loaded.stop;
+  try {
+    const logger = createLogger({ level: loaded.settings.logLevel, fields: { service: 'nameserver' } });
+    const server = await startNameServer(loaded.settings, logger);
+    const life = processLife({ logger });
+    life.onStop({ name: 'close the streams', deadlineMs: STOP_MS, run: () => server.stop(STOP_MS - 1_000) });
+    logger.info('the NameServer is running', { port: server.port, httpPort: server.httpPort });
+    return 0;
+  } catch (problem) {
+    process.stderr.write(
+      `The NameServer cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`,
+    );
+    return 1;
+  }
+}

@@ -1,0 +1,37 @@
+// How far groups have come: the sums over all broker sets of what each knows of its own part.
+import type { SubscriptionLag } from '@fulmar/core/broker-api.ts';
+import { FaultError } from '@fulmar/core/errors.ts';
+import { type AdminDependencies, askEverySet } from './admin-context.ts';
+
+export interface SubscriptionInfo {
+  readonly group: string;
+  readonly topic: string;
+  readonly readyMessages: number;
+  readonly inFlightMessages: number;
+  readonly lagMs: number;
+}
+
+/** Of one group, or of all with an empty name; sorted by group and topic. */
+export async function lagOf(dependencies: AdminDependencies, group: string): Promise<readonly SubscriptionInfo[]> {
+  const answers = await askEverySet(dependencies, (broker) => broker.lag(group));
+  const known = answers.filter(({ answer }) => answer.fault?.error !== 'CONSUMER_GROUP_NOT_FOUND');
+  const first = (known.length === 0 ? answers : known).find(({ answer }) => answer.fault !== undefined);
+  if (first?.answer.fault !== undefined) throw new FaultError(first.answer.fault);
+  return sum(known.flatMap(({ answer }) => answer.value ?? []));
+}
+
+function sum(lags: readonly SubscriptionLag[]): readonly SubscriptionInfo[] {
+  const sums = new Map<string, SubscriptionInfo>();
+  for (const { group, topic, readyMessages, inFlightMessages, lagMs } of lags) {
+    const key = `${group}\n${topic}`;
+    const before = sums.get(key);
+    sums.set(key, {
+      group,
+      topic,
+      readyMessages: readyMessages + (before?.readyMessages ?? 0),
+      inFlightMessages: inFlightMessages + (before?.inFlightMessages ?? 0),
+      lagMs: Math.max(lagMs, before?.lagMs ?? 0),
+    });
+  }
+  return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, info]) => info);
+}

@@ -1,0 +1,123 @@
+// Topics as administrators see them: created and deleted on every broker set, described as the sum of their parts.
+
+import type { TopicType } from '@fulmar/core/broker-api.ts';
+import { FaultError } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { checkNewTopicName } from '@fulmar/core/names.ts';
+import type { TopicRoute } from '@fulmar/core/route.ts';
+import { type AdminDependencies, answerInTime, checkKey, type PageRequest, pageOf, refuse } from './admin-context.ts';
+import { lagOf, type SubscriptionInfo } from './admin-lag.ts';
+import type { UnaryHandler } from './call.ts';
+import { AUTO_CREATED_QUEUES } from './dependencies.ts';
+
+/** By the numbers of the enumeration TopicType. */
+const TYPES: readonly TopicType[] = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
+
+interface TopicInfo {
+  readonly name: string;
+  readonly type: number;
+  readonly parts: readonly { readonly set: string; readonly queues: number }[];
+}
+
+interface QueueInfo {
+  readonly set: string;
+  readonly queueId: number;
+  readonly minOffset: number;
+  readonly maxOffset: number;
+}
+
+export interface TopicHandlers {
+  readonly CreateTopic: UnaryHandler<
+    { readonly name?: string; readonly type?: number; readonly queues?: number },
+    { readonly topic: TopicInfo }
+  >;
+  readonly ListTopics: UnaryHandler<PageRequest, { readonly topics: readonly TopicInfo[]; readonly nextPage: string }>;
+  readonly DescribeTopic: UnaryHandler<
+    { readonly name?: string },
+    {
+      readonly topic: TopicInfo;
+      readonly createdAtMs: number;
+      readonly queues: readonly QueueInfo[];
+      readonly subscriptions: readonly SubscriptionInfo[];
+    }
+  >;
+  readonly DeleteTopic: UnaryHandler<{ readonly name?: string }, Record<string, never>>;
+}
+
+function infoOf({ topic, type, shares }: TopicRoute): TopicInfo {
+  return { name: topic, type: TYPES.indexOf(type), parts: shares.map(({ set, queues }) => ({ set, queues })) };
+}
+
+export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
+  const { cluster } = dependencies;
+
+  function routeOf(name: string): TopicRoute {
+    const route = cluster.route(name);
+    if (route === undefined) refuse('TOPIC_NOT_FOUND', `There is no topic ${name}. Look whether the name is right.`);
+    return route;
+  }
+
+  return {
+    async CreateTopic(_call, { name = '', type = 0, queues = 0 }) {
+      checkKey(name, checkNewTopicName);
+      const topicType = TYPES[type];
+      if (topicType === undefined) refuse('BAD_REQUEST', 'The topic type is unknown. Choose one of the enumeration.');
+      if (queues < 0 || queues > LIMITS.queuesPerTopic) {
+        refuse(
+          'BAD_REQUEST',
+          `A topic can have 1 to ${LIMITS.queuesPerTopic} queues on a broker set. Choose another number.`,
+        );
+      }
+      const wanted = queues === 0 ? AUTO_CREATED_QUEUES : queues;
+      const { fault } = await cluster.putTopic({ name, type: topicType, queues: wanted });
+      if (fault !== undefined) throw new FaultError(fault);
+      return { topic: infoOf(routeOf(name)) };
+    },
+
+    async ListTopics(_call, request) {
+      const { items, nextPage } = pageOf(cluster.topics(), ({ topic }) => topic, request);
+      return { topics: items.map(infoOf), nextPage };
+    },
+
+    async DescribeTopic(_call, { name = '' }) {
+      const route = routeOf(name);
+      const [parts, lags] = await Promise.all([
+        Promise.all(route.shares.map(({ set }) => describePart(set))),
+        lagOf(dependencies, ''),
+      ]);
+      return {
+        topic: infoOf(route),
+        createdAtMs: Math.min(...parts.map(({ createdAtMs }) => createdAtMs)),
+        queues: parts.flatMap(({ queues }) => queues),
+        subscriptions: lags.filter(({ topic }) => topic === name),
+      };
+
+      async function describePart(
+        set: string,
+      ): Promise<{ readonly createdAtMs: number; readonly queues: readonly QueueInfo[] }> {
+        const broker = cluster.broker(set);
+        if (broker === undefined) {
+          refuse('HA_NOT_AVAILABLE', `Broker set ${set} has no master at the moment. Repeat the request.`);
+        }
+        const { value, fault } = await answerInTime(dependencies, set, () => broker.describeTopic(name));
+        if (fault !== undefined) throw new FaultError(fault);
+        return {
+          createdAtMs: value.createdAtMs,
+          queues: value.queueStatus.map(({ queueId, minOffset, maxOffset }) => ({
+            set,
+            queueId,
+            minOffset,
+            maxOffset,
+          })),
+        };
+      }
+    },
+
+    async DeleteTopic(_call, { name = '' }) {
+      routeOf(name);
+      const fault = await cluster.deleteTopic(name);
+      if (fault !== undefined) throw new FaultError(fault);
+      return {};
+    },
+  };
+}

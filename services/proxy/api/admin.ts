@@ -1,0 +1,12 @@
+// fulmar.v1.Admin: every RPC of the service by its name, on plain objects. Unlike the messaging service it speaks with
+// gRPC statuses, so a handler that refuses rejects with a FaultError.
+import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
+import type { AdminDependencies } from './admin-context.ts';
+import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
+import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
+
+export type AdminHandlers = TopicHandlers & GroupHandlers & ClusterHandlers;
+
+export function adminService(dependencies: AdminDependencies): AdminHandlers {
+  return { ...topicHandlers(dependencies), ...groupHandlers(dependencies), ...clusterHandlers(dependencies) };
+}

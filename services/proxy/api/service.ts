@@ -1,0 +1,120 @@
+// The messaging service of the proxy: every RPC of apache.rocketmq.v2.MessagingService by its name, over transports that
+// the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
+// `messages.ts`.
+import { createReporter } from '../clients/reporter.ts';
+import { createSessions, type Session } from '../clients/sessions.ts';
+import type { RawUnaryHandler, StreamHandler, TelemetryHandler, UnaryHandler } from './call.ts';
+import type { ProxyContext } from './context.ts';
+import type { ProxyDependencies } from './dependencies.ts';
+import { createAddressing } from './endpoints.ts';
+import { createGroups } from './groups.ts';
+import type {
+  ForwardMessageToDeadLetterQueueRequest,
+  HeartbeatRequest,
+  NotifyClientTerminationRequest,
+  QueryAssignmentRequest,
+  QueryAssignmentResponse,
+  QueryRouteRequest,
+  QueryRouteResponse,
+  StatusResponse,
+  TelemetryCommand,
+} from './messages.ts';
+import { notImplemented, notImplementedStream } from './not-implemented.ts';
+import { heartbeat, notifyClientTermination } from './presence.ts';
+import { receiveMessage } from './receive.ts';
+import { queryAssignment, queryRoute } from './route.ts';
+import { sendMessage } from './send.ts';
+import { ackMessage, changeInvisibleDuration, forwardMessageToDeadLetterQueue } from './settle.ts';
+import { telemetry } from './telemetry.ts';
+import { createTopics } from './topics.ts';
+
+export interface MessagingHandlers {
+  /** Bytes in, bytes out. */
+  readonly raw: {
+    readonly SendMessage: RawUnaryHandler;
+    readonly AckMessage: RawUnaryHandler;
+    readonly ChangeInvisibleDuration: RawUnaryHandler;
+  };
+  /** Bytes in, a stream of bytes out. */
+  readonly rawStream: {
+    readonly ReceiveMessage: StreamHandler<Buffer, Buffer>;
+  };
+  readonly plain: {
+    readonly QueryRoute: UnaryHandler<QueryRouteRequest, QueryRouteResponse>;
+    readonly QueryAssignment: UnaryHandler<QueryAssignmentRequest, QueryAssignmentResponse>;
+    readonly Heartbeat: UnaryHandler<HeartbeatRequest, StatusResponse>;
+    readonly NotifyClientTermination: UnaryHandler<NotifyClientTerminationRequest, StatusResponse>;
+    readonly ForwardMessageToDeadLetterQueue: UnaryHandler<ForwardMessageToDeadLetterQueueRequest, StatusResponse>;
+    readonly UpdateOffset: UnaryHandler<unknown, StatusResponse>;
+    readonly GetOffset: UnaryHandler<unknown, StatusResponse>;
+    readonly QueryOffset: UnaryHandler<unknown, StatusResponse>;
+    readonly EndTransaction: UnaryHandler<unknown, StatusResponse>;
+    readonly RecallMessage: UnaryHandler<unknown, StatusResponse>;
+    readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
+  };
+  readonly plainStream: {
+    readonly PullMessage: StreamHandler<unknown, StatusResponse>;
+  };
+  readonly duplex: {
+    readonly Telemetry: TelemetryHandler<TelemetryCommand>;
+  };
+}
+
+export interface MessagingService {
+  readonly handlers: MessagingHandlers;
+  /** The clients that use this proxy, for administration and metrics. */
+  clients(): IterableIterator<Session>;
+  /** Makes the clients of a group hear at once of a change that an administrator has made. */
+  groupChanged(group: string): void;
+  /** Begins to tell brokers who is online. */
+  start(): void;
+  /** Ends the open polls with empty answers and the Telemetry streams with UNAVAILABLE, and reports no more. */
+  stop(): void;
+}
+
+export function messagingService(dependencies: ProxyDependencies): MessagingService {
+  const { cluster, clock, timers, logger, config } = dependencies;
+  const sessions = createSessions(clock);
+  const context: ProxyContext = {
+    ...dependencies,
+    sessions,
+    topics: createTopics(dependencies),
+    groups: createGroups(dependencies),
+    addressing: createAddressing(config.advertisedEndpoints),
+  };
+  const streams = telemetry(context);
+  const reporter = createReporter({ cluster, timers, logger, proxyId: config.proxyId }, sessions);
+  return {
+    handlers: {
+      raw: {
+        SendMessage: sendMessage(context),
+        AckMessage: ackMessage(context),
+        ChangeInvisibleDuration: changeInvisibleDuration(context),
+      },
+      rawStream: { ReceiveMessage: receiveMessage(context) },
+      plain: {
+        QueryRoute: queryRoute(context),
+        QueryAssignment: queryAssignment(context),
+        Heartbeat: heartbeat(context),
+        NotifyClientTermination: notifyClientTermination(context),
+        ForwardMessageToDeadLetterQueue: forwardMessageToDeadLetterQueue(context),
+        UpdateOffset: notImplemented(context, 'UpdateOffset'),
+        GetOffset: notImplemented(context, 'GetOffset'),
+        QueryOffset: notImplemented(context, 'QueryOffset'),
+        EndTransaction: notImplemented(context, 'EndTransaction'),
+        RecallMessage: notImplemented(context, 'RecallMessage'),
+        SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
+      },
+      plainStream: { PullMessage: notImplementedStream(context, 'PullMessage') },
+      duplex: { Telemetry: streams.handler },
+    },
+    clients: () => sessions.all(),
+    groupChanged: (group) => context.groups.refresh(group),
+    start: () => reporter.start(),
+    stop() {
+      reporter.stop();
+      for (const { endPolls } of sessions.all()) for (const endPoll of [...endPolls]) endPoll();
+      streams.endAll();
+    },
+  };
+}

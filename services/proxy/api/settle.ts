@@ -1,0 +1,216 @@
+// AckMessage, ChangeInvisibleDuration and ForwardMessageToDeadLetterQueue: what becomes of a message that was handed out.
+// The handle says which broker set to ask, so any proxy can be called. A handle that is good no more is answered with
+// INVALID_RECEIPT_HANDLE and with nothing else, because for every other error push consumers try again for ever.
+//
+// Rust clients are told OK instead: those with a push consumer repeat even an INVALID_RECEIPT_HANDLE for ever, ten times
+// a second. They cannot be told from the published crate 5.0.0, which names the same version and would show the error
+// to its application; it loses only that notice, since the message is delivered again either way.
+import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
+import { type Answer, unary, unwrap } from './answering.ts';
+import type { RawUnaryHandler, UnaryHandler } from './call.ts';
+import {
+  type AckEntry,
+  decodeAckRequest,
+  decodeChangeInvisibleRequest,
+  encodeAckResponse,
+  encodeChangeInvisibleResponse,
+} from './codec/settle.ts';
+import type { ProxyContext } from './context.ts';
+import { askMaster, setByHash } from './masters.ts';
+import {
+  CLIENT_TYPE,
+  type ForwardMessageToDeadLetterQueueRequest,
+  type Status,
+  type StatusResponse,
+} from './messages.ts';
+import type { Requester } from './requester.ts';
+import { groupKeyOf, topicKeyOf } from './resources.ts';
+import { overallStatus, STATUS_OK, statusOf } from './status.ts';
+
+const STALE = fault(
+  'INVALID_RECEIPT_HANDLE',
+  'The receipt handle is unknown or has expired. The message was settled, or it will be delivered again.',
+);
+
+/** Faults that mean for a handle that nothing can be done with it any more. */
+const HANDLE_IS_VOID = new Set<string>([
+  'INVALID_RECEIPT_HANDLE',
+  'NOT_FOUND',
+  'MESSAGE_NOT_FOUND',
+  'TOPIC_NOT_FOUND',
+  'CONSUMER_GROUP_NOT_FOUND',
+]);
+
+function isVoid(found: Fault | undefined): boolean {
+  return found !== undefined && HANDLE_IS_VOID.has(found.error);
+}
+
+function settledStatus(found: Fault | undefined, { language }: Requester): Status {
+  if (found === undefined) return STATUS_OK;
+  if (!isVoid(found)) return statusOf(found, language);
+  return language === 'RUST' ? STATUS_OK : statusOf(found.error === STALE.error ? found : STALE, language);
+}
+
+/** The broker set that a handle names, or undefined for a text that no broker of this cluster has made. */
+function setOf(context: ProxyContext, topic: string, receiptHandle: string): string | undefined {
+  const handle = decodeReceiptHandle(receiptHandle);
+  return handle === undefined ? undefined : setByHash(context, topic, handle.setHash);
+}
+
+export function ackMessage(context: ProxyContext): RawUnaryHandler {
+  return unary<Buffer, Buffer>(context, {
+    name: 'AckMessage',
+    needsClientId: true,
+    async handle(requester, bytes) {
+      const request = decodeAckRequest(bytes);
+      const group = unwrap(groupKeyOf(requester, request.group));
+      const topic = unwrap(topicKeyOf(requester, request.topic));
+      if (request.entries.length === 0) {
+        throw new FaultError(fault('BAD_REQUEST', 'The request has no entry. Name at least one receipt handle.'));
+      }
+      const faults = await ackBySet(context, group, topic, request.entries);
+      const entries = request.entries.map((entry, i) => ({ ...entry, status: settledStatus(faults[i], requester) }));
+      const status = overallStatus(entries.map((entry) => entry.status));
+      return { code: status.code, response: encodeAckResponse(status, entries) };
+    },
+    refuse(status, bytes) {
+      return encodeAckResponse(
+        status,
+        entriesOf(bytes).map((entry) => ({ ...entry, status })),
+      );
+    },
+  });
+}
+
+async function ackBySet(
+  context: ProxyContext,
+  group: string,
+  topic: string,
+  entries: readonly AckEntry[],
+): Promise<readonly (Fault | undefined)[]> {
+  const faults = new Array<Fault | undefined>(entries.length).fill(STALE);
+  const indexesBySet = new Map<string, number[]>();
+  for (const [i, { receiptHandle }] of entries.entries()) {
+    const set = setOf(context, topic, receiptHandle);
+    if (set === undefined) continue;
+    const indexes = indexesBySet.get(set);
+    if (indexes === undefined) indexesBySet.set(set, [i]);
+    else indexes.push(i);
+  }
+  const ackSet = async ([set, indexes]: [string, number[]]): Promise<void> => {
+    const receiptHandles = indexes.map((i) => entries[i]!.receiptHandle);
+    const outcome = await askMaster(
+      context,
+      set,
+      (broker) => broker.ack({ group, topic, receiptHandles }),
+      (answers) => answers[0],
+    );
+    for (const [at, i] of indexes.entries()) faults[i] = outcome.fault ?? outcome.value[at];
+  };
+  await Promise.all([...indexesBySet].map(ackSet));
+  return faults;
+}
+
+/** The entries to mirror in an answer that refuses the whole request; some clients fail on an answer without one. */
+function entriesOf(bytes: Buffer): readonly AckEntry[] {
+  const blank = [{ messageId: '', receiptHandle: '' }];
+  try {
+    const { entries } = decodeAckRequest(bytes);
+    return entries.length === 0 ? blank : entries;
+  } catch {
+    return blank;
+  }
+}
+
+export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler {
+  return unary<Buffer, Buffer>(context, {
+    name: 'ChangeInvisibleDuration',
+    needsClientId: true,
+    async handle(requester, bytes) {
+      const { receiptHandle, invisibleMs, ...request } = decodeChangeInvisibleRequest(bytes);
+      const group = unwrap(groupKeyOf(requester, request.group));
+      const topic = unwrap(topicKeyOf(requester, request.topic));
+      if (invisibleMs < 0 || invisibleMs > LIMITS.invisibleMaxMs) {
+        throw new FaultError(
+          fault('ILLEGAL_INVISIBLE_TIME', `The invisible duration must be 0 to ${LIMITS.invisibleMaxMs} ms.`),
+        );
+      }
+      const set = setOf(context, topic, receiptHandle);
+      let found: Fault | undefined = STALE;
+      if (set !== undefined) {
+        const raiseToBackoff = needsRaise(context, requester, invisibleMs);
+        const outcome = await askMaster(
+          context,
+          set,
+          (broker) => broker.changeInvisible({ group, topic, receiptHandle, invisibleMs, raiseToBackoff }),
+          (answer) => answer,
+        );
+        found = outcome.fault ?? outcome.value;
+      }
+      const status = settledStatus(found, requester);
+      // The handle stays as it is, and is in every answer: some clients take whatever is there for their next call.
+      return { code: status.code, response: encodeChangeInvisibleResponse(status, receiptHandle) };
+    },
+    refuse: (status, bytes) => encodeChangeInvisibleResponse(status, handleIn(bytes)),
+  });
+}
+
+function handleIn(bytes: Buffer): string {
+  try {
+    return decodeChangeInvisibleRequest(bytes).receiptHandle;
+  } catch {
+    return '';
+  }
+}
+
+/** Node's push consumer takes seconds for milliseconds, so that a delay of 1 s arrives as 1 ms. */
+function needsRaise({ sessions }: ProxyContext, { language, clientId }: Requester, invisibleMs: number): boolean {
+  if (language !== 'HTTP') return false;
+  const clientType = sessions.get(clientId)?.clientType ?? CLIENT_TYPE.unspecified;
+  if (clientType === CLIENT_TYPE.unspecified) return invisibleMs < LIMITS.invisibleMinMs;
+  return clientType === CLIENT_TYPE.pushConsumer || clientType === CLIENT_TYPE.litePushConsumer;
+}
+
+export function forwardMessageToDeadLetterQueue(
+  context: ProxyContext,
+): UnaryHandler<ForwardMessageToDeadLetterQueueRequest, StatusResponse> {
+  return unary<ForwardMessageToDeadLetterQueueRequest, StatusResponse>(context, {
+    name: 'ForwardMessageToDeadLetterQueue',
+    needsClientId: true,
+    async handle(requester, request): Promise<Answer<StatusResponse>> {
+      const group = unwrap(groupKeyOf(requester, request.group));
+      const topic = unwrap(topicKeyOf(requester, request.topic));
+      const { receiptHandle = '', messageId = '' } = request;
+      if (receiptHandle === '' && messageId === '') {
+        throw new FaultError(
+          fault('BAD_REQUEST', 'The request names no message. Give a receipt handle or a message id.'),
+        );
+      }
+      const command = { group, topic, receiptHandle, messageId, clientId: requester.clientId };
+      const ask = async (set: string): Promise<Fault | undefined> => {
+        const outcome = await askMaster(
+          context,
+          set,
+          (broker) => broker.deadLetter(command),
+          (answer) => answer,
+        );
+        return outcome.fault ?? outcome.value;
+      };
+      const faults = await Promise.all(setsToAsk(context, topic, receiptHandle).map(ask));
+      // A message that is gone, or that will be judged again when it is delivered again, needs no repetition.
+      const found = faults.find((each) => each !== undefined && !isVoid(each));
+      const status = found === undefined ? STATUS_OK : statusOf(found, requester.language);
+      return { code: status.code, response: { status } };
+    },
+    refuse: (status) => ({ status }),
+  });
+}
+
+/** Without a handle the lease may be on any set of the topic. */
+function setsToAsk(context: ProxyContext, topic: string, receiptHandle: string): readonly string[] {
+  if (receiptHandle === '') return context.cluster.route(topic)?.shares.map(({ set }) => set) ?? [];
+  const set = setOf(context, topic, receiptHandle);
+  return set === undefined ? [] : [set];
+}

@@ -1,0 +1,240 @@
+// Telemetry: the stream on which a client gives its settings and gets them back, completed by the server. The first
+// answer leaves in the turn in which the settings came, if anything is known of the group, because some clients wait for
+// it with little patience. No write is ever waited for, and a client that does not read loses commands, not our memory.
+import { ERRORS, type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import type { Session } from '../clients/sessions.ts';
+import { clientTypeOf, consumerSettings, DEFAULT_GROUP, producerSettings } from '../clients/settings.ts';
+import { logFault } from './answering.ts';
+import type { CallContext, TelemetryHandler, TelemetryPort } from './call.ts';
+import type { ProxyContext } from './context.ts';
+import { type GroupAsTold, sameToClients } from './groups.ts';
+import { CLIENT_TYPE, isConsumerType, type Settings, type TelemetryCommand } from './messages.ts';
+import { checkClientId, type Requester, requesterOf } from './requester.ts';
+import { groupKeyOf } from './resources.ts';
+import { STATUS_OK, statusOf } from './status.ts';
+
+/** The longest that a first answer waits for a broker to describe the group. */
+const GROUP_WAIT_MS = 30;
+/** Node misses the first answer when it starts with several topics; a second one comes when it is ready. */
+const SECOND_PUSH_MS = 1_500;
+const INVALID_ARGUMENT = 3;
+const UNAVAILABLE = 14;
+
+interface Stream {
+  readonly requester: Requester;
+  readonly port: TelemetryPort<TelemetryCommand>;
+  /** The client's newest settings; undefined before the first. */
+  settings: Settings | undefined;
+  session: Session | undefined;
+  groupKey: string;
+  /** What the client was last told of its group. */
+  told: GroupAsTold | undefined;
+  /** Number of the newest settings, so that a late answer to older ones is dropped. */
+  round: number;
+  hasPending: boolean;
+  hasEnded: boolean;
+  isClosed: boolean;
+}
+
+export interface Telemetry {
+  readonly handler: TelemetryHandler<TelemetryCommand>;
+  /** Ends all streams because this proxy stops; clients open new ones elsewhere. */
+  endAll(): void;
+}
+
+export function telemetry(context: ProxyContext): Telemetry {
+  const streams = new Set<Stream>();
+  const streamsByGroup = new Map<string, Set<Stream>>();
+
+  context.groups.onNews((group) => {
+    for (const stream of streamsByGroup.get(group.name) ?? []) {
+      if (stream.told !== undefined && !sameToClients(stream.told, group)) tell(context, stream, group);
+    }
+  });
+
+  function join(stream: Stream, groupKey: string): void {
+    if (stream.groupKey === groupKey) return;
+    leave(stream);
+    stream.groupKey = groupKey;
+    if (groupKey === '') return;
+    const ofGroup = streamsByGroup.get(groupKey);
+    if (ofGroup === undefined) streamsByGroup.set(groupKey, new Set([stream]));
+    else ofGroup.add(stream);
+  }
+
+  function leave(stream: Stream): void {
+    const ofGroup = streamsByGroup.get(stream.groupKey);
+    ofGroup?.delete(stream);
+    if (ofGroup?.size === 0) streamsByGroup.delete(stream.groupKey);
+    stream.groupKey = '';
+  }
+
+  const handler = (call: CallContext, port: TelemetryPort<TelemetryCommand>): void => {
+    const stream: Stream = {
+      requester: requesterOf(call),
+      port,
+      settings: undefined,
+      session: undefined,
+      groupKey: '',
+      told: undefined,
+      round: 0,
+      hasPending: false,
+      hasEnded: false,
+      isClosed: false,
+    };
+    streams.add(stream);
+    port.sendHeaders();
+    port.onClose(() => {
+      stream.isClosed = true;
+      streams.delete(stream);
+      leave(stream);
+      if (stream.session === undefined) return;
+      stream.session.telemetryStreams--;
+      stream.session.lastHeardMs = context.clock.monotonicMs();
+    });
+    port.onEnd(() => {
+      stream.hasEnded = true;
+      if (!stream.hasPending) port.end();
+    });
+    port.onMessage((command) => {
+      if (stream.isClosed) return;
+      context.sessions.heard(stream.requester.clientId);
+      // Answers to commands of the server carry no settings; nothing waits for them here.
+      if (command.settings) takeSettings(context, stream, command.settings, join);
+    });
+  };
+
+  return {
+    handler,
+    endAll() {
+      for (const { port } of [...streams]) port.fail(UNAVAILABLE, 'This proxy stops. Connect to another one.');
+    },
+  };
+}
+
+function takeSettings(
+  context: ProxyContext,
+  stream: Stream,
+  settings: Settings,
+  join: (stream: Stream, groupKey: string) => void,
+): void {
+  const { requester } = stream;
+  const isFirst = stream.settings === undefined;
+  const { value, fault: found } = judge(requester, settings);
+  if (found !== undefined) {
+    refuse(context, stream, found);
+    return;
+  }
+  stream.settings = settings;
+  stream.round++;
+  if (!attach(context, stream, value)) return;
+  join(stream, value.groupKey);
+  if (value.groupKey === '') tell(context, stream, undefined);
+  else answerConsumer(context, stream, value.groupKey);
+  if (isFirst && requester.language === 'HTTP') {
+    context.timers.after(SECOND_PUSH_MS, () => {
+      if (!stream.isClosed && !stream.hasEnded) tell(context, stream, stream.told);
+    });
+  }
+}
+
+interface Judgement {
+  readonly clientType: number;
+  /** Empty for producers. */
+  readonly groupKey: string;
+}
+
+function judge(requester: Requester, settings: Settings): Outcome<Judgement> {
+  const idFault = checkClientId(requester.clientId);
+  if (idFault !== undefined) return { fault: idFault };
+  if (JSON.stringify(settings).length > LIMITS.telemetrySettingsBytes) {
+    return {
+      fault: fault('BAD_REQUEST', `The settings have more than ${LIMITS.telemetrySettingsBytes} bytes. Send less.`),
+    };
+  }
+  const clientType = clientTypeOf(settings);
+  if (clientType === CLIENT_TYPE.producer) return success({ clientType, groupKey: '' });
+  if (!isConsumerType(clientType)) {
+    return {
+      fault: fault('UNRECOGNIZED_CLIENT_TYPE', 'The settings name no known type of client. Set client_type.'),
+    };
+  }
+  if ((settings.subscription?.subscriptions?.length ?? 0) > LIMITS.subscriptionsPerClient) {
+    return {
+      fault: fault(
+        'BAD_REQUEST',
+        `A client may have ${LIMITS.subscriptionsPerClient} subscriptions. Use more clients.`,
+      ),
+    };
+  }
+  const group = groupKeyOf(requester, settings.subscription?.group);
+  if (group.fault !== undefined) return { fault: group.fault };
+  return success({ clientType, groupKey: group.value });
+}
+
+/** Ties the stream to the session of its client; false when there is no room for one more. */
+function attach(context: ProxyContext, stream: Stream, { clientType, groupKey }: Judgement): boolean {
+  const session = context.sessions.open(stream.requester);
+  if (session === undefined) {
+    refuse(
+      context,
+      stream,
+      fault('TOO_MANY_REQUESTS', 'This proxy has as many clients as it can take. Connect to another one, or wait.'),
+    );
+    return false;
+  }
+  // After a goodbye or a long silence the same client has a new session.
+  if (stream.session !== session) {
+    stream.session = session;
+    session.telemetryStreams++;
+  }
+  session.clientType = clientType;
+  session.group = groupKey;
+  return true;
+}
+
+function answerConsumer(context: ProxyContext, stream: Stream, groupKey: string): void {
+  const known = context.groups.peek(groupKey);
+  if (known !== undefined) {
+    tell(context, stream, known);
+    return;
+  }
+  const { round } = stream;
+  stream.hasPending = true;
+  const answer = (group: GroupAsTold): void => {
+    if (stream.isClosed || stream.round !== round) return;
+    stream.hasPending = false;
+    tell(context, stream, group);
+    if (stream.hasEnded) stream.port.end();
+  };
+  const timer = context.timers.after(GROUP_WAIT_MS, () => answer(DEFAULT_GROUP));
+  void context.groups.ensure(groupKey).then(({ value, fault: found }) => {
+    timer.cancel();
+    if (stream.isClosed || stream.round !== round) return;
+    if (found?.error === 'CONSUMER_GROUP_NOT_FOUND') refuse(context, stream, found);
+    else if (stream.hasPending) answer(value ?? DEFAULT_GROUP);
+  });
+}
+
+function tell(context: ProxyContext, stream: Stream, group: GroupAsTold | undefined): void {
+  const { settings, requester, port } = stream;
+  if (settings === undefined) return;
+  stream.told = group;
+  if (port.waitingMessages() >= LIMITS.telemetryBufferedCommands) {
+    context.observer.count('fulmar_telemetry_commands_dropped_total', {}, 1);
+    return;
+  }
+  port.write({
+    status: STATUS_OK,
+    settings: group === undefined ? producerSettings(settings) : consumerSettings(settings, group, requester.language),
+  });
+}
+
+/** Says why, for clients that read it, and ends the stream, for those that do not. */
+function refuse(context: ProxyContext, stream: Stream, found: Fault): void {
+  logFault(context, 'Telemetry', found, stream.requester);
+  stream.port.write({ status: statusOf(found, stream.requester.language) });
+  const isOverload = found.error === 'TOO_MANY_REQUESTS';
+  stream.port.fail(isOverload ? ERRORS[found.error].grpc : INVALID_ARGUMENT, found.message);
+}

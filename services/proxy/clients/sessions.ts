@@ -1,0 +1,112 @@
+// The clients that use this proxy at the moment. A session is opened by whatever a client calls first and ends by its
+// goodbye or by silence; it promises nothing beyond memory, because a client that nobody remembers is served all the same.
+import { LIMITS } from '@fulmar/core/limits.ts';
+import type { Clock } from '@fulmar/core/ports.ts';
+import type { AddressChoice } from '../api/endpoints.ts';
+import { CLIENT_TYPE, isConsumerType } from '../api/messages.ts';
+import type { Requester } from '../api/requester.ts';
+
+/**
+ * A client that is killed is silent from one heartbeat on (every 10 s; Rust every 30 s). With the sweep, the report to
+ * the brokers and their second of grace its messages are back within 60 s.
+ */
+const SILENCE_MS = 45_000;
+const SILENCE_RUST_MS = 120_000;
+
+export interface Session {
+  readonly clientId: string;
+  readonly language: string;
+  readonly version: string;
+  readonly peer: string;
+  clientType: number;
+  /** Key of the consumer group; empty for producers and while unknown. */
+  group: string;
+  /** The access point that the client named in its newest route query. */
+  accessPoint: AddressChoice | undefined;
+  lastHeardMs: number;
+  telemetryStreams: number;
+  /** One for each receive that waits; calling it ends the wait with an empty answer. */
+  readonly endPolls: Set<() => void>;
+}
+
+export interface Sessions {
+  get(clientId: string): Session | undefined;
+  /** The session of this client, opened if there is none; undefined without a client id or when there are too many. */
+  open(requester: Requester): Session | undefined;
+  /** Notes a sign of life of a client that has a session. */
+  heard(clientId: string): void;
+  /** The client said goodbye. */
+  close(clientId: string): void;
+  /** Ends the sessions of clients that have been silent for too long. */
+  sweep(): void;
+  all(): IterableIterator<Session>;
+  /** The listener hears of every consumer that is no longer online. */
+  onGone(listener: (clientId: string) => void): void;
+}
+
+export function isConsumer(session: Session): boolean {
+  return isConsumerType(session.clientType);
+}
+
+export function createSessions(clock: Clock): Sessions {
+  const sessions = new Map<string, Session>();
+  const listeners: ((clientId: string) => void)[] = [];
+
+  function end(session: Session): void {
+    sessions.delete(session.clientId);
+    for (const endPoll of [...session.endPolls]) endPoll();
+    if (isConsumer(session)) for (const listener of listeners) listener(session.clientId);
+  }
+
+  function sweep(): void {
+    const nowMs = clock.monotonicMs();
+    for (const session of [...sessions.values()]) {
+      if (session.telemetryStreams > 0 || session.endPolls.size > 0) continue;
+      const silenceMs = session.language === 'RUST' ? SILENCE_RUST_MS : SILENCE_MS;
+      if (nowMs - session.lastHeardMs >= silenceMs) end(session);
+    }
+  }
+
+  function open({ clientId, language, version, peer }: Requester): Session | undefined {
+    const known = sessions.get(clientId);
+    if (known !== undefined) {
+      known.lastHeardMs = clock.monotonicMs();
+      return known;
+    }
+    if (clientId === '' || clientId.length > LIMITS.clientIdLength || sessions.size >= LIMITS.clientSessions) {
+      return undefined;
+    }
+    const session: Session = {
+      clientId,
+      language,
+      version,
+      peer,
+      clientType: CLIENT_TYPE.unspecified,
+      group: '',
+      accessPoint: undefined,
+      lastHeardMs: clock.monotonicMs(),
+      telemetryStreams: 0,
+      endPolls: new Set(),
+    };
+    sessions.set(clientId, session);
+    return session;
+  }
+
+  return {
+    get: (clientId) => sessions.get(clientId),
+    open,
+    heard(clientId) {
+      const session = sessions.get(clientId);
+      if (session !== undefined) session.lastHeardMs = clock.monotonicMs();
+    },
+    close(clientId) {
+      const session = sessions.get(clientId);
+      if (session !== undefined) end(session);
+    },
+    sweep,
+    all: () => sessions.values(),
+    onGone: (listener) => {
+      listeners.push(listener);
+    },
+  };
+}

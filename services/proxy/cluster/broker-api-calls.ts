@@ -1,0 +1,71 @@
+// The methods of BrokerApi in terms of calls and replies of the data plane. Where a method has no place for a fault in
+// its answer, the promise is rejected with it.
+import type { BrokerApi, PopCall, PopCommand } from '@fulmar/core/broker-api.ts';
+import { type Fault, FaultError, fault, type Outcome } from '@fulmar/core/errors.ts';
+import type { BrokerCall, BrokerReply, ReplyKind } from '@fulmar/runtime/data-plane/messages.ts';
+
+const UNFITTING = fault('INTERNAL_SERVER_ERROR', 'The broker answered something else. Update proxy and broker.');
+
+type ReplyOf<Kind extends ReplyKind> = Extract<BrokerReply, { kind: Kind }>;
+
+function expect<Kind extends ReplyKind>(reply: BrokerReply, kind: Kind): Outcome<ReplyOf<Kind>> {
+  if (reply.kind === kind) return { value: reply as ReplyOf<Kind> };
+  return { fault: reply.kind === 'fault' ? reply.fault : UNFITTING };
+}
+
+function unwrap<T>(outcome: Outcome<T>): T {
+  if (outcome.fault !== undefined) throw new FaultError(outcome.fault);
+  return outcome.value;
+}
+
+function mapped<T, U>(outcome: Outcome<T>, map: (value: T) => U): Outcome<U> {
+  return outcome.fault === undefined ? { value: map(outcome.value) } : outcome;
+}
+
+export function brokerApiOver(
+  call: (call: BrokerCall) => Promise<BrokerReply>,
+  pop: (command: PopCommand) => PopCall,
+): BrokerApi {
+  const done = async (request: BrokerCall): Promise<Fault | undefined> => expect(await call(request), 'done').fault;
+  return {
+    send: async (command) => {
+      const reply = expect(await call({ method: 'send', command }), 'send');
+      if (reply.fault === undefined && reply.value.results.length === command.messages.length) {
+        return reply.value.results;
+      }
+      const refused = reply.fault ?? UNFITTING;
+      return command.messages.map(() => ({ fault: refused }));
+    },
+    pop,
+    release: async (command) => {
+      unwrap(expect(await call({ method: 'release', command }), 'done'));
+    },
+    ack: async (command) => {
+      const reply = expect(await call({ method: 'ack', command }), 'ack');
+      if (reply.fault === undefined && reply.value.faults.length === command.receiptHandles.length) {
+        return reply.value.faults;
+      }
+      const refused = reply.fault ?? UNFITTING;
+      return command.receiptHandles.map(() => refused);
+    },
+    changeInvisible: (command) => done({ method: 'changeInvisible', command }),
+    deadLetter: (command) => done({ method: 'deadLetter', command }),
+    reportClients: async (report) => {
+      unwrap(expect(await call({ method: 'reportClients', report }), 'done'));
+    },
+    ensureGroup: async (name, create) =>
+      mapped(expect(await call({ method: 'ensureGroup', name, create }), 'group'), (reply) => reply.group),
+    putTopic: async (request) =>
+      mapped(expect(await call({ method: 'putTopic', request }), 'topic'), (reply) => reply.topic),
+    deleteTopic: (name) => done({ method: 'deleteTopic', name }),
+    listTopics: async () => unwrap(expect(await call({ method: 'listTopics' }), 'topics')).topics,
+    describeTopic: async (name) =>
+      mapped(expect(await call({ method: 'describeTopic', name }), 'topicStatus'), (reply) => reply.topic),
+    putGroup: async (request) =>
+      mapped(expect(await call({ method: 'putGroup', request }), 'group'), (reply) => reply.group),
+    deleteGroup: (name) => done({ method: 'deleteGroup', name }),
+    listGroups: async () => unwrap(expect(await call({ method: 'listGroups' }), 'groups')).groups,
+    lag: async (group) => mapped(expect(await call({ method: 'lag', name: group }), 'lags'), (reply) => reply.lags),
+    status: async () => unwrap(expect(await call({ method: 'status' }), 'status')).status,
+  };
+}

@@ -1,0 +1,164 @@
+// The view with NameServers in the same process and time that moves only when told to.
+
+import { type Registration, startRegistration } from '@fulmar/broker/registration.ts';
+import type { TopicDescription } from '@fulmar/core/broker-api.ts';
+import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import type { NameServerConnection } from '@fulmar/core/name-service.ts';
+import { silentLogger } from '@fulmar/core/ports.ts';
+import { connectLocally } from '@fulmar/nameserver/local-connection.ts';
+import { NameService } from '@fulmar/nameserver/name-service.ts';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { manualTime } from '../testing/manual-time.ts';
+import type { BrokerConnection } from './broker-links.ts';
+import { ClusterView } from './cluster-view.ts';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+interface Answers {
+  put: Outcome<TopicDescription> | Promise<Outcome<TopicDescription>>;
+  delete: Fault | undefined;
+}
+
+const DESCRIPTION = { name: 't', type: 'normal', queues: 4, createdAtMs: 0 } as const;
+/** A NameServer that takes connections and never says a word. */
+const MUTE: NameServerConnection = {
+  register: () => ({ send: () => true, finish() {}, cancel() {} }),
+  watch: () => ({ cancel() {} }),
+  close() {},
+};
+
+function cluster(nameServers: readonly string[]) {
+  const time = manualTime();
+  const ports = { clock: time.clock, timers: time.timers, log: silentLogger, random: { uint32: () => 0 } };
+  const services = new Map<string, NameService>();
+  const connections: string[] = [];
+  const start = (address: string): NameService => {
+    const service = new NameService({ ...ports, brokerExpiryMs: 10_000 });
+    services.set(address, service);
+    cleanups.push(() => service.stop());
+    return service;
+  };
+  for (const address of nameServers) start(address);
+  const connect = (address: string): NameServerConnection => {
+    connections.push(address);
+    const service = services.get(address);
+    return service === undefined ? MUTE : connectLocally(service, time.timers);
+  };
+  const answers = new Map<string, Answers>();
+  const puts: string[] = [];
+  const view = new ClusterView({
+    ...ports,
+    connect,
+    resolve: async () => nameServers,
+    connectBroker: (address) =>
+      ({
+        putTopic: async () => {
+          puts.push(address);
+          return answers.get(address)!.put;
+        },
+        deleteTopic: async () => answers.get(address)!.delete,
+        close() {},
+      }) as Partial<BrokerConnection> as BrokerConnection,
+  });
+  cleanups.push(() => view.close());
+  const broker = (set: string, epoch = 1): Registration => {
+    const entry = {
+      cluster: 'c',
+      set,
+      replica: '0',
+      role: 'master',
+      epoch,
+      address: `${set}:1`,
+      version: '1',
+    } as const;
+    answers.set(entry.address, { put: success(DESCRIPTION), delete: undefined });
+    const source = { entry: () => entry, topicNames: () => [], topic: () => undefined };
+    const registration = startRegistration({ ...ports, connect, resolve: async () => nameServers, source });
+    cleanups.push(() => registration.close());
+    return registration;
+  };
+  return { time, view, broker, answers, puts, services, connections, start };
+}
+
+const REQUEST = { name: 't', type: 'normal', queues: 4 } as const;
+
+describe('the view of a proxy', () => {
+  test('turns to the next NameServer when one does not answer, and reads everything anew every minute', async () => {
+    const { time, view, broker, services, connections, start } = cluster(['n1', 'n2']);
+    services.get('n1')!.stop();
+    services.delete('n1');
+    broker('a');
+    await time.advance(4_000);
+    expect(view.connected).toBe(true);
+    expect(view.broker('a')).toBeDefined();
+    expect(connections.filter((address) => address === 'n1').length).toBeGreaterThan(0);
+    const watched = services.get('n2')!;
+    expect(watched.watcherCount).toBe(1);
+    start('n1');
+    await time.advance(70_000);
+    expect(watched.watcherCount).toBe(1);
+    watched.stop();
+    services.delete('n2');
+    await time.advance(4_000);
+    expect(services.get('n1')!.watcherCount).toBe(1);
+    expect(view.broker('a')).toBeDefined();
+  });
+
+  test('is ready when it has been told everything once', async () => {
+    const { time, view } = cluster(['n1']);
+    expect(view.ready).toBe(false);
+    await time.advance(1);
+    await view.whenReady();
+    expect(view.ready).toBe(true);
+  });
+
+  test('creates a topic once, however many ask for it at the same time', async () => {
+    const { time, view, broker, puts } = cluster(['n1']);
+    broker('a');
+    await time.advance(1_000);
+    const outcomes = await Promise.all([view.putTopic(REQUEST), view.putTopic(REQUEST)]);
+    expect(outcomes.map((outcome) => outcome.value)).toEqual([DESCRIPTION, DESCRIPTION]);
+    expect(puts).toEqual(['a:1']);
+    await view.putTopic(REQUEST);
+    expect(puts).toEqual(['a:1', 'a:1']);
+  });
+
+  test('a set that is out of reach does not keep a topic from being created, a refusal of one set does', async () => {
+    const { time, view, broker, answers } = cluster(['n1']);
+    expect((await view.putTopic(REQUEST)).fault?.error).toBe('HA_NOT_AVAILABLE');
+    broker('a');
+    broker('b');
+    await time.advance(1_000);
+    answers.get('a:1')!.put = Promise.reject(new Error('connection lost'));
+    expect((await view.putTopic(REQUEST)).value).toEqual(DESCRIPTION);
+    expect(view.route('t')?.shares).toEqual([{ set: 'b', queues: 4 }]);
+    answers.get('a:1')!.put = failure('PRECONDITION_FAILED', 'It has another type.');
+    expect((await view.putTopic(REQUEST)).fault?.error).toBe('PRECONDITION_FAILED');
+  });
+
+  test('a set that never answers is waited for only so long', async () => {
+    const { time, view, broker, answers } = cluster(['n1']);
+    broker('a');
+    await time.advance(1_000);
+    answers.get('a:1')!.put = new Promise(() => {});
+    const outcome = view.putTopic(REQUEST);
+    await time.advance(5_000);
+    expect((await outcome).fault?.error).toBe('PROXY_TIMEOUT');
+  });
+
+  test('a topic is deleted on every set or not at all', async () => {
+    const { time, view, broker, answers } = cluster(['n1']);
+    broker('a');
+    broker('b');
+    await time.advance(1_000);
+    await view.putTopic(REQUEST);
+    answers.get('b:1')!.delete = fault('TOPIC_NOT_FOUND', 'There is none.');
+    expect(await view.deleteTopic('t')).toBeUndefined();
+    expect(view.route('t')).toBeUndefined();
+    answers.get('a:1')!.delete = answers.get('b:1')!.delete;
+    expect((await view.deleteTopic('t'))?.error).toBe('TOPIC_NOT_FOUND');
+  });
+});

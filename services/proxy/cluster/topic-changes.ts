@@ -1,0 +1,85 @@
+// Creating and deleting a topic on every broker set, and what the many answers come to. A set that is out of reach does
+// not keep a topic from being created on the others, for producers must go on while a set fails over; deleting needs
+// all of them, or the topic would come back with the set that was missing.
+import type { BrokerApi, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
+import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import type { Timers } from '@fulmar/core/ports.ts';
+
+export interface NamedBroker {
+  readonly set: string;
+  readonly api: BrokerApi;
+}
+
+/** Told at each answer that has changed something: what the set has of the topic now. */
+export type OnAnswer = (set: string, name: string, topic: TopicDescription | undefined) => void;
+
+const ANSWER_WITHIN_MS = 5_000;
+
+export async function putTopicOn(
+  brokers: readonly NamedBroker[],
+  request: TopicRequest,
+  timers: Timers,
+  onAnswer: OnAnswer,
+): Promise<Outcome<TopicDescription>> {
+  if (brokers.length === 0) return NO_BROKER;
+  const outcomes = await Promise.all(
+    brokers.map(async ({ set, api }) => {
+      const outcome = await within(set, api.putTopic(request), timers);
+      if (outcome.fault === undefined) onAnswer(set, request.name, outcome.value);
+      return outcome;
+    }),
+  );
+  const refusal = outcomes.find((outcome) => outcome.fault !== undefined && !isAbsence(outcome.fault));
+  if (refusal !== undefined) return refusal;
+  return outcomes.find((outcome) => outcome.fault === undefined) ?? outcomes[0]!;
+}
+
+/** `missing` are sets that have the topic and no known master. */
+export async function deleteTopicOn(
+  brokers: readonly NamedBroker[],
+  missing: readonly string[],
+  name: string,
+  timers: Timers,
+  onAnswer: OnAnswer,
+): Promise<Fault | undefined> {
+  if (brokers.length === 0) return NO_BROKER.fault;
+  if (missing.length > 0) return absence(missing[0]!);
+  const faults = await Promise.all(
+    brokers.map(async ({ set, api }) => {
+      const outcome = await within(set, api.deleteTopic(name).then(asOutcome), timers);
+      if (outcome.fault === undefined || outcome.fault.error === 'TOPIC_NOT_FOUND') onAnswer(set, name, undefined);
+      return outcome.fault;
+    }),
+  );
+  const refusal = faults.find((candidate) => candidate !== undefined && candidate.error !== 'TOPIC_NOT_FOUND');
+  // A topic that only some sets had is deleted when these have deleted it.
+  return refusal ?? (faults.includes(undefined) ? undefined : faults[0]);
+}
+
+function asOutcome(reason: Fault | undefined): Outcome<undefined> {
+  return reason === undefined ? success(undefined) : { fault: reason };
+}
+
+function isAbsence(of: Fault): boolean {
+  return of.error === 'HA_NOT_AVAILABLE' || of.error === 'NOT_MASTER' || of.error === 'PROXY_TIMEOUT';
+}
+
+function absence(set: string): Fault {
+  return fault('HA_NOT_AVAILABLE', `The broker set ${set} has no master at the moment. Repeat the request.`);
+}
+
+/** The answer, or a fault when there is none in time or the connection is lost. */
+function within<T>(set: string, answer: Promise<Outcome<T>>, timers: Timers): Promise<Outcome<T>> {
+  return new Promise((resolve) => {
+    const timer = timers.after(ANSWER_WITHIN_MS, () => {
+      resolve(failure('PROXY_TIMEOUT', `The broker set ${set} did not answer in time. Repeat the request.`));
+    });
+    const settle = (outcome: Outcome<T>): void => {
+      timer.cancel();
+      resolve(outcome);
+    };
+    answer.then(settle, () => settle({ fault: absence(set) }));
+  });
+}
+
+const NO_BROKER = failure('HA_NOT_AVAILABLE', 'No broker set has a master at the moment. Repeat the request.');

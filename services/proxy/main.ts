@@ -1,0 +1,143 @@
+// The proxy as a process: reads its settings, wires the parts together, and stops in order.
+import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { splitAddress } from '@fulmar/core/addresses.ts';
+import type { Settings } from '@fulmar/core/config.ts';
+import type { Logger } from '@fulmar/core/ports.ts';
+import { VERSION } from '@fulmar/core/version.ts';
+import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
+import type { KeyPair } from '@fulmar/runtime/certificates.ts';
+import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
+import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { createLogger } from '@fulmar/runtime/logger.ts';
+import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
+import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
+import { processLife } from '@fulmar/runtime/process.ts';
+import { loadSettings } from '@fulmar/runtime/settings.ts';
+import { adminService } from './api/admin.ts';
+import { messagingService } from './api/service.ts';
+import { adminBinding, messagingBinding } from './binding.ts';
+import type { ConnectBroker } from './cluster/broker-links.ts';
+import { ClusterView } from './cluster/cluster-view.ts';
+import { connectBroker } from './cluster/data-plane-client.ts';
+import { PROXY_SETTINGS } from './config.ts';
+import { sampleClients } from './metrics.ts';
+
+export type ProxySettings = Settings<typeof PROXY_SETTINGS>;
+
+export interface RunningProxy {
+  readonly port: number;
+  readonly metrics: Metrics;
+  /** Resolves when the routes of the cluster are known. */
+  whenReady(): Promise<void>;
+  /** Why the proxy should get no requests at the moment. */
+  unready(): string | undefined;
+  /** Takes no new connections, lets calls finish until the deadline. */
+  stop(deadlineMs: number): Promise<void>;
+}
+
+export interface ProxyParts {
+  readonly settings: ProxySettings;
+  readonly logger: Logger;
+  /** How brokers are reached; over gRPC if absent. */
+  readonly connectBroker?: ConnectBroker;
+  readonly metrics?: Metrics;
+}
+
+export async function startProxy({ settings, logger, ...parts }: ProxyParts): Promise<RunningProxy> {
+  const proxyId = `${hostname()}@${process.pid}@${systemRandom.uint32().toString(36)}`;
+  const metrics =
+    parts.metrics ?? createMetrics({ labels: { cluster: settings.cluster, node_type: 'proxy', node_id: proxyId } });
+  const { observer } = metrics;
+  const ports = { clock: systemClock, timers: systemTimers, random: systemRandom };
+  const cluster = new ClusterView({
+    ...ports,
+    resolve: () => resolveAddresses(settings.nameservers),
+    connect: (address) => connectNameServer(address),
+    log: logger,
+    connectBroker: parts.connectBroker ?? ((address) => connectBroker(address, { ...ports, logger })),
+  });
+  const messaging = messagingService({
+    ...{ cluster, ...ports, logger, observer },
+    config: {
+      autoCreate: settings.autoCreate,
+      advertisedEndpoints: settings.advertise,
+      clusterName: settings.cluster,
+      proxyId,
+    },
+  });
+  const admin = adminService({
+    ...{ cluster, timers: systemTimers, logger, clusterName: settings.cluster, version: VERSION },
+    clients: () => messaging.clients(),
+    groupChanged: (group) => messaging.groupChanged(group),
+  });
+  metrics.onCollect(() => sampleClients(messaging.clients(), observer));
+  const server = await startGrpcServer({
+    ...splitAddress(settings.listen),
+    tls: keyPair(settings) ?? 'self-signed',
+    ...(settings.stateDir === '' ? {} : { certificateDirectory: settings.stateDir }),
+    plaintext: settings.plaintext,
+    services: [messagingBinding(messaging.handlers), adminBinding(admin)],
+    logger,
+    observer,
+  });
+  messaging.start();
+  let stopping = false;
+  return {
+    port: server.port,
+    metrics,
+    whenReady: () => cluster.whenReady(),
+    unready() {
+      if (stopping) return 'The proxy is stopping.';
+      if (!cluster.ready) return 'The routes of the cluster are not known yet.';
+      return cluster.brokers().length === 0 ? 'No broker is known.' : undefined;
+    },
+    async stop(deadlineMs) {
+      stopping = true;
+      messaging.stop();
+      await server.stop(deadlineMs);
+      cluster.close();
+    },
+  };
+}
+
+function keyPair({ tlsCertificate, tlsKey }: ProxySettings): KeyPair | undefined {
+  if (tlsCertificate === '' && tlsKey === '') return undefined;
+  if (tlsCertificate === '' || tlsKey === '') {
+    throw new Error('A certificate needs its key. Give both --tls-certificate and --tls-key, or neither.');
+  }
+  return { cert: readFileSync(tlsCertificate, 'utf8'), key: readFileSync(tlsKey, 'utf8') };
+}
+
+const STOP_MS = 30_000;
+
+/** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
+export async function runProxy(flags: readonly string[]): Promise<number> {
+  const loaded = loadSettings(PROXY_SETTINGS, {
+    service: 'proxy',
+    flags,
+    environment: process.env,
+    output: (text) => process.stdout.write(text),
+    error: (text) => process.stderr.write(text),
+  });
+  if (loaded.stop !== undefined) return loaded.stop;
+  const { settings } = loaded;
+  try {
+    const logger = createLogger({ level: settings.logLevel, fields: { service: 'proxy' } });
+    const life = processLife({ logger });
+    const running = await startProxy({ settings, logger });
+    life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS - 5_000) });
+    const http = await startHttpServer({
+      ...splitAddress(settings.http),
+      metrics: running.metrics,
+      unready: () => running.unready(),
+    });
+    life.onStop({ name: 'close the HTTP port', deadlineMs: 1_000, run: () => http.stop() });
+    logger.info('the proxy is running', { port: running.port, httpPort: http.port });
+    return 0;
+  } catch (problem) {
+    process.stderr.write(`The proxy cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+    process.exit(1);
+  }
+}

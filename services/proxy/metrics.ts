@@ -1,0 +1,24 @@
+// What of the proxy is looked at when somebody collects metrics: who is connected.
+import type { Observer } from '@fulmar/core/ports.ts';
+import { isConsumer, type Session } from './clients/sessions.ts';
+
+export function sampleClients(sessions: Iterable<Session>, observer: Observer): void {
+  const producers = new Map<string, number>();
+  const consumers = new Map<string, number>();
+  for (const session of sessions) {
+    const { language, version, group } = session;
+    const counts = isConsumer(session) ? consumers : producers;
+    const key = JSON.stringify(isConsumer(session) ? [language, version, group] : [language, version]);
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  for (const [key, count] of producers) {
+    const [language, version] = JSON.parse(key) as [string, string];
+    observer.observe('rocketmq_producer_connections', { language, version, protocol_type: 'grpc' }, count);
+  }
+  for (const [key, count] of consumers) {
+    const [language, version, group] = JSON.parse(key) as [string, string, string];
+    const labels = { language, version, protocol_type: 'grpc', consumer_group: group, consume_mode: 'pop' };
+    observer.observe('rocketmq_consumer_connections', labels, count);
+  }
+  observer.observe('rocketmq_proxy_up', { proxy_mode: 'cluster' }, 1);
+}

@@ -1,0 +1,113 @@
+// One consumer group in one topic of the fake broker: which messages it may have, who holds them, and what becomes of
+// them. Slow and simple; it looks at every message each time.
+import type { GroupDescription, MessageToStore } from '@fulmar/core/broker-api.ts';
+
+export interface StoredMessage {
+  readonly order: number;
+  readonly queueId: number;
+  readonly queueOffset: number;
+  readonly storedAtMs: number;
+  readonly message: MessageToStore;
+}
+
+export interface Lease {
+  readonly stored: StoredMessage;
+  state: 'leased' | 'waiting' | 'settled';
+  /** Deliveries so far. */
+  attempt: number;
+  visibleAtMs: number;
+  handle: string;
+  clientId: string;
+  autoRenew: boolean;
+  attemptId: string;
+}
+
+export interface Selection {
+  readonly tags: readonly string[] | undefined;
+  readonly maxMessages: number;
+  readonly maxBytes: number;
+}
+
+export class FakeSubscription {
+  readonly #leases = new Map<number, Lease>();
+  readonly #group: () => GroupDescription;
+  readonly #firstOrder: number;
+  readonly #toDeadLetters: (stored: StoredMessage) => void;
+
+  constructor(group: () => GroupDescription, firstOrder: number, toDeadLetters: (stored: StoredMessage) => void) {
+    this.#group = group;
+    this.#firstOrder = firstOrder;
+    this.#toDeadLetters = toDeadLetters;
+  }
+
+  leases(): Iterable<Lease> {
+    return this.#leases.values();
+  }
+
+  byHandle(handle: string): Lease | undefined {
+    for (const lease of this.#leases.values()) if (lease.handle === handle) return lease;
+    return undefined;
+  }
+
+  repeated(attemptId: string): Lease[] {
+    if (attemptId === '') return [];
+    return [...this.#leases.values()].filter((lease) => lease.attemptId === attemptId && lease.state === 'leased');
+  }
+
+  /** Messages that may be handed out now, marked as leased by nobody yet. */
+  take(messages: readonly StoredMessage[], selection: Selection, nowMs: number): Lease[] {
+    const taken: Lease[] = [];
+    const blockedGroups = new Set<string>();
+    let bytes = 0;
+    for (const stored of messages) {
+      if (stored.order < this.#firstOrder || taken.length === selection.maxMessages) continue;
+      const lease = this.#leaseOf(stored, nowMs);
+      if (lease.state === 'settled') continue;
+      if (lease.state === 'waiting' && !matches(stored.message, selection.tags)) {
+        lease.state = 'settled';
+        continue;
+      }
+      const { messageGroup, body } = stored.message;
+      const isBlocked = messageGroup !== '' && blockedGroups.has(messageGroup);
+      blockedGroups.add(messageGroup);
+      if (isBlocked || lease.state === 'leased' || lease.visibleAtMs > nowMs) continue;
+      if (lease.attempt >= this.#group().maxAttempts) {
+        this.deadLetter(lease);
+        blockedGroups.delete(messageGroup);
+        continue;
+      }
+      if (taken.length > 0 && bytes + body.length > selection.maxBytes) continue;
+      bytes += body.length;
+      taken.push(lease);
+    }
+    return taken;
+  }
+
+  deadLetter(lease: Lease): void {
+    lease.state = 'settled';
+    this.#toDeadLetters(lease.stored);
+  }
+
+  #leaseOf(stored: StoredMessage, nowMs: number): Lease {
+    let lease = this.#leases.get(stored.order);
+    if (lease === undefined) {
+      lease = {
+        stored,
+        state: 'waiting',
+        attempt: 0,
+        visibleAtMs: 0,
+        handle: '',
+        clientId: '',
+        autoRenew: false,
+        attemptId: '',
+      };
+      this.#leases.set(stored.order, lease);
+    }
+    if (lease.state === 'leased' && lease.visibleAtMs <= nowMs) lease.state = 'waiting';
+    return lease;
+  }
+}
+
+function matches({ tag }: MessageToStore, tags: readonly string[] | undefined): boolean {
+  return tags === undefined || (tag !== '' && tags.includes(tag));
+}

@@ -1,0 +1,104 @@
+// What the acceptance suite needs of a cluster: two proxies of it, a way to let time pass, and a few levers. The fake one
+// is made here; the same suite runs over real brokers by giving it another factory.
+import type { GroupRequest, TopicRequest } from '@fulmar/core/broker-api.ts';
+import { type LogFields, silentLogger } from '@fulmar/core/ports.ts';
+import type { ProxyDependencies } from '../api/dependencies.ts';
+import { type MessagingHandlers, type MessagingService, messagingService } from '../api/service.ts';
+import { FakeBroker } from './fake-broker.ts';
+import { type FakeCluster, fakeCluster } from './fake-cluster.ts';
+import { manualTime } from './manual-time.ts';
+
+export interface HarnessOptions {
+  readonly autoCreate?: boolean;
+  readonly advertisedEndpoints?: readonly string[];
+  /** Broker sets; one unless said otherwise. */
+  readonly sets?: number;
+}
+
+export interface Harness {
+  readonly handlers: MessagingHandlers;
+  /** A second proxy of the same cluster. */
+  readonly other: MessagingHandlers;
+  advance(milliseconds: number): Promise<void>;
+  wallMs(): number;
+  putTopic(request: TopicRequest): Promise<void>;
+  /** Creates or changes the group on every broker set. */
+  putGroup(request: GroupRequest): Promise<void>;
+  close(): Promise<void>;
+}
+
+export type HarnessFactory = (options?: HarnessOptions) => Promise<Harness>;
+
+export interface Counted {
+  readonly metric: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly amount: number;
+}
+
+/** The fake cluster with all its insides. */
+export interface FakeHarness extends Harness {
+  readonly cluster: FakeCluster;
+  readonly broker: FakeBroker;
+  readonly service: MessagingService;
+  readonly counted: readonly Counted[];
+  /** What was logged as an error: bugs, which no client may be able to cause. */
+  readonly errors: readonly string[];
+}
+
+export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHarness> {
+  const time = manualTime();
+  const names = Array.from({ length: options.sets ?? 1 }, (_, i) => `set-${String.fromCharCode(97 + i)}`);
+  const brokers = names.map((name) => new FakeBroker(name, time.clock, time.timers));
+  const cluster = fakeCluster(brokers);
+  const counted: Counted[] = [];
+  const errors: string[] = [];
+  const proxy = (proxyId: string): MessagingService => {
+    const dependencies: ProxyDependencies = {
+      cluster,
+      clock: time.clock,
+      timers: time.timers,
+      random: { uint32: () => 4 },
+      logger: {
+        ...silentLogger,
+        error: (event: string, fields?: LogFields) => errors.push(`${event} ${JSON.stringify(fields)}`),
+      },
+      observer: {
+        count: (metric, labels, amount) => counted.push({ metric, labels, amount }),
+        observe: () => {},
+      },
+      config: {
+        autoCreate: options.autoCreate ?? true,
+        advertisedEndpoints: options.advertisedEndpoints ?? [],
+        clusterName: 'test',
+        proxyId,
+      },
+    };
+    return messagingService(dependencies);
+  };
+  const service = proxy('proxy-1');
+  const second = proxy('proxy-2');
+  service.start();
+  second.start();
+  return {
+    cluster,
+    broker: brokers[0]!,
+    service,
+    counted,
+    errors,
+    handlers: service.handlers,
+    other: second.handlers,
+    advance: time.advance,
+    wallMs: () => time.clock.wallMs(),
+    async putTopic(request) {
+      const { fault } = await cluster.putTopic(request);
+      if (fault !== undefined) throw new Error(fault.message);
+    },
+    async putGroup(request) {
+      for (const broker of brokers) await broker.putGroup(request);
+    },
+    async close() {
+      service.stop();
+      second.stop();
+    },
+  };
+}

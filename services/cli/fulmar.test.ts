@@ -1,0 +1,261 @@
+import { RpcFailure } from '@fulmar/runtime/rpc.ts';
+import { describe, expect, test } from '@jest/globals';
+import { COMMANDS, EXIT, fulmar, type Surroundings } from './fulmar.ts';
+import type { ProxyClient } from './proxy.ts';
+
+interface Call {
+  readonly method: string;
+  readonly request: unknown;
+}
+
+/** Runs a command line against a proxy that answers each method from a table. */
+async function run(words: string[], answers: Record<string, unknown> = {}, around: Partial<Surroundings> = {}) {
+  const calls: Call[] = [];
+  const output: string[] = [];
+  const error: string[] = [];
+  let endpoint = '';
+  let closed = 0;
+  const answer = async (method: string, request: object): Promise<never> => {
+    calls.push({ method, request });
+    const given = answers[method];
+    const value = Array.isArray(given) && method === 'ReceiveMessage' ? given.shift() : given;
+    if (value instanceof Error) throw value;
+    return value as never;
+  };
+  const code = await fulmar(words, {
+    services: {
+      nameserver: { text: 'Run a NameServer.', load: async () => async (flags) => flags.length + 40 },
+      broker: { text: 'Run a broker.', load: async () => async () => 0 },
+    },
+    environment: {},
+    openProxy: (address): ProxyClient => {
+      endpoint = address;
+      return {
+        endpoint,
+        admin: answer,
+        messaging: answer,
+        messagingStream: answer,
+        close: () => {
+          closed++;
+        },
+      };
+    },
+    input: async () => Buffer.from('from a pipe'),
+    output: (text) => output.push(text),
+    error: (text) => error.push(text),
+    ...around,
+  });
+  return { code, calls, output: output.join('\n'), error: error.join('\n'), endpoint, closed };
+}
+
+const TOPIC = {
+  name: 'orders',
+  type: 2,
+  parts: [
+    { set: 'a', queues: 4 },
+    { set: 'b', queues: 8 },
+  ],
+};
+
+const message = (id: string, body: string | Buffer, more: object = {}) => ({
+  message: {
+    userProperties: { shop: '3' },
+    systemProperties: {
+      messageId: id,
+      tag: 'created',
+      keys: ['k1', 'k2'],
+      receiptHandle: `handle-${id}`,
+      queueId: 1,
+      queueOffset: 7,
+      deliveryAttempt: 2,
+      bornTimestamp: { seconds: 1, nanos: 500_000_000 },
+      ...more,
+    },
+    body: Buffer.from(body as string),
+  },
+});
+const OK = { status: { code: 20_000, message: '' } };
+const NOTHING = { status: { code: 40_401, message: 'no message' } };
+
+describe('the fulmar command', () => {
+  test('starts a service with the flags that follow its name', async () => {
+    expect((await run(['nameserver', '--listen', ':1'])).code).toBe(42);
+  });
+
+  test.each([
+    [['topc', 'list'], 'There is no command "topc". Did you mean "topic list"?'],
+    [['topic', 'crate', 'x'], 'There is no command "topic crate". Did you mean "topic create"?'],
+    [['topic'], '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic delete.'],
+    [['namesever'], 'There is no command "namesever". Did you mean "nameserver"?'],
+    [['xyzzy'], 'There is no command "xyzzy". See fulmar --help.'],
+    [['topic', 'create', 'x', '--queue', '4'], '"topic create" has no flag --queue. Did you mean --queues?'],
+    [['topic', 'create', 'x', '--queues', '0'], '--queues cannot be "0". Give a whole number from 1 to 1024.'],
+    [['topic', 'create', 'x', '--queues'], '--queues has no value. Write --queues N.'],
+    [['topic', 'create', 'x', '--type', 'fito'], '--type cannot be "fito". Did you mean fifo?'],
+    [['topic', 'create', 'x', '--type', 'fifo', '--type', 'normal'], '--type is given twice. Give it once.'],
+    [['topic', 'list', '--json=yes'], '--json takes no value. Write --json alone.'],
+    [['topic', 'delete'], '"topic delete" needs NAME. Example: fulmar topic delete orders'],
+    [
+      ['receive', 'orders'],
+      '"receive" needs --group GROUP. Example: fulmar receive orders --group billing --max 10 --wait 20',
+    ],
+    [['lag', 'a', 'b'], '"lag" does not take "b". Put a text with spaces into quotes; see fulmar lag --help.'],
+    [['topic', 'list', '-x'], '"topic list" has no flag -x. See fulmar topic list --help.'],
+    [
+      ['topic', 'list', '--endpoint', 'here'],
+      'The endpoint "here" is not HOST:PORT. Set --endpoint, for example 127.0.0.1:8081.',
+    ],
+    [['send', 't', 'b', '--property', 'x'], '--property cannot be "x". Write NAME=VALUE.'],
+    [['send', 't', 'b', '--delay', '5'], '--delay cannot be "5". Give a time with its unit: 30s, 10m, 2h.'],
+  ])('%j is a usage error of one sentence that says what to do', async (words, sentence) => {
+    expect(await run(words)).toMatchObject({ code: EXIT.usage, error: sentence, output: '', calls: [] });
+  });
+
+  test('every command explains itself with an example that it understands', async () => {
+    for (const command of COMMANDS) {
+      const { code, output } = await run([...command.name.split(' '), '--help']);
+      expect(code).toBe(EXIT.done);
+      expect(output).toContain(`Example:\n  ${command.example}`);
+      expect(command.example.startsWith(`fulmar ${command.name}`)).toBe(true);
+      for (const flag of Object.keys(command.flags)) expect(output).toContain(`--${flag}`);
+      const example = command.example.match(/"[^"]*"|\S+/g)!.slice(1);
+      expect((await run(example, {}, { openProxy: stopHere })).error).toBe('stop');
+    }
+    expect((await run(['--help'])).output).toContain('topic create NAME');
+    expect((await run(['topic', '--help'])).output).toContain('topic delete NAME');
+    expect((await run([])).code).toBe(EXIT.usage);
+  });
+
+  test('creates a topic and says what came of it', async () => {
+    const done = await run(['topic', 'create', 'orders', '--type', 'fifo', '--queues=6'], {
+      CreateTopic: { topic: TOPIC },
+    });
+    expect(done).toMatchObject({ code: EXIT.done, output: 'Topic orders (fifo) has 12 queues: a:4 b:8.', closed: 1 });
+    expect(done.calls).toEqual([{ method: 'CreateTopic', request: { name: 'orders', type: 2, queues: 6 } }]);
+  });
+
+  test('prints a table for people and JSON for programs', async () => {
+    const ListTopics = { topics: [TOPIC], nextPage: '' };
+    const people = await run(['topic', 'list'], { ListTopics });
+    expect(people.output).toBe('TOPIC   TYPE  QUEUES  ON SETS\norders  fifo      12  a:4 b:8');
+    const programs = await run(['topic', 'list', '--json'], { ListTopics });
+    expect(JSON.parse(programs.output)).toEqual([{ ...TOPIC, type: 'fifo' }]);
+  });
+
+  test('talks to the endpoint of the flag, else of the environment, else to this machine', async () => {
+    const answers = { ListTopics: { topics: [], nextPage: '' } };
+    const environment = { FULMAR_ENDPOINT: 'proxy:1' };
+    expect((await run(['topic', 'list', '--endpoint', '[::1]:2'], answers, { environment })).endpoint).toBe('[::1]:2');
+    expect((await run(['topic', 'list'], answers, { environment })).endpoint).toBe('proxy:1');
+    expect((await run(['topic', 'list'], answers)).endpoint).toBe('127.0.0.1:8081');
+  });
+
+  test.each([
+    [new RpcFailure(5, 'There is no topic x. Create it.', 40_402), EXIT.refused, 'There is no topic x. Create it.'],
+    [
+      new RpcFailure(14, 'No connection established'),
+      EXIT.unreachable,
+      'Cannot reach a proxy at 127.0.0.1:8081. Check that it runs, or set --endpoint or FULMAR_ENDPOINT.',
+    ],
+    [
+      new RpcFailure(4, 'Deadline exceeded'),
+      EXIT.unreachable,
+      'The proxy at 127.0.0.1:8081 did not answer in time. Repeat the command.',
+    ],
+    [new RpcFailure(14, 'The broker set a has no master.', 50_002), EXIT.refused, 'The broker set a has no master.'],
+  ])('an error of the server is one sentence and an exit code: %s', async (failure, code, sentence) => {
+    expect(await run(['topic', 'describe', 'x'], { DescribeTopic: failure })).toMatchObject({ code, error: sentence });
+  });
+
+  test('sends a message with its tag, keys and properties', async () => {
+    const words = ['send', 'ns/orders', 'one coffee', '--tag', 't', '--key', 'a', '--key', 'b', '--property', 'p=x=y'];
+    const done = await run(words, { SendMessage: { entries: [{ ...OK, messageId: '01AB', offset: 3 }] } });
+    expect(done).toMatchObject({ code: EXIT.done, output: 'Sent 01AB.' });
+    const [sent] = (done.calls[0]!.request as { messages: Record<string, never>[] }).messages;
+    expect(sent).toMatchObject({
+      topic: { resourceNamespace: 'ns', name: 'orders' },
+      userProperties: { p: 'x=y' },
+      systemProperties: {
+        tag: 't',
+        keys: ['a', 'b'],
+        messageType: 1,
+        bodyEncoding: 1,
+        bodyDigest: { type: 2, checksum: '6D9A54129ADEBE52483BB1298F2D33AD' },
+      },
+      body: Buffer.from('one coffee'),
+    });
+  });
+
+  test('sends what comes through a pipe, in order or later where that is asked for', async () => {
+    const answers = { SendMessage: { entries: [{ ...OK, messageId: '01AB', offset: 3 }] } };
+    const piped = await run(['send', 'orders', '--message-group', 'g'], answers);
+    const [fifo] = (piped.calls[0]!.request as { messages: { body: Buffer; systemProperties: object }[] }).messages;
+    expect(fifo!.body.toString()).toBe('from a pipe');
+    expect(fifo!.systemProperties).toMatchObject({ messageType: 2, messageGroup: 'g' });
+    const later = await run(['send', 'orders', 'x', '--delay', '10m'], answers);
+    const [delayed] = (later.calls[0]!.request as { messages: { systemProperties: Record<string, never> }[] }).messages;
+    const { messageType, deliveryTimestamp, bornTimestamp } = delayed!.systemProperties as Record<
+      string,
+      { seconds: number }
+    >;
+    expect(messageType).toBe(3);
+    expect(deliveryTimestamp!.seconds - bornTimestamp!.seconds).toBe(600);
+    const empty = await run(['send', 'orders'], answers, { input: async () => Buffer.alloc(0) });
+    expect(empty).toMatchObject({ code: EXIT.usage, calls: [] });
+  });
+
+  test('shows what it receives, then acknowledges just that, until no more comes', async () => {
+    const batches = [[OK, message('m1', 'one'), message('m2', Buffer.from([0xff, 0xfe]))], [NOTHING]];
+    const answers = { ReceiveMessage: batches, AckMessage: OK };
+    const done = await run(['receive', 'orders', '--group', 'billing', '--max', '40', '--wait', '3'], answers);
+    expect(done.code).toBe(EXIT.done);
+    expect(done.output).toBe(
+      [
+        '-- m1 tag=created keys=k1,k2 shop=3 attempt=2\none',
+        '-- m2 tag=created keys=k1,k2 shop=3 attempt=2\n(2 bytes, base64) //4=',
+      ].join('\n'),
+    );
+    expect(done.calls.map(({ method }) => method)).toEqual(['ReceiveMessage', 'AckMessage', 'ReceiveMessage']);
+    expect(done.calls[0]!.request).toMatchObject({ batchSize: 32, longPollingTimeout: { seconds: 3, nanos: 0 } });
+    const entries = ['m1', 'm2'].map((messageId) => ({ messageId, receiptHandle: `handle-${messageId}` }));
+    expect(done.calls[1]!.request).toMatchObject({ group: { name: 'billing' }, topic: { name: 'orders' }, entries });
+  });
+
+  test('receives as many as asked for, and gives programs one list', async () => {
+    const answers = { ReceiveMessage: [[OK, message('m1', 'one')]], AckMessage: OK };
+    const done = await run(['receive', 'orders', '--group', 'billing', '--max', '1', '--json'], answers);
+    const [received] = JSON.parse(done.output);
+    expect(received).toMatchObject({
+      messageId: 'm1',
+      body: 'one',
+      attempt: 2,
+      bornAtMs: 1_500,
+      properties: { shop: '3' },
+    });
+    expect(done.calls.map(({ method }) => method)).toEqual(['ReceiveMessage', 'AckMessage']);
+  });
+
+  test('that nothing came is no error, and a refusal of the receive is one', async () => {
+    const nothing = await run(['receive', 'orders', '--group', 'g'], { ReceiveMessage: [[NOTHING]] });
+    expect(nothing).toMatchObject({ code: EXIT.done, output: 'No message came.' });
+    const refused = { status: { code: 40_402, message: 'There is no topic orders. Create it.' } };
+    const failed = await run(['receive', 'orders', '--group', 'g'], { ReceiveMessage: [[refused]] });
+    expect(failed).toMatchObject({ code: EXIT.refused, error: 'There is no topic orders. Create it.' });
+  });
+
+  test('a message cannot drive the terminal that shows it', async () => {
+    const answers = {
+      ReceiveMessage: [[OK, message('m1', 'a\u001b[31mred\u0007\ttab\nline', { tag: '\u001b]0;x\u0007' })]],
+      AckMessage: OK,
+    };
+    const { output } = await run(['receive', 'orders', '--group', 'g', '--max', '1'], answers);
+    expect(output).toContain('ared\\x07\ttab\nline');
+    expect(output.includes('\u001b')).toBe(false);
+  });
+});
+
+function stopHere(): never {
+  return new Proxy({} as ProxyClient, {
+    get: (_, name) => (name === 'close' ? () => {} : () => Promise.reject(new RpcFailure(5, 'stop', 40_400))),
+  }) as never;
+}

@@ -1,0 +1,123 @@
+// Carries out one command line and gives the exit code: 0 done, 1 refused by the server, 2 not understood, 3 the server
+// cannot be reached. What goes wrong is one sentence on the standard error.
+import { isReachableAddress } from '@fulmar/core/addresses.ts';
+import { nearest } from '@fulmar/core/nearest.ts';
+import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
+import { type Invocation, parseArguments } from './arguments.ts';
+import { CLUSTER_COMMANDS } from './cluster.ts';
+import { type Answer, type Command, Refusal, UsageError } from './command.ts';
+import { GROUP_COMMANDS } from './groups.ts';
+import { helpOf, overview, overviewOf } from './help.ts';
+import { LAG_COMMANDS } from './lag.ts';
+import { MESSAGE_COMMANDS } from './messages.ts';
+import type { ProxyClient, Tls } from './proxy.ts';
+import { TOPIC_COMMANDS } from './topics.ts';
+
+export const COMMANDS: readonly Command[] = [
+  ...TOPIC_COMMANDS,
+  ...GROUP_COMMANDS,
+  ...MESSAGE_COMMANDS,
+  ...CLUSTER_COMMANDS,
+  ...LAG_COMMANDS,
+];
+
+export const EXIT = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const;
+
+/** What runs until it is stopped; resolves with the exit code. */
+export type Service = (flags: readonly string[]) => Promise<number>;
+
+export interface ServiceRow {
+  readonly text: string;
+  /** Loads the service only when it is to run. */
+  readonly load: () => Promise<Service>;
+}
+
+export interface Surroundings {
+  readonly services: Readonly<Record<string, ServiceRow>>;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly openProxy: (endpoint: string, tls: Tls) => ProxyClient;
+  readonly input: () => Promise<Buffer>;
+  readonly output: (text: string) => void;
+  readonly error: (text: string) => void;
+}
+
+const DEFAULT_ENDPOINT = '127.0.0.1:8081';
+
+export async function fulmar(words: readonly string[], around: Surroundings): Promise<number> {
+  const [first] = words;
+  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+    const services = Object.entries(around.services).map(([name, row]) => [name, row.text] as const);
+    if (first === undefined) around.error(overview(COMMANDS, services));
+    else around.output(overview(COMMANDS, services));
+    return first === undefined ? EXIT.usage : EXIT.done;
+  }
+  const service = Object.hasOwn(around.services, first) ? around.services[first] : undefined;
+  if (service !== undefined) return (await service.load())(words.slice(1));
+
+  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  if (family.length > 0 && (words[1] === '--help' || words[1] === '-h')) {
+    around.output(overviewOf(family));
+    return EXIT.done;
+  }
+  const parsed = parseArguments(COMMANDS, words);
+  if (parsed.fault !== undefined) {
+    const isKnown = COMMANDS.some(({ name }) => name.split(' ')[0] === first);
+    const guess = isKnown ? undefined : nearest(first, Object.keys(around.services));
+    around.error(
+      guess === undefined ? parsed.fault.message : `There is no command "${first}". Did you mean "${guess}"?`,
+    );
+    return EXIT.usage;
+  }
+  if (parsed.value.help) {
+    around.output(helpOf(parsed.value.command));
+    return EXIT.done;
+  }
+  return run(parsed.value, around);
+}
+
+async function run({ command, values }: Invocation<Command>, around: Surroundings): Promise<number> {
+  const endpoint = values.text('endpoint') ?? around.environment.FULMAR_ENDPOINT ?? DEFAULT_ENDPOINT;
+  if (!isReachableAddress(endpoint)) {
+    around.error(`The endpoint "${endpoint}" is not HOST:PORT. Set --endpoint, for example ${DEFAULT_ENDPOINT}.`);
+    return EXIT.usage;
+  }
+  const json = values.has('json');
+  const print = (answer: Answer): void => {
+    if (!json && answer.text !== '') around.output(answer.text);
+  };
+  const tls = values.has('tls-any') ? 'any' : values.has('tls') ? 'trusted' : 'off';
+  const proxy = around.openProxy(endpoint, tls);
+  try {
+    const answer = await command.run({ proxy, values, input: around.input, print });
+    if (answer !== undefined) {
+      print(answer);
+      if (json) around.output(JSON.stringify(answer.json, null, 2));
+    }
+    return EXIT.done;
+  } catch (problem) {
+    const { code, sentence } = explain(problem, endpoint);
+    around.error(sentence);
+    return code;
+  } finally {
+    proxy.close();
+  }
+}
+
+function explain(problem: unknown, endpoint: string): { readonly code: number; readonly sentence: string } {
+  if (problem instanceof UsageError) return { code: EXIT.usage, sentence: problem.message };
+  if (problem instanceof Refusal) return { code: EXIT.refused, sentence: problem.message };
+  if (!(problem instanceof RpcFailure)) throw problem;
+  if (problem.fulmarCode !== undefined) return { code: EXIT.refused, sentence: problem.message };
+  if (problem.grpcStatus === GRPC_STATUS.UNAVAILABLE) {
+    const sentence = `Cannot reach a proxy at ${endpoint}. Check that it runs, or set --endpoint or FULMAR_ENDPOINT.`;
+    return { code: EXIT.unreachable, sentence };
+  }
+  if (problem.grpcStatus === GRPC_STATUS.DEADLINE_EXCEEDED) {
+    return { code: EXIT.unreachable, sentence: `The proxy at ${endpoint} did not answer in time. Repeat the command.` };
+  }
+  if (problem.grpcStatus === GRPC_STATUS.UNIMPLEMENTED) {
+    const advice = 'Check that it is a Fulmar proxy of this version.';
+    return { code: EXIT.refused, sentence: `The server at ${endpoint} does not know this command. ${advice}` };
+  }
+  return { code: EXIT.refused, sentence: problem.message };
+}

@@ -1,0 +1,52 @@
+// `fulmar lag`: how far consumer groups are behind; and what other commands share with it.
+import type { Command } from './command.ts';
+import type { ProxyClient } from './proxy.ts';
+import { age, table } from './table.ts';
+
+export interface SubscriptionInfo {
+  readonly group: string;
+  readonly topic: string;
+  readonly readyMessages: number;
+  readonly inFlightMessages: number;
+  readonly lagMs: number;
+}
+
+export function subscriptionTable(subscriptions: readonly SubscriptionInfo[]): string {
+  return table(
+    ['group', 'topic', 'ready', 'in flight', 'behind'],
+    subscriptions.map((one) => [one.group, one.topic, one.readyMessages, one.inFlightMessages, age(one.lagMs)]),
+  );
+}
+
+/** Every page of a list. */
+export async function listAll<Item>(
+  proxy: ProxyClient,
+  method: string,
+  field: string,
+  prefix: string,
+): Promise<Item[]> {
+  const items: Item[] = [];
+  let page = '';
+  do {
+    const answer: Record<string, unknown> = await proxy.admin(method, { prefix, pageSize: 1_000, page });
+    items.push(...(answer[field] as Item[]));
+    page = answer.nextPage as string;
+  } while (page !== '');
+  return items;
+}
+
+export const LAG_COMMANDS: readonly Command[] = [
+  {
+    name: 'lag',
+    text: 'Show how far consumer groups are behind.',
+    positional: ['[GROUP]'],
+    flags: { topic: { value: 'NAME', text: 'Only in this topic.' } },
+    example: 'fulmar lag billing',
+    async run({ proxy, values }) {
+      const request = { group: values.text('GROUP') ?? '', topic: values.text('topic') ?? '' };
+      const { subscriptions } = await proxy.admin<{ subscriptions: SubscriptionInfo[] }>('GetLag', request);
+      const text = subscriptions.length === 0 ? 'Nobody has read anything yet.' : subscriptionTable(subscriptions);
+      return { json: subscriptions, text };
+    },
+  },
+];

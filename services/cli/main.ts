@@ -1,0 +1,27 @@
+#!/usr/bin/env node
+// The `fulmar` command: connects the command line to this process. Services are loaded only when they are to run.
+import { hostname } from 'node:os';
+import { getCACertificates } from 'node:tls';
+import { systemRandom } from '@fulmar/runtime/clock.ts';
+import { fulmar } from './fulmar.ts';
+import { openProxy } from './proxy.ts';
+
+process.exitCode = await fulmar(process.argv.slice(2), {
+  services: {
+    nameserver: {
+      text: 'Run a NameServer.',
+      load: async () => (await import('@fulmar/nameserver/main.ts')).runNameServer,
+    },
+    broker: { text: 'Run a broker.', load: async () => (await import('@fulmar/broker/main.ts')).runBroker },
+    proxy: { text: 'Run a proxy.', load: async () => (await import('@fulmar/proxy/main.ts')).runProxy },
+    run: service('Run a whole cluster in this process, for a first look.', './run.ts', 'runCluster'),
+  },
+  environment: process.env,
+  openProxy: (endpoint, tls) => {
+    const trust = tls === 'trusted' ? { trusted: getCACertificates('default').join('\n') } : tls;
+    return openProxy(endpoint, { tls: trust }, `${hostname()}@${process.pid}@cli@${systemRandom.uint32()}`);
+  },
+  input: async () => Buffer.concat(await process.stdin.toArray()),
+  output: (text) => process.stdout.write(`${text}\n`),
+  error: (text) => process.stderr.write(`${text}\n`),
+});

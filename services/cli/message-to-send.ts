@@ -1,0 +1,70 @@
+// The message that `fulmar send` makes from its arguments, as official clients would make it.
+import { createHash } from 'node:crypto';
+import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
+import { parseDuration } from '@fulmar/core/quantities.ts';
+import { systemClock, systemRandom } from '@fulmar/runtime/clock.ts';
+import type { Values } from './arguments.ts';
+import { UsageError } from './command.ts';
+
+const IDENTITY = 1;
+const DIGEST_MD5 = 2;
+const IDS_BEGIN_MS = Date.UTC(2021, 0, 1);
+
+export function messageToSend(topic: object, body: Buffer, values: Values): object {
+  const nowMs = systemClock.wallMs();
+  const group = values.text('message-group');
+  const delay = values.text('delay');
+  if (group !== undefined && delay !== undefined) {
+    throw new UsageError('A message cannot have --message-group and --delay. Give one of them.');
+  }
+  const type = group !== undefined ? MESSAGE_TYPE.fifo : delay !== undefined ? MESSAGE_TYPE.delay : MESSAGE_TYPE.normal;
+  return {
+    topic,
+    userProperties: propertiesOf(values.list('property')),
+    systemProperties: {
+      ...(values.has('tag') ? { tag: values.text('tag') } : {}),
+      ...(group === undefined ? {} : { messageGroup: group }),
+      ...(delay === undefined ? {} : { deliveryTimestamp: timestamp(nowMs + delayMs(delay)) }),
+      keys: values.list('key'),
+      messageId: newMessageId(nowMs),
+      bodyDigest: { type: DIGEST_MD5, checksum: createHash('md5').update(body).digest('hex').toUpperCase() },
+      bodyEncoding: IDENTITY,
+      messageType: type,
+      bornTimestamp: timestamp(nowMs),
+      bornHost: 'fulmar',
+    },
+    body,
+  };
+}
+
+function delayMs(text: string): number {
+  const delay = parseDuration(text);
+  if (delay === undefined)
+    throw new UsageError(`--delay cannot be "${text}". Give a time with its unit: 30s, 10m, 2h.`);
+  return delay;
+}
+
+function propertiesOf(given: readonly string[]): Record<string, string> {
+  const properties: Record<string, string> = {};
+  for (const text of given) {
+    const equals = text.indexOf('=');
+    if (equals < 1) throw new UsageError(`--property cannot be "${text}". Write NAME=VALUE.`);
+    properties[text.slice(0, equals)] = text.slice(equals + 1);
+  }
+  return properties;
+}
+
+function timestamp(ms: number): { readonly seconds: number; readonly nanos: number } {
+  return { seconds: Math.floor(ms / 1000), nanos: (ms % 1000) * 1_000_000 };
+}
+
+/** 34 hex digits: version 1, a random machine and process, seconds since 2021, a random number. */
+function newMessageId(nowMs: number): string {
+  const id = Buffer.alloc(17);
+  id[0] = 1;
+  id.writeUInt32BE(systemRandom.uint32(), 1);
+  id.writeUInt32BE(systemRandom.uint32(), 5);
+  id.writeUInt32BE(Math.floor((nowMs - IDS_BEGIN_MS) / 1000) >>> 0, 9);
+  id.writeUInt32BE(systemRandom.uint32(), 13);
+  return id.toString('hex').toUpperCase();
+}

@@ -1,0 +1,177 @@
+// `fulmar send` and `fulmar receive`, through the same public API that every client uses. Receive shows a message first
+// and acknowledges it then: one that nobody saw comes again.
+
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { splitResourceKey } from '@fulmar/core/names.ts';
+import type { Answer, Command, CommandContext } from './command.ts';
+import { UsageError } from './command.ts';
+import { messageToSend } from './message-to-send.ts';
+import { check, type Status } from './proxy.ts';
+import { printable } from './table.ts';
+
+interface ReceivedMessage {
+  readonly userProperties: Readonly<Record<string, string>>;
+  readonly systemProperties: {
+    readonly messageId: string;
+    readonly tag?: string;
+    readonly keys: readonly string[];
+    readonly messageGroup?: string;
+    readonly receiptHandle: string;
+    readonly queueId: number;
+    readonly queueOffset: number;
+    readonly deliveryAttempt: number;
+    readonly bornTimestamp: { readonly seconds: number; readonly nanos: number } | null;
+  };
+  readonly body: Buffer;
+}
+
+interface ReceiveFrame {
+  readonly status?: Status | null;
+  readonly message?: ReceivedMessage | null;
+}
+
+/** Long enough to print and acknowledge. */
+const INVISIBLE_SECONDS = 30;
+const DEFAULT_WAIT_SECONDS = 5;
+const DEFAULT_MESSAGES = 16;
+const MESSAGE_NOT_FOUND = 40_401;
+
+function resource(key: string) {
+  const { namespace, name } = splitResourceKey(key);
+  return { resourceNamespace: namespace, name };
+}
+
+async function send({ proxy, values, input }: CommandContext): Promise<Answer> {
+  const given = values.text('BODY');
+  const body = given === undefined ? await input() : Buffer.from(given);
+  if (body.length === 0) throw new UsageError('The message has no body. Write it behind the topic, or pipe it in.');
+  const topic = resource(values.required('TOPIC'));
+  const message = messageToSend(topic, body, values);
+  const response = await proxy.messaging<{
+    entries: readonly { readonly status: Status; readonly messageId: string; readonly offset: number }[];
+  }>('SendMessage', { messages: [message] });
+  const entry = response.entries[0]!;
+  check(entry.status);
+  return { json: { messageId: entry.messageId, offset: entry.offset }, text: `Sent ${entry.messageId}.` };
+}
+
+async function poll(context: CommandContext, messages: number, waitMs: number): Promise<ReceivedMessage[]> {
+  const { proxy, values } = context;
+  const tag = values.text('tag');
+  const frames = await proxy.messagingStream<ReceiveFrame>(
+    'ReceiveMessage',
+    {
+      group: resource(values.required('group')),
+      messageQueue: { topic: resource(values.required('TOPIC')), id: 0 },
+      filterExpression: { type: 1, expression: tag ?? '*' },
+      batchSize: Math.min(messages, LIMITS.receiveBatchMessages),
+      invisibleDuration: { seconds: INVISIBLE_SECONDS, nanos: 0 },
+      autoRenew: false,
+      longPollingTimeout: { seconds: Math.floor(waitMs / 1000), nanos: (waitMs % 1000) * 1_000_000 },
+    },
+    waitMs + 10_000,
+  );
+  const status = frames.find((frame) => frame.status)?.status ?? null;
+  if (status?.code === MESSAGE_NOT_FOUND) return [];
+  check(status);
+  return frames.flatMap((frame) => (frame.message ? [frame.message] : []));
+}
+
+async function acknowledge({ proxy, values }: CommandContext, messages: readonly ReceivedMessage[]): Promise<void> {
+  const entries = messages.map(({ systemProperties: { messageId, receiptHandle } }) => ({ messageId, receiptHandle }));
+  const request = { group: resource(values.required('group')), topic: resource(values.required('TOPIC')), entries };
+  await proxy.messaging('AckMessage', request);
+}
+
+async function receive(context: CommandContext): Promise<Answer | undefined> {
+  const { values, print } = context;
+  const wanted = values.number('max') ?? DEFAULT_MESSAGES;
+  const waitMs = Math.max(LIMITS.longPollMinMs, (values.number('wait') ?? DEFAULT_WAIT_SECONDS) * 1000);
+  const all: unknown[] = [];
+  while (all.length < wanted) {
+    const isFirst = all.length === 0;
+    const messages = await poll(context, wanted - all.length, isFirst ? waitMs : LIMITS.longPollMinMs);
+    if (messages.length === 0) break;
+    all.push(...messages.map(plain));
+    print({ json: undefined, text: messages.map(show).join('\n') });
+    await acknowledge(context, messages);
+  }
+  return { json: all, text: all.length === 0 ? 'No message came.' : '' };
+}
+
+function bodyOf(body: Buffer): { readonly body: string } | { readonly bodyBase64: string } {
+  const text = body.toString();
+  return Buffer.from(text).equals(body) ? { body: text } : { bodyBase64: body.toString('base64') };
+}
+
+function plain({ userProperties, systemProperties: system, body }: ReceivedMessage) {
+  const born = system.bornTimestamp;
+  return {
+    messageId: system.messageId,
+    tag: system.tag || undefined,
+    keys: system.keys,
+    messageGroup: system.messageGroup || undefined,
+    properties: userProperties,
+    attempt: system.deliveryAttempt,
+    queueId: system.queueId,
+    queueOffset: system.queueOffset,
+    bornAtMs: born === null ? undefined : born.seconds * 1000 + Math.floor(born.nanos / 1_000_000),
+    ...bodyOf(body),
+  };
+}
+
+/** A line about the message, then its body. */
+function show(message: ReceivedMessage): string {
+  const { messageId, tag, keys, messageGroup, deliveryAttempt } = message.systemProperties;
+  const facts = [messageId];
+  if (tag) facts.push(`tag=${tag}`);
+  if (keys.length > 0) facts.push(`keys=${keys.join(',')}`);
+  if (messageGroup) facts.push(`message-group=${messageGroup}`);
+  for (const [name, value] of Object.entries(message.userProperties)) facts.push(`${name}=${value}`);
+  if (deliveryAttempt > 1) facts.push(`attempt=${deliveryAttempt}`);
+  const body = bodyOf(message.body);
+  const text = 'body' in body ? body.body : `(${message.body.length} bytes, base64) ${body.bodyBase64}`;
+  return printable(`-- ${facts.join(' ').replaceAll('\n', ' ')}\n${text}`);
+}
+
+export const MESSAGE_COMMANDS: readonly Command[] = [
+  {
+    name: 'send',
+    text: 'Send one message; its body is read from the standard input when it is not given.',
+    positional: ['TOPIC', '[BODY]'],
+    flags: {
+      tag: { value: 'TAG', text: 'The message’s tag, by which consumers filter.' },
+      key: { value: 'KEY', text: 'A key to find it by; may be repeated.', repeated: true },
+      property: { value: 'NAME=VALUE', text: 'A property of your own; may be repeated.', repeated: true },
+      'message-group': { value: 'GROUP', text: 'Messages of one group are consumed in order (FIFO topics).' },
+      delay: { value: 'TIME', text: 'Deliver it only after this time: 30s, 10m, 2h (delay topics).' },
+    },
+    example: 'fulmar send orders "one coffee" --tag created --key order-17 --property shop=3',
+    run: send,
+  },
+  {
+    name: 'receive',
+    text: 'Show messages and acknowledge what was shown.',
+    positional: ['TOPIC'],
+    flags: {
+      group: { value: 'GROUP', text: 'The consumer group.', required: true },
+      max: {
+        value: 'N',
+        type: 'number',
+        min: 1,
+        max: 1_000_000,
+        text: `At most so many. Default ${DEFAULT_MESSAGES}.`,
+      },
+      wait: {
+        value: 'SECONDS',
+        type: 'number',
+        min: 0,
+        max: LIMITS.longPollMaxMs / 1000,
+        text: `How long to wait for the first one. Default ${DEFAULT_WAIT_SECONDS}.`,
+      },
+      tag: { value: 'TAG', text: 'Only messages with this tag; several are written "a || b".' },
+    },
+    example: 'fulmar receive orders --group billing --max 10 --wait 20',
+    run: receive,
+  },
+];

@@ -1,0 +1,124 @@
+// `fulmar topic ...`: topics through the admin API.
+import type { Answer, Command } from './command.ts';
+import { listAll, type SubscriptionInfo, subscriptionTable } from './lag.ts';
+import { count, table, time } from './table.ts';
+
+/** Numbers of `fulmar.v1.TopicType`, in their order. */
+const TYPES = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'] as const;
+const SETTABLE = ['normal', 'fifo', 'delay', 'transaction', 'priority', 'lite'];
+
+interface TopicInfo {
+  readonly name: string;
+  readonly type: number;
+  readonly parts: readonly { readonly set: string; readonly queues: number }[];
+}
+
+interface TopicDetails {
+  readonly topic: TopicInfo;
+  readonly createdAtMs: number;
+  readonly queues: readonly {
+    readonly set: string;
+    readonly queueId: number;
+    readonly minOffset: number;
+    readonly maxOffset: number;
+  }[];
+  readonly subscriptions: readonly SubscriptionInfo[];
+}
+
+function typeName(type: number): string {
+  return TYPES[type] ?? `type ${type}`;
+}
+
+function plain(topic: TopicInfo) {
+  return { ...topic, type: typeName(topic.type) };
+}
+
+function partsOf(topic: TopicInfo): string {
+  return topic.parts.map(({ set, queues }) => `${set}:${queues}`).join(' ');
+}
+
+function queuesOf(topic: TopicInfo): number {
+  return topic.parts.reduce((sum, part) => sum + part.queues, 0);
+}
+
+function describe({ topic, createdAtMs, queues, subscriptions }: TopicDetails): Answer {
+  const rows = queues.map((queue) => [
+    queue.set,
+    queue.queueId,
+    queue.minOffset,
+    queue.maxOffset,
+    queue.maxOffset - queue.minOffset,
+  ]);
+  const parts = [
+    `Topic    ${topic.name}\nType     ${typeName(topic.type)}\nCreated  ${time(createdAtMs)}`,
+    table(['set', 'queue', 'oldest', 'next', 'messages'], rows),
+    subscriptions.length === 0 ? 'No consumer group reads it.' : subscriptionTable(subscriptions),
+  ];
+  return { json: { topic: plain(topic), createdAtMs, queues, subscriptions }, text: parts.join('\n\n') };
+}
+
+export const TOPIC_COMMANDS: readonly Command[] = [
+  {
+    name: 'topic create',
+    text: 'Create a topic on every broker set, or add queues to one.',
+    positional: ['NAME'],
+    flags: {
+      type: {
+        value: 'TYPE',
+        text: `What messages it takes: ${SETTABLE.join(', ')}. Default normal.`,
+        choices: SETTABLE,
+      },
+      queues: {
+        value: 'N',
+        type: 'number',
+        min: 1,
+        max: 1_024,
+        text: 'Queues on each broker set. Default: the cluster’s.',
+      },
+    },
+    example: 'fulmar topic create orders --type fifo --queues 8',
+    async run({ proxy, values }) {
+      const type = TYPES.indexOf((values.text('type') ?? 'normal') as (typeof TYPES)[number]);
+      const request = { name: values.required('NAME'), type, queues: values.number('queues') ?? 0 };
+      const { topic } = await proxy.admin<{ topic: TopicInfo }>('CreateTopic', request);
+      const queues = count(queuesOf(topic), 'queue');
+      const text = `Topic ${topic.name} (${typeName(topic.type)}) has ${queues}: ${partsOf(topic)}.`;
+      return { json: plain(topic), text };
+    },
+  },
+  {
+    name: 'topic list',
+    text: 'List topics.',
+    positional: ['[PREFIX]'],
+    flags: {},
+    example: 'fulmar topic list orders-',
+    async run({ proxy, values }) {
+      const topics = await listAll<TopicInfo>(proxy, 'ListTopics', 'topics', values.text('PREFIX') ?? '');
+      const rows = topics.map((topic) => [topic.name, typeName(topic.type), queuesOf(topic), partsOf(topic)]);
+      const text = rows.length === 0 ? 'There are no topics.' : table(['topic', 'type', 'queues', 'on sets'], rows);
+      return { json: topics.map(plain), text };
+    },
+  },
+  {
+    name: 'topic describe',
+    text: 'Show the queues of a topic and who reads it.',
+    positional: ['NAME'],
+    flags: {},
+    example: 'fulmar topic describe orders',
+    async run({ proxy, values }) {
+      return describe(await proxy.admin<TopicDetails>('DescribeTopic', { name: values.required('NAME') }));
+    },
+  },
+  {
+    name: 'topic delete',
+    text: 'Delete a topic with its messages, for ever.',
+    positional: ['NAME'],
+    flags: {},
+    example: 'fulmar topic delete orders',
+    async run({ proxy, values }) {
+      const name = values.required('NAME');
+      await proxy.admin('DeleteTopic', { name });
+      return { json: { deleted: name }, text: `Topic ${name} is deleted.` };
+    },
+  },
+];

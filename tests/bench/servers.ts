@@ -1,0 +1,84 @@
+// The servers that are measured: Fulmar as one embedded cluster, and Apache RocketMQ in its local mode (broker and proxy
+// in one JVM) where the directory with the peers has been given. Each is started fresh for one flush policy.
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { mkdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+export interface MeasuredServer {
+  readonly name: string;
+  readonly endpoint: string;
+  /** For the load generator: processes whose CPU time and memory count. */
+  readonly processes: string;
+  /** From the start of the process to its readiness. */
+  readonly startMs: number;
+  stop(): Promise<void>;
+}
+
+const ROOT = join(import.meta.dirname, '..', '..');
+
+export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string): Promise<MeasuredServer> {
+  rmSync(dataDirectory, { recursive: true, force: true });
+  mkdirSync(dataDirectory, { recursive: true });
+  const startedAt = performance.now();
+  const child = spawn(
+    join(ROOT, 'scripts', 'run'),
+    [
+      ...['--json', '--no-demo', '--data-dir', dataDirectory, '--flush', flush],
+      ...['--proxy-port', '18081', '--nameserver-port', '19876', '--broker-port', '20911', '--http-port', '18080'],
+    ],
+    { stdio: ['ignore', 'pipe', 'ignore'] },
+  );
+  const [line] = (await Promise.race([
+    firstLine(child),
+    sleep(30_000).then(() => Promise.reject(new Error('Fulmar was not ready after 30 s'))),
+  ])) as [string];
+  JSON.parse(line);
+  const startMs = performance.now() - startedAt;
+  const endpoint = '127.0.0.1:18081';
+  for (const topic of ['bench', 'bench-r']) fulmar(endpoint, 'topic', 'create', topic, '--queues', '8');
+  fulmar(endpoint, 'group', 'create', 'bench-g');
+  return {
+    name: `Fulmar ${flush}`,
+    endpoint,
+    processes: `tree:${child.pid}`,
+    startMs,
+    async stop() {
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      child.kill('SIGTERM');
+      await ended;
+      rmSync(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}
+
+function firstLine(child: ChildProcess): Promise<[string]> {
+  return new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout! }).once('line', (line) => resolve([line]));
+    child.once('exit', (code) => reject(new Error(`Fulmar ended with ${code} before it was ready`)));
+  });
+}
+
+function fulmar(endpoint: string, ...words: string[]): void {
+  execFileSync(join(ROOT, 'scripts', 'fulmar'), [...words, '--endpoint', endpoint], { stdio: 'ignore' });
+}
+
+export async function startRocketMq(flush: 'sync' | 'async', peers: string): Promise<MeasuredServer> {
+  const peer = (...words: string[]): string =>
+    execFileSync(join(peers, 'run-peer'), words, { encoding: 'utf8' }).trim();
+  const startedAt = performance.now();
+  peer('start', 'rocketmq-local', flush);
+  const startMs = performance.now() - startedAt;
+  for (const topic of ['bench', 'bench-r']) peer('topic', 'rocketmq-local', topic, 'NORMAL', '8');
+  peer('group', 'rocketmq-local', 'bench-g');
+  return {
+    name: `RocketMQ ${flush}`,
+    endpoint: '127.0.0.1:8081',
+    processes: peer('pids', 'rocketmq-local', 'proxy'),
+    startMs,
+    async stop() {
+      peer('stop', 'rocketmq-local');
+    },
+  };
+}

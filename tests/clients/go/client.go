@@ -1,0 +1,280 @@
+// Drives the official Go client from the command line; every event is one line of JSON on standard output.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	rocketmq "github.com/apache/rocketmq-clients/golang/v5"
+	"github.com/apache/rocketmq-clients/golang/v5/credentials"
+	protocol "github.com/apache/rocketmq-clients/golang/v5/protocol/v2"
+)
+
+type fields map[string]any
+
+var (
+	options = map[string]string{}
+	started = time.Now()
+	output  sync.Mutex
+)
+
+func main() {
+	commands := map[string]func() error{"produce": produce, "push": push, "simple": simple}
+	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
+		fail(fmt.Errorf("the first word is produce, push or simple"))
+	}
+	for words := os.Args[2:]; len(words) > 0; words = words[2:] {
+		name := strings.TrimPrefix(words[0], "--")
+		if name == "fail-always" {
+			words = append([]string{words[0], "true"}, words[1:]...)
+		}
+		options[name] = words[1]
+	}
+	if err := commands[os.Args[1]](); err != nil {
+		fail(err)
+	}
+}
+
+func produce() error {
+	producer, err := rocketmq.NewProducer(configuration(), rocketmq.WithTopics(topics()...))
+	if err != nil {
+		return err
+	}
+	if err := producer.Start(); err != nil {
+		return err
+	}
+	report("ready", nil)
+
+	count, concurrency := number("count", 1), number("concurrency", 8)
+	if options["group-key"] != "" {
+		concurrency = 1 // Messages of one group keep their order only when each is sent after the one before it.
+	}
+	var next atomic.Int64
+	errors := make(chan error, concurrency)
+	for range concurrency {
+		go func() {
+			for {
+				index := int(next.Add(1)) - 1
+				if index >= count {
+					errors <- nil
+					return
+				}
+				if err := send(producer, fmt.Sprintf("%s-%d", options["prefix"], index)); err != nil {
+					errors <- err
+					return
+				}
+			}
+		}()
+	}
+	for range concurrency {
+		if err := <-errors; err != nil {
+			return err
+		}
+	}
+	report("done", fields{"count": count, "milliseconds": time.Since(started).Milliseconds()})
+	return producer.GracefulStop()
+}
+
+func send(producer rocketmq.Producer, body string) error {
+	message := &rocketmq.Message{Topic: topics()[0], Body: []byte(body)}
+	if tag := options["tag"]; tag != "" {
+		message.SetTag(tag)
+	}
+	if group := options["group-key"]; group != "" {
+		message.SetMessageGroup(group)
+	}
+	receipts, err := producer.Send(context.Background(), message)
+	if err != nil {
+		return err
+	}
+	report("sent", fields{"id": receipts[0].MessageID, "body": body})
+	return nil
+}
+
+func push() error {
+	tally := &tally{bodies: map[string]bool{}}
+	listener := &rocketmq.FuncMessageListener{Consume: func(message *rocketmq.MessageView) rocketmq.ConsumerResult {
+		if fails(string(message.GetBody()), message.GetDeliveryAttempt()) {
+			tally.add(message, "fail")
+			return rocketmq.FAILURE
+		}
+		tally.add(message, "ack")
+		return rocketmq.SUCCESS
+	}}
+	consumer, err := rocketmq.NewPushConsumer(configuration(),
+		rocketmq.WithPushSubscriptionExpressions(subscription()), rocketmq.WithPushMessageListener(listener))
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	time.Sleep(2 * time.Second) // The client asks for its queues one second after its start and polls them from then on.
+	report("ready", nil)
+	tally.waitForAll()
+	incomplete := tally.conclude()
+	if err := consumer.GracefulStop(); err != nil {
+		return err
+	}
+	return incomplete
+}
+
+func simple() error {
+	tally := &tally{bodies: map[string]bool{}}
+	consumer, err := rocketmq.NewSimpleConsumer(configuration(),
+		rocketmq.WithSimpleSubscriptionExpressions(subscription()),
+		rocketmq.WithSimpleAwaitDuration(10*time.Second)) // The client has no default for this one.
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	report("ready", nil)
+	go receive(consumer, tally)
+	tally.waitForAll()
+	incomplete := tally.conclude()
+	if err := consumer.GracefulStop(); err != nil {
+		return err
+	}
+	return incomplete
+}
+
+func receive(consumer rocketmq.SimpleConsumer, tally *tally) {
+	invisible := time.Duration(number("invisible", 30)) * time.Second
+	for !tally.over.Load() {
+		messages, err := consumer.Receive(context.Background(), 32, invisible)
+		status, isStatus := rocketmq.AsErrRpcStatus(err)
+		nothingCame := isStatus && status.GetCode() == int32(protocol.Code_MESSAGE_NOT_FOUND)
+		if err != nil && !nothingCame && !tally.over.Load() {
+			report("error", fields{"text": "receive: " + err.Error()})
+			time.Sleep(time.Second)
+		}
+		for _, message := range messages {
+			if err := consumer.Ack(context.Background(), message); err != nil {
+				report("error", fields{"text": "ack: " + err.Error()})
+				continue
+			}
+			tally.add(message, "ack")
+		}
+	}
+}
+
+func fails(body string, attempt int32) bool {
+	if options["fail-always"] != "" {
+		return true
+	}
+	every := number("fail-first-attempt", 0)
+	index, _ := strconv.Atoi(body[strings.LastIndex(body, "-")+1:])
+	return every > 0 && attempt == 1 && index%every == 0
+}
+
+// What has come so far. All is there when the distinct bodies are, or the deliveries when every one of them fails.
+type tally struct {
+	lock       sync.Mutex
+	bodies     map[string]bool
+	deliveries int
+	over       atomic.Bool
+}
+
+func (tally *tally) add(message *rocketmq.MessageView, result string) {
+	tally.lock.Lock()
+	defer tally.lock.Unlock()
+	tally.deliveries++
+	if result == "ack" {
+		tally.bodies[string(message.GetBody())] = true
+	}
+	report("received", fields{
+		"id": message.GetMessageId(), "body": string(message.GetBody()),
+		"attempt": message.GetDeliveryAttempt(), "result": result,
+	})
+}
+
+func (tally *tally) complete() bool {
+	tally.lock.Lock()
+	defer tally.lock.Unlock()
+	if options["fail-always"] != "" {
+		return tally.deliveries >= number("expect", 1)
+	}
+	return len(tally.bodies) >= number("expect", 1)
+}
+
+func (tally *tally) waitForAll() {
+	end := time.Now().Add(time.Duration(number("timeout", 60)) * time.Second)
+	for !tally.complete() && time.Now().Before(end) {
+		time.Sleep(50 * time.Millisecond)
+	}
+	if tally.complete() { // The consumer stays a little, to see whether any comes twice.
+		time.Sleep(time.Duration(number("linger", 1)) * time.Second)
+	}
+}
+
+func (tally *tally) conclude() error {
+	tally.over.Store(true)
+	complete := tally.complete()
+	tally.lock.Lock()
+	defer tally.lock.Unlock()
+	text := fmt.Sprintf("%d of %s bodies, %d deliveries", len(tally.bodies), options["expect"], tally.deliveries)
+	if !complete {
+		return fmt.Errorf("in time came only %s", text)
+	}
+	report("done", fields{
+		"text": text, "bodies": len(tally.bodies), "deliveries": tally.deliveries,
+		"milliseconds": time.Since(started).Milliseconds(),
+	})
+	return nil
+}
+
+func configuration() *rocketmq.Config {
+	return &rocketmq.Config{
+		Endpoint:      options["endpoint"],
+		ConsumerGroup: options["group"],
+		Credentials:   &credentials.SessionCredentials{},
+	}
+}
+
+func subscription() map[string]*rocketmq.FilterExpression {
+	expression := rocketmq.SUB_ALL
+	if tag := options["tag"]; tag != "" {
+		expression = rocketmq.NewFilterExpression(tag)
+	}
+	expressions := map[string]*rocketmq.FilterExpression{}
+	for _, topic := range topics() {
+		expressions[topic] = expression
+	}
+	return expressions
+}
+
+func topics() []string {
+	return strings.Split(options["topic"], ",")
+}
+
+func number(name string, otherwise int) int {
+	if value, err := strconv.Atoi(options[name]); err == nil {
+		return value
+	}
+	return otherwise
+}
+
+func report(event string, details fields) {
+	line := fields{"event": event}
+	for name, value := range details {
+		line[name] = value
+	}
+	text, _ := json.Marshal(line)
+	output.Lock()
+	defer output.Unlock()
+	fmt.Println(string(text))
+}
+
+func fail(err error) {
+	report("error", fields{"text": err.Error()})
+	os.Exit(1)
+}

@@ -1,0 +1,224 @@
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import org.apache.rocketmq.client.apis.ClientConfiguration;
+import org.apache.rocketmq.client.apis.ClientException;
+import org.apache.rocketmq.client.apis.ClientServiceProvider;
+import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
+import org.apache.rocketmq.client.apis.consumer.FilterExpression;
+import org.apache.rocketmq.client.apis.consumer.MessageListener;
+import org.apache.rocketmq.client.apis.consumer.PushConsumer;
+import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
+import org.apache.rocketmq.client.apis.message.MessageBuilder;
+import org.apache.rocketmq.client.apis.message.MessageView;
+import org.apache.rocketmq.client.apis.producer.Producer;
+
+/** Drives the official Java client from the command line; every event is one line of JSON on standard output. */
+public class Client {
+  static final ClientServiceProvider provider = ClientServiceProvider.loadService();
+
+  final Map<String, String> options = new HashMap<>();
+  final Instant started = Instant.now();
+
+  public static void main(String[] words) {
+    int status = 1;
+    try {
+      Client client = new Client(Arrays.asList(words).subList(1, words.length));
+      switch (words[0]) {
+        case "produce": status = client.produce(); break;
+        case "push": status = client.push(); break;
+        case "simple": status = client.simple(); break;
+        default: throw new IllegalArgumentException("there is no " + words[0] + ": produce, push or simple");
+      }
+    } catch (Throwable failure) {
+      report("error", "text", failure.toString());
+    }
+    System.exit(status);
+  }
+
+  Client(List<String> words) {
+    for (int i = 0; i < words.size(); i++) {
+      String name = words.get(i).substring(2);
+      options.put(name, name.equals("fail-always") ? "true" : words.get(++i));
+    }
+  }
+
+  int produce() throws Exception {
+    Producer producer =
+        provider.newProducerBuilder().setClientConfiguration(configuration()).setTopics(topics()).build();
+    report("ready");
+    int count = number("count", 1);
+    // Messages of one group keep their order only when each is sent after the one before it.
+    int concurrency = options.containsKey("group-key") ? 1 : number("concurrency", 8);
+    ExecutorService senders = Executors.newFixedThreadPool(concurrency);
+    List<Future<?>> sends = IntStream.range(0, count)
+        .mapToObj(index -> senders.submit(() -> send(producer, options.get("prefix") + "-" + index)))
+        .collect(Collectors.toList());
+    for (Future<?> send : sends) send.get();
+    senders.shutdown();
+    report("done", "count", count, "milliseconds", milliseconds());
+    producer.close();
+    return 0;
+  }
+
+  Object send(Producer producer, String body) throws ClientException {
+    MessageBuilder message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(body.getBytes(StandardCharsets.UTF_8));
+    if (options.containsKey("tag")) message.setTag(options.get("tag"));
+    if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
+    report("sent", "id", producer.send(message.build()).getMessageId(), "body", body);
+    return null;
+  }
+
+  int push() throws Exception {
+    Tally tally = new Tally();
+    MessageListener listener = message -> {
+      boolean fails = fails(bodyOf(message), message.getDeliveryAttempt());
+      tally.add(message, fails);
+      return fails ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+    };
+    PushConsumer consumer = provider.newPushConsumerBuilder()
+        .setClientConfiguration(configuration())
+        .setConsumerGroup(options.get("group"))
+        .setSubscriptionExpressions(subscription())
+        .setMessageListener(listener)
+        .build();
+    // The client asks for its queues one second after its start and polls them from then on.
+    Thread.sleep(2000);
+    report("ready");
+    tally.waitForAll();
+    int status = tally.conclude();
+    consumer.close();
+    return status;
+  }
+
+  int simple() throws Exception {
+    Tally tally = new Tally();
+    SimpleConsumer consumer = provider.newSimpleConsumerBuilder()
+        .setClientConfiguration(configuration())
+        .setConsumerGroup(options.get("group"))
+        .setSubscriptionExpressions(subscription())
+        .setAwaitDuration(Duration.ofSeconds(10)) // The client has no default for this one.
+        .build();
+    report("ready");
+    Thread receiver = new Thread(() -> receive(consumer, tally));
+    receiver.setDaemon(true);
+    receiver.start();
+    tally.waitForAll();
+    int status = tally.conclude();
+    consumer.close();
+    return status;
+  }
+
+  void receive(SimpleConsumer consumer, Tally tally) {
+    while (!tally.over) {
+      try {
+        for (MessageView message : consumer.receive(32, Duration.ofSeconds(number("invisible", 30)))) {
+          consumer.ack(message);
+          tally.add(message, false);
+        }
+      } catch (ClientException failure) {
+        if (!tally.over) report("error", "text", failure.toString());
+      }
+    }
+  }
+
+  boolean fails(String body, int attempt) {
+    if (options.containsKey("fail-always")) return true;
+    if (!options.containsKey("fail-first-attempt") || attempt > 1) return false;
+    return Integer.parseInt(body.substring(body.lastIndexOf('-') + 1)) % number("fail-first-attempt", 1) == 0;
+  }
+
+  /** What has come so far, and what is still to come: distinct bodies, or deliveries when every one of them fails. */
+  class Tally {
+    final Set<String> bodies = new HashSet<>();
+    int deliveries;
+    volatile boolean over;
+
+    synchronized void add(MessageView message, boolean failed) {
+      deliveries++;
+      if (!failed) bodies.add(bodyOf(message));
+      report("received", "id", message.getMessageId(), "body", bodyOf(message), "attempt", message.getDeliveryAttempt(),
+          "result", failed ? "fail" : "ack");
+      notifyAll();
+    }
+
+    synchronized boolean complete() {
+      return (options.containsKey("fail-always") ? deliveries : bodies.size()) >= number("expect", 1);
+    }
+
+    synchronized void waitForAll() throws InterruptedException {
+      Instant end = Instant.now().plusSeconds(number("timeout", 60));
+      while (!complete() && Instant.now().isBefore(end)) wait(100);
+      // When all are there, the consumer stays a little, to see whether any comes twice.
+      if (complete()) end = Instant.now().plusSeconds(number("linger", 1));
+      while (Instant.now().isBefore(end)) wait(100);
+    }
+
+    synchronized int conclude() {
+      over = true;
+      report(complete() ? "done" : "error",
+          "text", bodies.size() + " of " + options.get("expect") + " bodies, " + deliveries + " deliveries",
+          "bodies", bodies.size(), "deliveries", deliveries, "milliseconds", milliseconds());
+      return complete() ? 0 : 1;
+    }
+  }
+
+  ClientConfiguration configuration() {
+    return ClientConfiguration.newBuilder().setEndpoints(options.get("endpoint")).build();
+  }
+
+  Map<String, FilterExpression> subscription() {
+    FilterExpression expression = new FilterExpression(options.getOrDefault("tag", "*"));
+    return Stream.of(topics()).collect(Collectors.toMap(topic -> topic, topic -> expression));
+  }
+
+  String[] topics() {
+    return options.get("topic").split(",");
+  }
+
+  int number(String name, int otherwise) {
+    return options.containsKey(name) ? Integer.parseInt(options.get(name)) : otherwise;
+  }
+
+  long milliseconds() {
+    return Duration.between(started, Instant.now()).toMillis();
+  }
+
+  static String bodyOf(MessageView message) {
+    ByteBuffer body = message.getBody();
+    return StandardCharsets.UTF_8.decode(body).toString();
+  }
+
+  static synchronized void report(String event, Object... fields) {
+    Map<String, Object> line = new LinkedHashMap<>();
+    line.put("event", event);
+    for (int i = 0; i < fields.length; i += 2) line.put((String) fields[i], fields[i + 1]);
+    System.out.println(line.entrySet().stream()
+        .map(field -> quote(field.getKey()) + ":" + (field.getValue() instanceof Number ? field.getValue() : quote("" + field.getValue())))
+        .collect(Collectors.joining(",", "{", "}")));
+  }
+
+  static String quote(String text) {
+    StringBuilder quoted = new StringBuilder("\"");
+    for (char letter : text.toCharArray()) {
+      if (letter == '"' || letter == '\\') quoted.append('\\').append(letter);
+      else if (letter < ' ') quoted.append(String.format("\\u%04x", (int) letter));
+      else quoted.append(letter);
+    }
+    return quoted.append('"').toString();
+  }
+}

@@ -1,0 +1,151 @@
+// Drives the official Node client from the command line; every event is one line of JSON on standard output.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { parseArgs } from 'node:util';
+import { ConsumeResult, Producer, PushConsumer, SimpleConsumer } from 'rocketmq-client-nodejs';
+
+const started = performance.now();
+const text = (fallback) => ({ type: 'string', ...(fallback === undefined ? {} : { default: fallback }) });
+const { positionals, values: options } = parseArgs({
+  allowPositionals: true,
+  options: {
+    endpoint: text(),
+    topic: text(),
+    group: text(),
+    prefix: text(),
+    tag: text(),
+    'group-key': text(),
+    count: text('1'),
+    expect: text('1'),
+    concurrency: text('8'),
+    timeout: text('60'),
+    invisible: text('30'),
+    linger: text('1'),
+    'fail-first-attempt': text('0'),
+    'fail-always': { type: 'boolean', default: false },
+  },
+});
+const number = (name) => Number(options[name]);
+const topics = options.topic.split(',');
+const server = { endpoints: options.endpoint, namespace: '' };
+const consumerOptions = () => ({
+  ...server,
+  consumerGroup: options.group,
+  subscriptions: new Map(topics.map((topic) => [topic, options.tag ?? '*'])),
+});
+
+function report(event, details = {}) {
+  process.stdout.write(`${JSON.stringify({ event, ...details })}\n`);
+}
+
+async function produce() {
+  const producer = new Producer({ ...server, topics });
+  await producer.startup();
+  report('ready');
+  const count = number('count');
+  let next = 0;
+  const sendUntilAllAreSent = async () => {
+    while (next < count) {
+      const body = `${options.prefix}-${next++}`;
+      const message = {
+        topic: topics[0],
+        body: Buffer.from(body),
+        tag: options.tag,
+        messageGroup: options['group-key'],
+      };
+      report('sent', { id: (await producer.send(message)).messageId, body });
+    }
+  };
+  // Messages of one group keep their order only when each is sent after the one before it.
+  const concurrency = options['group-key'] === undefined ? number('concurrency') : 1;
+  await Promise.all(Array.from({ length: concurrency }, sendUntilAllAreSent));
+  report('done', { count, milliseconds: Math.round(performance.now() - started) });
+  await producer.shutdown();
+  return true;
+}
+
+// All is there when the distinct bodies are, or the deliveries when every one of them fails.
+const tally = { bodies: new Set(), deliveries: 0, over: false };
+const complete = () => (options['fail-always'] ? tally.deliveries : tally.bodies.size) >= number('expect');
+
+function add(message, result) {
+  const body = message.body.toString();
+  tally.deliveries++;
+  if (result === 'ack') tally.bodies.add(body);
+  report('received', { id: message.messageId, body, attempt: message.deliveryAttempt, result });
+}
+
+async function waitForAll() {
+  const end = performance.now() + number('timeout') * 1000;
+  while (!complete() && performance.now() < end) await sleep(50);
+  if (complete()) await sleep(number('linger') * 1000); // The consumer stays a little, to see whether any comes twice.
+}
+
+function conclude() {
+  tally.over = true;
+  report(complete() ? 'done' : 'error', {
+    text: `${tally.bodies.size} of ${options.expect} bodies, ${tally.deliveries} deliveries`,
+    bodies: tally.bodies.size,
+    deliveries: tally.deliveries,
+    milliseconds: Math.round(performance.now() - started),
+  });
+  return complete();
+}
+
+function fails(message) {
+  if (options['fail-always']) return true;
+  const every = number('fail-first-attempt');
+  const index = Number(message.body.toString().split('-').at(-1));
+  return every > 0 && message.deliveryAttempt === 1 && index % every === 0;
+}
+
+async function push() {
+  const messageListener = {
+    async consume(message) {
+      const failed = fails(message);
+      add(message, failed ? 'fail' : 'ack');
+      return failed ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+    },
+  };
+  const consumer = new PushConsumer({ ...consumerOptions(), messageListener });
+  await consumer.startup();
+  await sleep(2000); // The client asks for its queues one second after its start and polls them from then on.
+  report('ready');
+  await waitForAll();
+  const success = conclude();
+  await consumer.shutdown();
+  return success;
+}
+
+async function simple() {
+  const consumer = new SimpleConsumer(consumerOptions());
+  await consumer.startup();
+  report('ready');
+  const receive = async () => {
+    while (!tally.over) {
+      try {
+        for (const message of await consumer.receive(32, number('invisible') * 1000)) {
+          await consumer.ack(message);
+          add(message, 'ack');
+        }
+      } catch (failure) {
+        if (tally.over) return;
+        report('error', { text: `receive: ${failure}` });
+        await sleep(1000);
+      }
+    }
+  };
+  receive();
+  await waitForAll();
+  const success = conclude();
+  await consumer.shutdown();
+  return success;
+}
+
+try {
+  const success = await { produce, push, simple }[positionals[0]]();
+  process.exit(success ? 0 : 1);
+} catch (failure) {
+  report('error', { text: String(failure?.stack ?? failure) });
+  process.exit(1);
+}

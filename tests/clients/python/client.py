@@ -1,0 +1,179 @@
+"""Drives the official Python client from the command line; every event is one line of JSON on standard output."""
+
+import argparse
+import json
+import os
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message, MessageListener,
+                      Producer, PushConsumer, SimpleConsumer)
+
+started = time.monotonic()
+output = threading.Lock()
+
+
+def report(event, **details):
+    with output:
+        print(json.dumps({"event": event, **details}), flush=True)
+
+
+def milliseconds():
+    return round((time.monotonic() - started) * 1000)
+
+
+def configuration(options):
+    return ClientConfiguration(options.endpoint, Credentials())
+
+
+def subscription(options):
+    return {topic: FilterExpression(options.tag or "*") for topic in options.topic.split(",")}
+
+
+def produce(options):
+    producer = Producer(configuration(options), (options.topic,))
+    producer.startup()
+    report("ready")
+
+    def send(index):
+        message = Message()
+        message.topic = options.topic
+        body = f"{options.prefix}-{index}"
+        message.body = body.encode()
+        if options.tag:
+            message.tag = options.tag
+        if options.group_key:
+            message.message_group = options.group_key
+        report("sent", id=producer.send(message).message_id, body=body)
+
+    # Messages of one group keep their order only when each is sent after the one before it.
+    with ThreadPoolExecutor(1 if options.group_key else options.concurrency) as senders:
+        list(senders.map(send, range(options.count)))
+    report("done", count=options.count, milliseconds=milliseconds())
+    producer.shutdown()
+    return True
+
+
+class Tally:
+    """What has come so far. All is there when the distinct bodies are, or the deliveries when every one of them fails."""
+
+    def __init__(self, options):
+        self.options = options
+        self.lock = threading.Lock()
+        self.bodies = set()
+        self.deliveries = 0
+        self.over = False
+
+    def add(self, message, result):
+        body = message.body.decode()
+        with self.lock:
+            self.deliveries += 1
+            if result == "ack":
+                self.bodies.add(body)
+        report("received", id=message.message_id, body=body, attempt=message.delivery_attempt, result=result)
+
+    def complete(self):
+        with self.lock:
+            return (self.deliveries if self.options.fail_always else len(self.bodies)) >= self.options.expect
+
+    def wait_for_all(self):
+        end = time.monotonic() + self.options.timeout
+        while not self.complete() and time.monotonic() < end:
+            time.sleep(0.05)
+        if self.complete():
+            time.sleep(self.options.linger)  # The consumer stays a little, to see whether any comes twice.
+
+    def conclude(self):
+        self.over = True
+        complete = self.complete()
+        report("done" if complete else "error",
+               text=f"{len(self.bodies)} of {self.options.expect} bodies, {self.deliveries} deliveries",
+               bodies=len(self.bodies), deliveries=self.deliveries, milliseconds=milliseconds())
+        return complete
+
+
+class Listener(MessageListener):
+    def __init__(self, options, tally):
+        self.options = options
+        self.tally = tally
+
+    def consume(self, message):
+        if self.fails(message):
+            self.tally.add(message, "fail")
+            return ConsumeResult.FAILURE
+        self.tally.add(message, "ack")
+        return ConsumeResult.SUCCESS
+
+    def fails(self, message):
+        if self.options.fail_always:
+            return True
+        every = self.options.fail_first_attempt
+        index = int(message.body.decode().rpartition("-")[2])
+        return every > 0 and message.delivery_attempt == 1 and index % every == 0
+
+
+def push(options):
+    tally = Tally(options)
+    consumer = PushConsumer(configuration(options), options.group, Listener(options, tally), subscription(options))
+    consumer.startup()
+    time.sleep(2)  # The client asks for its queues one second after its start and polls them from then on.
+    report("ready")
+    tally.wait_for_all()
+    complete = tally.conclude()
+    consumer.shutdown()
+    return complete
+
+
+def simple(options):
+    tally = Tally(options)
+    consumer = SimpleConsumer(configuration(options), options.group, subscription(options))
+    consumer.startup()
+    report("ready")
+
+    def receive():
+        while not tally.over:
+            try:
+                for message in consumer.receive(32, options.invisible):
+                    consumer.ack(message)
+                    tally.add(message, "ack")
+            except Exception as failure:
+                if not tally.over:
+                    report("error", text=f"receive: {failure!r}")
+                    time.sleep(1)
+
+    threading.Thread(target=receive, daemon=True).start()
+    tally.wait_for_all()
+    complete = tally.conclude()
+    consumer.shutdown()
+    return complete
+
+
+def parse(words):
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=["produce", "push", "simple"])
+    for name in ["endpoint", "topic"]:
+        parser.add_argument(f"--{name}", required=True)
+    for name in ["group", "prefix", "group-key", "tag"]:
+        parser.add_argument(f"--{name}")
+    for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
+                            ("linger", 1), ("fail-first-attempt", 0)]:
+        parser.add_argument(f"--{name}", type=int, default=otherwise)
+    parser.add_argument("--fail-always", action="store_true")
+    return parser.parse_args(words)
+
+
+def main():
+    options = parse(sys.argv[1:])
+    try:
+        complete = {"produce": produce, "push": push, "simple": simple}[options.command](options)
+    except Exception as failure:
+        report("error", text=repr(failure))
+        complete = False
+    sys.stdout.flush()
+    os._exit(0 if complete else 1)  # A poll that is still under way in a thread of the client must not delay the end.
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+// Which official clients there are, what each can do by itself, and what a published client lacks. A cell of the matrix
+// is left out only for a reason in `unsupportedByClient`, and the tests count that the two sides add up.
+
+export const kinds = ['producer', 'push consumer', 'simple consumer'] as const;
+export type Kind = (typeof kinds)[number];
+
+export interface Language {
+  readonly name: string;
+  /** The client as its registry calls it, in the version that tests/clients pins. */
+  readonly client: string;
+  /** What the client does when nobody tells it: TLS or plaintext. */
+  readonly transport: 'TLS' | 'plaintext';
+}
+
+const allLanguages: readonly Language[] = [
+  { name: 'java', client: 'org.apache.rocketmq:rocketmq-client-java 5.2.0', transport: 'TLS' },
+  { name: 'go', client: 'github.com/apache/rocketmq-clients/golang/v5 5.1.4', transport: 'TLS' },
+  { name: 'python', client: 'rocketmq-python-client 5.1.2', transport: 'plaintext' },
+  { name: 'node', client: 'rocketmq-client-nodejs 1.0.8', transport: 'plaintext' },
+  { name: 'rust', client: 'rocketmq 5.0.0', transport: 'plaintext' },
+];
+
+export interface Unsupported {
+  readonly language: string;
+  readonly kind: Kind;
+  readonly reason: string;
+  readonly reference: string;
+}
+
+export const unsupportedByClient: readonly Unsupported[] = [
+  {
+    language: 'rust',
+    kind: 'push consumer',
+    reason: 'the newest published crate has Producer and SimpleConsumer, and nothing that calls a listener',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/ (its list of structs)',
+  },
+];
+
+/** The languages under test: all, or those that FULMAR_MATRIX_LANGUAGES names (`java,go`). */
+export const languages: readonly Language[] = allLanguages.filter(({ name }) =>
+  (process.env.FULMAR_MATRIX_LANGUAGES ?? name).split(',').includes(name),
+);
+
+export function languagesWith(kind: Kind): readonly Language[] {
+  return languages.filter(
+    ({ name }) => !unsupportedByClient.some((missing) => missing.language === name && missing.kind === kind),
+  );
+}

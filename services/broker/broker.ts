@@ -119,6 +119,7 @@ export class Broker implements BrokerApi {
     this.tickTimer?.cancel();
     this.presence.stop();
     this.receiving.close();
+    this.committer.close();
     await this.options.log.close();
   }
 

@@ -37,6 +37,7 @@ export class Committer {
   private pending: Pending[] = [];
   private pendingFrom = 0;
   private failed = false;
+  private closed = false;
 
   constructor(log: CommitLog, state: BrokerState, flush: 'sync' | 'async', listener: CommitListener) {
     this.log = log;
@@ -58,6 +59,7 @@ export class Committer {
   /** Why clients' requests that write are refused at the moment, in a sentence that says what to do; or undefined. */
   refusal(): string | undefined {
     if (this.failed) return 'The disk of this broker failed. Restart it after the disk is well again.';
+    if (this.closed) return 'This broker is stopping. Repeat the request.';
     if (this.log.pendingBytes > LIMITS.pendingAppendBytes) return 'The disk is behind. Slow down and repeat later.';
     return this.log.refusal();
   }
@@ -68,7 +70,7 @@ export class Committer {
     write: PayloadWriter<T>,
     done?: Done,
   ): void {
-    if (this.failed) {
+    if (this.failed || this.closed) {
       done?.(false, undefined);
       return;
     }
@@ -79,7 +81,7 @@ export class Committer {
   }
 
   appendTick(): void {
-    if (this.failed) return;
+    if (this.failed || this.closed) return;
     const end = this.log.append(RECORD_TYPE.tick, 0, writeNothing, undefined);
     this.pending.push({
       record: { type: RECORD_TYPE.tick },
@@ -88,6 +90,11 @@ export class Committer {
       logTimeMs: this.log.lastLogTimeMs,
       done: undefined,
     });
+  }
+
+  /** Takes nothing new; what was taken is still committed and answered. */
+  close(): void {
+    this.closed = true;
   }
 
   /** The log has failed: what was not committed is of unknown fate, and nothing new is taken. */

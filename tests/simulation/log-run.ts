@@ -264,9 +264,11 @@ export class LogRun {
     const { disk, scheduler, random } = this;
     const { log } = life;
     disk.capacityBytes = disk.usedBytes() + random.below(this.policy.reserveBytes);
+    const isShort = () => disk.freeBytes() < this.policy.reserveBytes;
+    const wasShort = isShort();
+    // Files that come and go in the background may make and take room meanwhile.
     await scheduler.runFor(1100);
-    const isShort = disk.freeBytes() < this.policy.reserveBytes;
-    demand(!isShort || log.refusal() !== undefined, () => 'a full disk is no reason to refuse');
+    demand(!wasShort || !isShort() || log.refusal() !== undefined, () => 'a full disk is no reason to refuse');
     this.appendBurst(life);
     await scheduler.runFor(random.below(3000));
     disk.capacityBytes = Number.MAX_SAFE_INTEGER;
@@ -348,7 +350,10 @@ export class LogRun {
         if (known.position < log.startPosition) continue;
         const read = log.read(known.position, known.length);
         const found = read instanceof Promise ? await scheduler.settle(read) : read;
-        demand(found?.bytes.equals(known.bytes) === true, () => `rot in ${path} changed or hid ${known.position}`);
+        demand(
+          found !== undefined && withoutChain(found.bytes).equals(withoutChain(known.bytes)),
+          () => `rot in ${path} changed or hid ${known.position}`,
+        );
       }
       for (let i = 0; i < 8; i++) await this.askIndex({ log, engine, process });
     } catch (error) {
@@ -357,6 +362,13 @@ export class LogRun {
       this.counts.damages++;
     }
   }
+}
+
+/** The chain ties records together when they are read in order; a record that is read alone does not prove it. */
+function withoutChain(record: Buffer): Buffer {
+  const copy = Buffer.from(record);
+  copy.fill(0, 36, 40);
+  return copy;
 }
 
 function randomPolicy(random: SeededRandom): LogPolicy {

@@ -14,6 +14,8 @@ export class Sectors {
   private durableSizeBytes = 0;
   /** Durable content of the sectors that differ, or may differ, from what a program sees. */
   private readonly changed = new Map<number, Buffer>();
+  /** The same for sectors whose change a failed sync has dropped. */
+  private readonly lost = new Map<number, Buffer>();
 
   read(target: Uint8Array, position: number): number {
     const length = Math.max(0, Math.min(target.length, this.sizeBytes - position));
@@ -50,7 +52,8 @@ export class Sectors {
     for (let sector = Math.floor(from / SECTOR_BYTES); sector * SECTOR_BYTES < to; sector++) {
       if (this.changed.has(sector)) continue;
       const at = sector * SECTOR_BYTES;
-      this.changed.set(sector, Buffer.from(this.data.subarray(at, at + SECTOR_BYTES)));
+      this.changed.set(sector, this.lost.get(sector) ?? Buffer.from(this.data.subarray(at, at + SECTOR_BYTES)));
+      this.lost.delete(sector);
     }
   }
 
@@ -67,8 +70,6 @@ export class Sectors {
   }
 
   /** A sync failed: programs go on seeing the new content, nobody will ever write it, and the next sync succeeds. */
-  lost = new Map<number, Buffer>();
-
   loseChanges(): void {
     for (const [sector, content] of this.changed) if (!this.lost.has(sector)) this.lost.set(sector, content);
     this.changed.clear();

@@ -70,8 +70,9 @@ export class PreparedFile {
     const offset = from - this.base;
     this.claimedBytes = Math.max(this.claimedBytes, to - this.base);
     while (this.piece !== undefined && this.claimedBytes > this.pieceFrom) await this.piece.catch(() => undefined);
-    if (!durable) this.unsynced = true;
     await this.file.write(buffers, offset, durable);
+    // Only now: a sync that began meanwhile need not have covered it.
+    if (!durable) this.unsynced = true;
   }
 
   /** Everything written before the call is durable when it resolves. */

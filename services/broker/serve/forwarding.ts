@@ -42,7 +42,7 @@ export class Forwarding {
     if (found === undefined) return undefined;
     const { subscription, lease } = found;
     const { reservations } = this.dispatcherOf(subscription);
-    if (!lease.live || reservations.holder(lease.queueId, lease.queueOffset) !== undefined) return BUSY;
+    if (!lease.live || !reservations.isFree(lease)) return BUSY;
     return new Promise((resolve) => {
       this.deadLetters.move(subscription, reservations, lease, (committed) => resolve(committed ? undefined : FAILED));
     });

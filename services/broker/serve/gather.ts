@@ -87,12 +87,7 @@ export class Gathering {
     const { subscription, reservations, result } = this;
     const { maxAttempts } = subscription.group;
     while (!this.full && this.scanned < SCAN_MAX) {
-      const lease = subscription.takeReady(
-        (of) =>
-          of.attempt < maxAttempts &&
-          reservations.holder(of.queueId, of.queueOffset) === undefined &&
-          (of.lane === 0 || !reservations.holdsLane(of.lane)),
-      );
+      const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of));
       if (lease === undefined) return;
       this.scanned++;
       const { queueId, queueOffset, lane } = lease;

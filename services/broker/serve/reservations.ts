@@ -1,7 +1,7 @@
 // What the master has decided about one subscription and the log has not committed yet: messages that a pop under way
-// has taken. It lives in memory only; when a pop is applied the state says the same and the reservation ends, and when
+// has taken, leases that are being settled. It lives in memory only; when a pop is applied the state says the same and the reservation ends, and when
 // the master falls everything here is forgotten, because nothing of it was promised.
-import { placeKey } from '../state/lease.ts';
+import { type Lease, placeKey } from '../state/lease.ts';
 import type { PopRecord } from '../state/records/consumption.ts';
 import type { Subscription } from '../state/subscription.ts';
 
@@ -9,11 +9,34 @@ export class Reservations {
   private readonly cursors: number[] = [];
   private readonly leases = new Map<number, { readonly popId: number; readonly attempt: number }>();
   private readonly lanes = new Map<number, number>();
+  private readonly settling = new Map<number, number>();
 
   cursor(subscription: Subscription, queueId: number): number {
     const committed = subscription.cursor(queueId);
     const reserved = this.cursors[queueId] ?? 0;
     return reserved > committed ? reserved : committed;
+  }
+
+  /** Whether nobody is changing this lease at the moment: no pop has taken it, no settlement of it is being written. */
+  isFree({ queueId, queueOffset, lane }: Lease): boolean {
+    const key = placeKey(queueId, queueOffset);
+    return !this.leases.has(key) && !this.settling.has(key) && (lane === 0 || !this.lanes.has(lane));
+  }
+
+  /**
+   * An acknowledgement or a change of this lease is being written: until it is committed the lease must not fall due
+   * for anybody else, or a message could be handed out again after its acknowledgement was answered OK.
+   */
+  beginSettling(queueId: number, queueOffset: number): void {
+    const key = placeKey(queueId, queueOffset);
+    this.settling.set(key, (this.settling.get(key) ?? 0) + 1);
+  }
+
+  endSettling(queueId: number, queueOffset: number): void {
+    const key = placeKey(queueId, queueOffset);
+    const left = (this.settling.get(key) ?? 0) - 1;
+    if (left > 0) this.settling.set(key, left);
+    else this.settling.delete(key);
   }
 
   get leaseCount(): number {

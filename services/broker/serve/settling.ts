@@ -14,6 +14,7 @@ import {
   type ChangedLease,
   changeInvisibleBytes,
   type LeaseName,
+  type MessagePlace,
   writeAck,
   writeChangeInvisible,
 } from '../state/records/consumption.ts';
@@ -73,6 +74,7 @@ export class Settling {
     if (named.kind === 'invalid') return Promise.resolve(INVALID);
     if (named.kind === 'settled') return Promise.resolve(undefined);
     const { subscription, handle } = named;
+    this.dispatcherOf(subscription).reservations.beginSettling(handle.queueId, handle.queueOffset);
     return new Promise((resolve) => {
       let batch = this.batches.get(subscription);
       if (batch === undefined) {
@@ -91,6 +93,7 @@ export class Settling {
     this.batches.delete(subscription);
     const payload = { groupId: subscription.group.id, topicId: subscription.topic.id, leases: batch.leases };
     this.committer.append({ type: RECORD_TYPE.ack, payload }, ackBytes(payload), writeAck, (committed) => {
+      this.endSettling(subscription, payload.leases);
       for (const resolve of batch.waiting) resolve(committed ? undefined : UNKNOWN_FATE);
     });
   }
@@ -125,14 +128,24 @@ export class Settling {
 
   private change(subscription: Subscription, leases: readonly ChangedLease[]): Promise<Fault | undefined> {
     const payload = { groupId: subscription.group.id, topicId: subscription.topic.id, leases };
+    const { reservations } = this.dispatcherOf(subscription);
+    for (const { queueId, queueOffset } of leases) reservations.beginSettling(queueId, queueOffset);
     return new Promise((resolve) => {
       this.committer.append(
         { type: RECORD_TYPE.changeInvisible, payload },
         changeInvisibleBytes(payload),
         writeChangeInvisible,
-        (committed) => resolve(committed ? undefined : UNKNOWN_FATE),
+        (committed) => {
+          this.endSettling(subscription, leases);
+          resolve(committed ? undefined : UNKNOWN_FATE);
+        },
       );
     });
+  }
+
+  private endSettling(subscription: Subscription, leases: readonly MessagePlace[]): void {
+    const { reservations } = this.dispatcherOf(subscription);
+    for (const { queueId, queueOffset } of leases) reservations.endSettling(queueId, queueOffset);
   }
 
   /** What a handle names, given that it was presented for this group and topic. */

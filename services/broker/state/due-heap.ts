@@ -13,6 +13,11 @@ const REBUILD_SLACK = 256;
 export class DueHeap {
   private entries: Entry[] = [];
 
+  /** Entries held, left-overs included. */
+  get size(): number {
+    return this.entries.length;
+  }
+
   /** To be called whenever a lease gets a new time. `liveLeases` is how many leases exist in all. */
   push(lease: Lease, liveLeases: number): void {
     const { entries } = this;

@@ -18,6 +18,8 @@ export interface Lease {
   live: boolean;
   /** Taken out of the heap because it is due; waits to be handed out. Follows from the other fields and the time. */
   ready: boolean;
+  /** Counts how often it has become ready, so that an older place in the list of ready leases is known for stale. */
+  turn: number;
 }
 
 const OFFSETS_PER_QUEUE = 2 ** 42;

@@ -171,6 +171,7 @@ function readSubscription(state: BrokerState, reader: PayloadReader): void {
       lane: reader.uint64(),
       live: true,
       ready: false,
+      turn: 0,
     };
     subscription.restore(lease);
   }

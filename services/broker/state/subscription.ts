@@ -8,6 +8,15 @@ import { type Lease, placeKey } from './lease.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord } from './records/consumption.ts';
 import type { Topic } from './topics.ts';
 
+interface ReadyEntry {
+  readonly lease: Lease;
+  readonly turn: number;
+}
+
+function isStillReady({ lease, turn }: ReadyEntry): boolean {
+  return lease.live && lease.ready && lease.turn === turn;
+}
+
 export class Subscription {
   readonly group: Group;
   readonly topic: Topic;
@@ -20,7 +29,7 @@ export class Subscription {
   readonly heldBy = new Map<string, Set<Lease>>();
   private readonly heap = new DueHeap();
   /** Leases that are due and may be handed out, in the order in which they became so. Holds dead ones for a while. */
-  private ready: Lease[] = [];
+  private ready: ReadyEntry[] = [];
   private readyFrom = 0;
 
   constructor(group: Group, topic: Topic, cursors: number[]) {
@@ -142,7 +151,8 @@ export class Subscription {
     for (let lease = this.heap.takeDue(nowMs); lease !== undefined; lease = this.heap.takeDue(nowMs)) {
       if (lease.lane !== 0 && !this.isFirstOfLane(lease)) continue;
       lease.ready = true;
-      this.ready.push(lease);
+      lease.turn++;
+      this.ready.push({ lease, turn: lease.turn });
     }
   }
 
@@ -155,8 +165,9 @@ export class Subscription {
   takeReady(accept: (lease: Lease) => boolean): Lease | undefined {
     this.trimReady();
     for (let i = this.readyFrom; i < this.ready.length; i++) {
-      const lease = this.ready[i]!;
-      if (!lease.live || !lease.ready || !accept(lease)) continue;
+      const entry = this.ready[i]!;
+      const { lease } = entry;
+      if (!isStillReady(entry) || !accept(lease)) continue;
       if (i === this.readyFrom) this.readyFrom++;
       else this.ready.splice(i, 1);
       return lease;
@@ -166,7 +177,7 @@ export class Subscription {
 
   /** Undoes `takeReady` for a lease that was not handed out after all. */
   putBackReady(lease: Lease): void {
-    if (lease.live && lease.ready) this.ready.push(lease);
+    if (lease.live && lease.ready) this.ready.push({ lease, turn: lease.turn });
   }
 
   hasReady(): boolean {
@@ -176,8 +187,7 @@ export class Subscription {
 
   private trimReady(): void {
     while (this.readyFrom < this.ready.length) {
-      const lease = this.ready[this.readyFrom]!;
-      if (lease.live && lease.ready) break;
+      if (isStillReady(this.ready[this.readyFrom]!)) break;
       this.readyFrom++;
     }
     if (this.readyFrom > 64 && this.readyFrom * 2 > this.ready.length) {
@@ -197,6 +207,7 @@ export class Subscription {
       lane,
       live: true,
       ready: false,
+      turn: 0,
     };
     this.leases.set(key, lease);
     if (lane !== 0) this.joinLane(lease);

@@ -1,0 +1,210 @@
+// Judges the history of producers and consumers against what the broker promises, as it grows: nothing lost, nothing
+// forged, nothing returned after an acknowledgement that was answered OK, nobody else's lease overlapped, order within
+// a message group, attempts without gap, dead letters exactly once. Times are simulated milliseconds.
+import { demand } from './log-model.ts';
+
+export interface SentMessage {
+  readonly id: string;
+  readonly topic: string;
+  /** Message group; empty for none. */
+  readonly key: string;
+  readonly body: string;
+  /** Place in its message group, counted by the producer. */
+  readonly order: number;
+  /** Undefined while nobody knows whether it is stored. */
+  place: string | undefined;
+}
+
+/** What one consumer group has seen of one message. */
+interface Seen {
+  attempt: number;
+  /** Nobody else may get it before. */
+  leasedUntilMs: number;
+  /** The last delivery, or the end of the last lease, may not have reached the log: a crash came, or it was given back. */
+  uncounted: boolean;
+  settled: 'no' | 'perhaps' | 'yes';
+  deadLetters: number;
+  /** A consumer asked for the move to the dead-letter topic. */
+  forwarded: boolean;
+  /** How many crashes there had been at the last delivery: each may have hidden one more from its consumer. */
+  crashes: number;
+}
+
+export interface GroupRules {
+  readonly name: string;
+  readonly maxAttempts: number;
+  readonly ordered: (topic: string) => boolean;
+}
+
+export class ConsumptionChecker {
+  readonly counts = { sends: 0, deliveries: 0, redeliveries: 0, acknowledged: 0, deadLetters: 0, repeatedSends: 0 };
+  private readonly sent = new Map<string, SentMessage>();
+  private readonly places = new Map<string, string>();
+  private readonly byKey = new Map<string, SentMessage[]>();
+  private readonly seen = new Map<string, Seen>();
+  private crashes = 0;
+  private readonly groups: ReadonlyMap<string, GroupRules>;
+
+  constructor(groups: readonly GroupRules[]) {
+    this.groups = new Map(groups.map((group) => [group.name, group]));
+  }
+
+  sending(message: SentMessage): void {
+    if (this.sent.has(message.id)) {
+      this.counts.repeatedSends++;
+      return;
+    }
+    this.sent.set(message.id, message);
+    if (message.key === '') return;
+    const key = `${message.topic} ${message.key}`;
+    this.byKey.set(key, [...(this.byKey.get(key) ?? []), message]);
+  }
+
+  sendAnswered(id: string, place: string): void {
+    this.counts.sends++;
+    this.found(this.sent.get(id)!, place);
+  }
+
+  /** A message has one place for ever, and a place one message. */
+  private found(message: SentMessage, place: string): void {
+    demand(
+      message.place === undefined || message.place === place,
+      () => `${message.id} was at ${message.place}, now at ${place}`,
+    );
+    message.place = place;
+    const there = this.places.get(`${message.topic} ${place}`) ?? message.id;
+    demand(there === message.id, () => `${place} of ${message.topic} holds ${there} and ${message.id}`);
+    this.places.set(`${message.topic} ${place}`, message.id);
+  }
+
+  delivered(
+    group: string,
+    id: string,
+    body: string,
+    place: string,
+    attempt: number,
+    nowMs: number,
+    untilMs: number,
+  ): void {
+    const rules = this.groups.get(group)!;
+    const message = this.sent.get(id);
+    demand(message !== undefined, () => `${id} was delivered and never sent`);
+    demand(message!.body === body, () => `${id} was delivered with another body`);
+    this.found(message!, place);
+    const seen = this.seenOf(group, id);
+    const what = `${id} (attempt ${attempt}) to ${group} at ${nowMs}`;
+    demand(seen.settled !== 'yes', () => `${what}: was acknowledged before`);
+    demand(seen.deadLetters === 0, () => `${what}: lies in the dead-letter topic`);
+    demand(nowMs >= seen.leasedUntilMs, () => `${what}: still leased until ${seen.leasedUntilMs}`);
+    const least = seen.attempt + (seen.uncounted ? 0 : 1);
+    const most = seen.attempt + 1 + this.crashes - seen.crashes;
+    demand(attempt >= least && attempt <= most, () => `${what}: the attempt before was ${seen.attempt}`);
+    demand(attempt <= rules.maxAttempts, () => `${what}: more attempts than the group has`);
+    if (rules.ordered(message!.topic)) this.checkOrder(group, message!, what);
+    this.counts.deliveries++;
+    if (seen.attempt > 0) this.counts.redeliveries++;
+    seen.attempt = attempt;
+    seen.leasedUntilMs = untilMs;
+    seen.uncounted = false;
+    seen.crashes = this.crashes;
+  }
+
+  /** Whether the message may have gone to the dead-letter topic by now. */
+  private mayBeDead(group: string, seen: Seen): boolean {
+    return seen.forwarded || seen.attempt + this.crashes - seen.crashes >= this.groups.get(group)!.maxAttempts;
+  }
+
+  forwarding(group: string, id: string): void {
+    this.seenOf(group, id).forwarded = true;
+  }
+
+  private checkOrder(group: string, message: SentMessage, what: string): void {
+    if (message.key === '') return;
+    for (const other of this.byKey.get(`${message.topic} ${message.key}`)!) {
+      const seen = this.seenOf(group, other.id);
+      if (other.order < message.order && other.place !== undefined) {
+        demand(
+          seen.settled !== 'no' || this.mayBeDead(group, seen),
+          () => `${what}: before ${other.id}, which came first`,
+        );
+      }
+      if (other.order > message.order)
+        demand(seen.attempt === 0, () => `${what}: after ${other.id}, which comes later`);
+    }
+  }
+
+  /** Sent, and if no answer comes nobody knows whether it counts. */
+  acknowledging(group: string, id: string): void {
+    const seen = this.seenOf(group, id);
+    if (seen.settled === 'no') seen.settled = 'perhaps';
+  }
+
+  /** Answered OK: from now on nobody of the group may get it again. */
+  acknowledged(group: string, id: string): void {
+    const seen = this.seenOf(group, id);
+    if (seen.settled !== 'yes') this.counts.acknowledged++;
+    seen.settled = 'yes';
+  }
+
+  /** Asked to become visible earlier or later: from now on any time will do. */
+  negativelyAcknowledged(group: string, id: string): void {
+    this.seenOf(group, id).leasedUntilMs = 0;
+  }
+
+  givenBack(group: string, id: string): void {
+    const seen = this.seenOf(group, id);
+    seen.leasedUntilMs = 0;
+    seen.uncounted = true;
+  }
+
+  /** The broker went down: a delivery in an unordered group may have been forgotten. Log time stood still meanwhile. */
+  crashed(): void {
+    this.crashes++;
+    for (const [key, seen] of this.seen) {
+      const [group, id] = key.split(' ') as [string, string];
+      if (this.groups.get(group)!.ordered(this.sent.get(id)!.topic)) continue;
+      seen.uncounted = true;
+      seen.leasedUntilMs = 0;
+    }
+  }
+
+  deadLettered(group: string, id: string): void {
+    const seen = this.seenOf(group, id);
+    // An acknowledgement that comes after the move is answered OK as well: the client is done with the message.
+    const allowed = seen.settled !== 'yes' || this.mayBeDead(group, seen);
+    demand(allowed, () => `${id} was acknowledged by ${group} and lies in its dead-letter topic`);
+    seen.deadLetters++;
+    this.counts.deadLetters++;
+    demand(seen.deadLetters === 1, () => `${id} lies in the dead-letter topic of ${group} more than once`);
+  }
+
+  /** After everything was drained: each stored message has come to its end in each group. */
+  finished(): void {
+    for (const message of this.sent.values()) {
+      if (message.place === undefined) continue;
+      for (const group of this.groups.keys()) {
+        const { settled, deadLetters, attempt } = this.seenOf(group, message.id);
+        const ended = settled !== 'no' || deadLetters === 1;
+        demand(ended, () => `${message.id} never came to its end in ${group} (attempt ${attempt})`);
+      }
+    }
+  }
+
+  private seenOf(group: string, id: string): Seen {
+    const key = `${group} ${id}`;
+    let seen = this.seen.get(key);
+    if (seen === undefined) {
+      seen = {
+        attempt: 0,
+        leasedUntilMs: 0,
+        uncounted: false,
+        settled: 'no',
+        deadLetters: 0,
+        forwarded: false,
+        crashes: 0,
+      };
+      this.seen.set(key, seen);
+    }
+    return seen;
+  }
+}

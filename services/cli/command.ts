@@ -12,11 +12,14 @@ export interface CommandContext {
   readonly proxy: ProxyClient;
   readonly values: Values;
   readonly input: () => Promise<Buffer>;
-  /** Called with what is to be seen before the command goes on. */
-  readonly print: (answer: Answer) => void;
+  /** The user wants JSON; only for commands that show something while they run. */
+  readonly json: boolean;
+  /** Shows a line or more at once. */
+  readonly output: (text: string) => void;
 }
 
 export interface Command extends CommandRow {
+  /** What to show at the end, if the command has not shown everything itself. */
   run(context: CommandContext): Promise<Answer | undefined>;
 }
 

@@ -215,7 +215,12 @@ describe('the fulmar command', () => {
         '-- m2 tag=created keys=k1,k2 shop=3 attempt=2\n(2 bytes, base64) //4=',
       ].join('\n'),
     );
-    expect(done.calls.map(({ method }) => method)).toEqual(['ReceiveMessage', 'AckMessage', 'ReceiveMessage']);
+    expect(done.calls.map(({ method }) => method)).toEqual([
+      'ReceiveMessage',
+      'AckMessage',
+      'ReceiveMessage',
+      'NotifyClientTermination',
+    ]);
     expect(done.calls[0]!.request).toMatchObject({ batchSize: 32, longPollingTimeout: { seconds: 3, nanos: 0 } });
     const entries = ['m1', 'm2'].map((messageId) => ({ messageId, receiptHandle: `handle-${messageId}` }));
     expect(done.calls[1]!.request).toMatchObject({ group: { name: 'billing' }, topic: { name: 'orders' }, entries });
@@ -232,7 +237,17 @@ describe('the fulmar command', () => {
       bornAtMs: 1_500,
       properties: { shop: '3' },
     });
-    expect(done.calls.map(({ method }) => method)).toEqual(['ReceiveMessage', 'AckMessage']);
+    expect(done.calls.map(({ method }) => method)).toEqual(['ReceiveMessage', 'AckMessage', 'NotifyClientTermination']);
+    const nothing = await run(['receive', 'orders', '--group', 'billing', '--json'], { ReceiveMessage: [[NOTHING]] });
+    expect(JSON.parse(nothing.output)).toEqual([]);
+  });
+
+  test('what could not be acknowledged has been shown, and the command fails', async () => {
+    const AckMessage = new RpcFailure(14, 'connection lost');
+    const answers = { ReceiveMessage: [[OK, message('m1', 'one')]], AckMessage };
+    const done = await run(['receive', 'orders', '--group', 'billing'], answers);
+    expect(done.code).toBe(EXIT.unreachable);
+    expect(done.output).toContain('one');
   });
 
   test('that nothing came is no error, and a refusal of the receive is one', async () => {

@@ -2,10 +2,11 @@
 // cannot be reached. What goes wrong is one sentence on the standard error.
 import { isReachableAddress } from '@fulmar/core/addresses.ts';
 import { nearest } from '@fulmar/core/nearest.ts';
+import { VERSION } from '@fulmar/core/version.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { type Invocation, parseArguments } from './arguments.ts';
 import { CLUSTER_COMMANDS } from './cluster.ts';
-import { type Answer, type Command, Refusal, UsageError } from './command.ts';
+import { type Command, Refusal, UsageError } from './command.ts';
 import { GROUP_COMMANDS } from './groups.ts';
 import { helpOf, overview, overviewOf } from './help.ts';
 import { LAG_COMMANDS } from './lag.ts';
@@ -51,6 +52,10 @@ export async function fulmar(words: readonly string[], around: Surroundings): Pr
     else around.output(overview(COMMANDS, services));
     return first === undefined ? EXIT.usage : EXIT.done;
   }
+  if (first === '--version') {
+    around.output(VERSION);
+    return EXIT.done;
+  }
   const service = Object.hasOwn(around.services, first) ? around.services[first] : undefined;
   if (service !== undefined) return (await service.load())(words.slice(1));
 
@@ -82,20 +87,14 @@ async function run({ command, values }: Invocation<Command>, around: Surrounding
     return EXIT.usage;
   }
   const json = values.has('json');
-  const print = (answer: Answer): void => {
-    if (!json && answer.text !== '') around.output(answer.text);
-  };
   const tls = values.has('tls-any') ? 'any' : values.has('tls') ? 'trusted' : 'off';
   const proxy = around.openProxy(endpoint, tls);
   try {
-    const answer = await command.run({ proxy, values, input: around.input, print });
-    if (answer !== undefined) {
-      print(answer);
-      if (json) around.output(JSON.stringify(answer.json, null, 2));
-    }
+    const answer = await command.run({ proxy, values, json, input: around.input, output: around.output });
+    if (answer !== undefined) around.output(json ? JSON.stringify(answer.json, null, 2) : answer.text);
     return EXIT.done;
   } catch (problem) {
-    const { code, sentence } = explain(problem, endpoint);
+    const { code, sentence } = explain(problem, endpoint, tls);
     around.error(sentence);
     return code;
   } finally {
@@ -103,13 +102,17 @@ async function run({ command, values }: Invocation<Command>, around: Surrounding
   }
 }
 
-function explain(problem: unknown, endpoint: string): { readonly code: number; readonly sentence: string } {
+function explain(problem: unknown, endpoint: string, tls: Tls): { readonly code: number; readonly sentence: string } {
   if (problem instanceof UsageError) return { code: EXIT.usage, sentence: problem.message };
   if (problem instanceof Refusal) return { code: EXIT.refused, sentence: problem.message };
   if (!(problem instanceof RpcFailure)) throw problem;
   if (problem.fulmarCode !== undefined) return { code: EXIT.refused, sentence: problem.message };
   if (problem.grpcStatus === GRPC_STATUS.UNAVAILABLE) {
-    const sentence = `Cannot reach a proxy at ${endpoint}. Check that it runs, or set --endpoint or FULMAR_ENDPOINT.`;
+    const advice = 'Check that it runs, or set --endpoint or FULMAR_ENDPOINT.';
+    const sentence =
+      tls === 'trusted'
+        ? `Cannot reach a proxy with a trusted certificate at ${endpoint}. ${advice} --tls-any takes any certificate.`
+        : `Cannot reach a proxy at ${endpoint}. ${advice}`;
     return { code: EXIT.unreachable, sentence };
   }
   if (problem.grpcStatus === GRPC_STATUS.DEADLINE_EXCEEDED) {

@@ -6,6 +6,11 @@ import { systemRandom } from '@fulmar/runtime/clock.ts';
 import { fulmar } from './fulmar.ts';
 import { openProxy } from './proxy.ts';
 
+// The gRPC library names IP addresses as TLS server names, which is the business of nobody who uses this command.
+process.noDeprecation = true;
+// Whoever reads our output may stop when it has seen enough.
+process.stdout.on('error', () => process.exit(0));
+
 process.exitCode = await fulmar(process.argv.slice(2), {
   services: {
     nameserver: {
@@ -14,7 +19,10 @@ process.exitCode = await fulmar(process.argv.slice(2), {
     },
     broker: { text: 'Run a broker.', load: async () => (await import('@fulmar/broker/main.ts')).runBroker },
     proxy: { text: 'Run a proxy.', load: async () => (await import('@fulmar/proxy/main.ts')).runProxy },
-    run: service('Run a whole cluster in this process, for a first look.', './run.ts', 'runCluster'),
+    run: {
+      text: 'Run a whole cluster in this process, for a first look.',
+      load: async () => (await import('./run.ts')).runCluster,
+    },
   },
   environment: process.env,
   openProxy: (endpoint, tls) => {

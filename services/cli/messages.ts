@@ -83,20 +83,33 @@ async function acknowledge({ proxy, values }: CommandContext, messages: readonly
   await proxy.messaging('AckMessage', request);
 }
 
-async function receive(context: CommandContext): Promise<Answer | undefined> {
-  const { values, print } = context;
+/** Shows before it acknowledges; as JSON it is one list, which grows while messages come. */
+async function receive(context: CommandContext): Promise<undefined> {
+  const { values, json, output } = context;
   const wanted = values.number('max') ?? DEFAULT_MESSAGES;
   const waitMs = Math.max(LIMITS.longPollMinMs, (values.number('wait') ?? DEFAULT_WAIT_SECONDS) * 1000);
-  const all: unknown[] = [];
-  while (all.length < wanted) {
-    const isFirst = all.length === 0;
-    const messages = await poll(context, wanted - all.length, isFirst ? waitMs : LIMITS.longPollMinMs);
-    if (messages.length === 0) break;
-    all.push(...messages.map(plain));
-    print({ json: undefined, text: messages.map(show).join('\n') });
-    await acknowledge(context, messages);
+  let shown = 0;
+  if (json) output('[');
+  try {
+    while (shown < wanted) {
+      const messages = await poll(context, wanted - shown, shown === 0 ? waitMs : LIMITS.longPollMinMs);
+      if (messages.length === 0) break;
+      for (const message of messages) {
+        output(json ? `${shown === 0 ? '' : ','}${JSON.stringify(plain(message))}` : show(message));
+        shown++;
+      }
+      await acknowledge(context, messages);
+    }
+  } finally {
+    await leave(context);
   }
-  return { json: all, text: all.length === 0 ? 'No message came.' : '' };
+  if (json) output(']');
+  else if (shown === 0) output('No message came.');
+}
+
+/** So that nobody counts this command among the consumers; when that fails the proxy finds out by itself. */
+async function leave({ proxy, values }: CommandContext): Promise<void> {
+  await proxy.messaging('NotifyClientTermination', { group: resource(values.required('group')) }).catch(() => {});
 }
 
 function bodyOf(body: Buffer): { readonly body: string } | { readonly bodyBase64: string } {

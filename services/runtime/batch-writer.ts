@@ -20,12 +20,21 @@ export class BatchWriter {
   /** What to tell when an entry will never arrive; in the order of the entries, those under way first. */
   #lost = new Map<Buffer, () => void>();
   #scheduled = false;
-  #writing = false;
+  /** A frame is under way, or the stream cannot take one yet. */
+  #busy: boolean;
   #closed = false;
   #onDrain: (() => void) | undefined;
 
-  constructor(write: WriteFrame) {
+  /** With `held` nothing is written before `start`. */
+  constructor(write: WriteFrame, held = false) {
     this.#write = write;
+    this.#busy = held;
+  }
+
+  /** The stream can take frames now. */
+  start(): void {
+    this.#busy = false;
+    this.#flush();
   }
 
   /** Takes an entry. `lost` runs if the stream ends before the network has taken it. */
@@ -37,7 +46,7 @@ export class BatchWriter {
     this.#collected.push(entry);
     this.pendingBytes += entry.length;
     if (lost !== undefined) this.#lost.set(entry, lost);
-    if (this.#writing || this.#scheduled) return;
+    if (this.#busy || this.#scheduled) return;
     this.#scheduled = true;
     // After the events that already wait, so that what they bring travels together.
     setImmediate(() => {
@@ -52,7 +61,7 @@ export class BatchWriter {
   }
 
   #flush(): void {
-    if (this.#closed || this.#writing) return;
+    if (this.#closed || this.#busy) return;
     if (this.#collected.length === 0) {
       this.#onDrain?.();
       return;
@@ -71,10 +80,10 @@ export class BatchWriter {
     this.#collected = count === this.#collected.length ? [] : this.#collected.slice(count);
     const frame = new ProtobufWriter(frameBytes + WRITER_SLACK_BYTES);
     for (const entry of entries) frame.content(1, entry);
-    this.#writing = true;
+    this.#busy = true;
     this.#write(frame.finish(), () => {
       if (this.#closed) return;
-      this.#writing = false;
+      this.#busy = false;
       this.pendingBytes -= bytes;
       if (this.#lost.size > 0) for (const entry of entries) this.#lost.delete(entry);
       this.#flush();

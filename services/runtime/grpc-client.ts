@@ -25,6 +25,11 @@ export interface GrpcClientOptions {
   /** How much the server may send before it has to wait for us to read. */
   readonly windowBytes?: number;
   readonly reconnectMaxMs?: number;
+  /**
+   * A message written to a duplex call counts as flushed only when the network has taken it; otherwise up to 1 MiB count
+   * at once, and only wait in the library. Nothing may be written before `onHeaders` then: the library would forget it.
+   */
+  readonly exactFlush?: boolean;
 }
 
 export interface CallOptions {
@@ -99,6 +104,7 @@ function channelOptions(options: GrpcClientOptions): ChannelOptions {
     // Two connections to one server are two: closing or losing one leaves the other alone.
     'grpc.use_local_subchannel_pool': 1,
     'grpc-node.flow_control_window': options.windowBytes ?? 1024 * 1024,
+    ...(options.exactFlush === true ? { 'grpc.per_rpc_retry_buffer_size': 0 } : {}),
   };
 }
 
@@ -193,9 +199,9 @@ export function connectGrpc(address: string, options: GrpcClientOptions = {}): G
       return {
         write: (message, flushed) => {
           waiting++;
-          call.write(message, (error?: Error | null) => {
+          call.write(message, () => {
             waiting--;
-            if (!error) flushed?.();
+            flushed?.();
           });
         },
         waitingMessages: () => waiting,

@@ -1,4 +1,4 @@
+import { acceptance } from '../testing/acceptance.ts';
 import { fakeHarness } from '../testing/harness.ts';
-import { acceptance } from './acceptance.ts';
 
 acceptance('a fake cluster', fakeHarness);

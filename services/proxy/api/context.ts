@@ -1,4 +1,5 @@
-// What all handlers of one proxy share: its dependencies and the little that it remembers about topics, groups, clients.
+// What all handlers of one proxy share: its dependencies and the little that it remembers about topics, groups,
+// clients.
 import type { Sessions } from '../clients/sessions.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import type { createAddressing } from './endpoints.ts';

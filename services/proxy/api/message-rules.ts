@@ -1,5 +1,5 @@
-// What a message must be like before it is stored: every rule has its own code, so that a producer learns what to change.
-// The rules read decoded fields only and change nothing.
+// What a message must be like before it is stored: every rule has its own code, so that a producer learns what to
+// change. The rules read decoded fields only and change nothing.
 import { MESSAGE_TYPE, type TopicType } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -97,7 +97,7 @@ function checkProperties({ properties, propertiesCount, propertiesBytes }: SentM
   if (propertiesCount > LIMITS.propertiesCount || propertiesBytes > LIMITS.propertiesBytes) {
     return fault(
       'MESSAGE_PROPERTIES_TOO_LARGE',
-      `A message may have ${LIMITS.propertiesCount} properties with ${LIMITS.propertiesBytes} bytes in total. Send fewer.`,
+      `There may be ${LIMITS.propertiesCount} properties with ${LIMITS.propertiesBytes} bytes in all. Send less.`,
     );
   }
   for (let i = 0; i < properties.length; i += 2) {
@@ -131,7 +131,7 @@ function checkTimes(message: SentMessage, nowMs: number): Fault | undefined {
   if (message.recoveryMs < 0 || message.recoveryMs > RECOVERY_MAX_MS) {
     return fault(
       'BAD_REQUEST',
-      `The time until an orphaned transaction is checked is too long. Choose at most ${RECOVERY_MAX_MS / 60_000} minutes.`,
+      `An orphaned transaction would be checked too late. Choose at most ${RECOVERY_MAX_MS / 60_000} minutes.`,
     );
   }
   return undefined;
@@ -185,7 +185,7 @@ function checkDeclaredType(message: SentMessage): Fault | undefined {
   if (special > (isTransaction ? 0 : 1) || contradicts) {
     return fault(
       'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE',
-      'Message group, delivery time, lite topic, priority and transaction exclude one another. Use the one that the type names.',
+      'Message group, delivery time, lite topic, priority and transaction exclude one another. Use one.',
     );
   }
   return undefined;

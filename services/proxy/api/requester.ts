@@ -1,5 +1,5 @@
-// Who calls: what the headers of one request say about the client. All of them are claims; none is trusted for more than
-// choosing the form of the answer, and a missing or odd one is never an error by itself.
+// Who calls: what the headers of one request say about the client. All of them are claims; none is trusted for more
+// than choosing the form of the answer, and a missing or odd one is never an error by itself.
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { CallContext } from './call.ts';
@@ -16,8 +16,6 @@ export interface Requester {
   readonly peer: string;
 }
 
-const KNOWN_LANGUAGES = new Set(['JAVA', 'GO', 'PYTHON', 'HTTP', 'RUST', 'CPP', 'DOTNET', 'PHP']);
-
 export function requesterOf(call: CallContext): Requester {
   return {
     clientId: call.header('x-mq-client-id') ?? '',
@@ -26,11 +24,6 @@ export function requesterOf(call: CallContext): Requester {
     namespace: call.header('x-mq-namespace') ?? '',
     peer: call.peer,
   };
-}
-
-/** For metrics, where a header that strangers choose must not become an endless number of series. */
-export function languageLabel(language: string): string {
-  return KNOWN_LANGUAGES.has(language) ? language.toLowerCase() : 'other';
 }
 
 export function checkClientId(clientId: string): Fault | undefined {

@@ -74,7 +74,7 @@ function decode(request: Buffer): SentMessage[] {
   return messages;
 }
 
-/** The ids for the entries of an answer that refuses the whole request; some clients fail on an answer without entry. */
+/** Ids for the entries of an answer that refuses the whole request; some clients fail on one without entry. */
 function messageIdsOf(request: Buffer): string[] {
   try {
     const ids = decodeSendRequest(request).map(({ messageId }) => messageId);

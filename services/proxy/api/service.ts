@@ -1,5 +1,5 @@
-// The messaging service of the proxy: every RPC of apache.rocketmq.v2.MessagingService by its name, over transports that
-// the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
+// The messaging service of the proxy: every RPC of apache.rocketmq.v2.MessagingService by its name, over transports
+// that the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
 // `messages.ts`.
 import { createReporter } from '../clients/reporter.ts';
 import { createSessions, type Session } from '../clients/sessions.ts';

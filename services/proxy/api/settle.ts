@@ -1,10 +1,10 @@
-// AckMessage, ChangeInvisibleDuration and ForwardMessageToDeadLetterQueue: what becomes of a message that was handed out.
-// The handle says which broker set to ask, so any proxy can be called. A handle that is good no more is answered with
-// INVALID_RECEIPT_HANDLE and with nothing else, because for every other error push consumers try again for ever.
+// AckMessage, ChangeInvisibleDuration and ForwardMessageToDeadLetterQueue: what becomes of a message that was handed
+// out. The handle says which broker set to ask, so any proxy can be called. A handle that is good no more is answered
+// with INVALID_RECEIPT_HANDLE and with nothing else, because for every other error push consumers try again for ever.
 //
-// Rust clients are told OK instead: those with a push consumer repeat even an INVALID_RECEIPT_HANDLE for ever, ten times
-// a second. They cannot be told from the published crate 5.0.0, which names the same version and would show the error
-// to its application; it loses only that notice, since the message is delivered again either way.
+// Rust clients are told OK instead: those with a push consumer repeat even an INVALID_RECEIPT_HANDLE for ever, ten
+// times a second. They cannot be told from the published crate 5.0.0, which names the same version and would show the
+// error to its application; it loses only that notice, since the message is delivered again either way.
 import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';

@@ -1,6 +1,7 @@
 // Telemetry: the stream on which a client gives its settings and gets them back, completed by the server. The first
-// answer leaves in the turn in which the settings came, if anything is known of the group, because some clients wait for
-// it with little patience. No write is ever waited for, and a client that does not read loses commands, not our memory.
+// answer leaves in the turn in which the settings came, if anything is known of the group, because some clients wait
+// for it with little patience. No write is ever waited for, and a client that does not read loses commands, not our
+// memory.
 import { ERRORS, type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Session } from '../clients/sessions.ts';
@@ -57,6 +58,7 @@ export function telemetry(context: ProxyContext): Telemetry {
     if (stream.groupKey === groupKey) return;
     leave(stream);
     stream.groupKey = groupKey;
+    stream.told = undefined;
     if (groupKey === '') return;
     const ofGroup = streamsByGroup.get(groupKey);
     if (ofGroup === undefined) streamsByGroup.set(groupKey, new Set([stream]));

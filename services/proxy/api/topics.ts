@@ -1,6 +1,6 @@
-// Finds the route of a topic and, where the configuration allows it, makes a topic that does not exist yet. A topic that
-// brokers know but routes do not show yet is found all the same, so that nothing existing is ever made anew.
-import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+// Finds the route of a topic and, where the configuration allows it, makes a topic that does not exist yet. A topic
+// that brokers know but routes do not show yet is found all the same, so that nothing existing is ever made anew.
+import type { TopicType } from '@fulmar/core/broker-api.ts';
 import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute, TopicShare } from '@fulmar/core/route.ts';
@@ -30,10 +30,6 @@ const ACCEPTED_TYPES: Readonly<Record<TopicType, readonly number[]>> = {
 /** Numbers of the MessageType enum that a topic of this type takes. */
 export function acceptedTypesOf(type: TopicType): readonly number[] {
   return ACCEPTED_TYPES[type];
-}
-
-export function isTopicType(text: string): text is TopicType {
-  return (TOPIC_TYPES as readonly string[]).includes(text);
 }
 
 export function createTopics(dependencies: ProxyDependencies): Topics {

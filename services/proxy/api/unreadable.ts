@@ -1,6 +1,6 @@
 // Messages that a client's library cannot read: some refuse a frame above 4 MiB, and with it the whole answer. Such a
-// message is not sent to them; it waits as after a failed attempt, so that another client of the group may get it or the
-// dead-letter topic does, and nothing behind it has to wait.
+// message is not sent to them; it waits as after a failed attempt, so that another client of the group may get it or
+// the dead-letter topic does, and nothing behind it has to wait.
 import type { GroupDescription } from '@fulmar/core/broker-api.ts';
 import type { ProxyContext } from './context.ts';
 import { lostBroker } from './masters.ts';

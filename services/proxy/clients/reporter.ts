@@ -1,10 +1,11 @@
-// Tells every broker which consumers are online at this proxy, every ten seconds, and at once when one has gone, so that
-// its messages go to others. A goodbye that a broker could not be told is kept for the next report to that broker set.
+// Tells every broker which consumers are online at this proxy, every ten seconds, and at once when one has gone, so
+// that its messages go to others. A goodbye that a broker could not be told is kept for the next report to that broker
+// set.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Timers } from '@fulmar/core/ports.ts';
 import type { Cluster } from '@fulmar/core/route.ts';
-import { isConsumer, type Sessions } from './sessions.ts';
+import type { Sessions } from './sessions.ts';
 
 const REPORT_EVERY_MS = 10_000;
 const SWEEP_EVERY_MS = 2_500;
@@ -53,13 +54,11 @@ export function createReporter(
     }
     recipient.underWay = true;
     recipient.again = false;
-    const online: string[] = [];
-    for (const session of sessions.all()) if (isConsumer(session)) online.push(session.clientId);
     // Who has come back meanwhile is not gone.
     const gone = [...recipient.gone].filter((clientId) => sessions.get(clientId) === undefined);
     recipient.gone.clear();
     try {
-      await broker.reportClients({ proxyId, online, gone });
+      await broker.reportClients({ proxyId, online: sessions.online(), gone });
     } catch (thrown) {
       for (const clientId of gone) recipient.gone.add(clientId);
       logger.warn('a broker could not be told who is online', { set, error: String(thrown) });

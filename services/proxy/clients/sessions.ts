@@ -1,5 +1,6 @@
 // The clients that use this proxy at the moment. A session is opened by whatever a client calls first and ends by its
-// goodbye or by silence; it promises nothing beyond memory, because a client that nobody remembers is served all the same.
+// goodbye or by silence; it promises nothing beyond memory, because a client that nobody remembers is served all the
+// same.
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
 import type { AddressChoice } from '../api/endpoints.ts';
@@ -40,8 +41,21 @@ export interface Sessions {
   /** Ends the sessions of clients that have been silent for too long. */
   sweep(): void;
   all(): IterableIterator<Session>;
+  /**
+   * Consumers that are here for certain: a client that has moved to another proxy is no longer among them well before
+   * this proxy says that it has gone, so that brokers can tell whose word is newer.
+   */
+  online(): string[];
   /** The listener hears of every consumer that is no longer online. */
   onGone(listener: (clientId: string) => void): void;
+}
+
+function silenceMsOf({ language }: Session): number {
+  return language === 'RUST' ? SILENCE_RUST_MS : SILENCE_MS;
+}
+
+function isHeld({ telemetryStreams, endPolls }: Session): boolean {
+  return telemetryStreams > 0 || endPolls.size > 0;
 }
 
 export function isConsumer(session: Session): boolean {
@@ -61,9 +75,7 @@ export function createSessions(clock: Clock): Sessions {
   function sweep(): void {
     const nowMs = clock.monotonicMs();
     for (const session of [...sessions.values()]) {
-      if (session.telemetryStreams > 0 || session.endPolls.size > 0) continue;
-      const silenceMs = session.language === 'RUST' ? SILENCE_RUST_MS : SILENCE_MS;
-      if (nowMs - session.lastHeardMs >= silenceMs) end(session);
+      if (!isHeld(session) && nowMs - session.lastHeardMs >= silenceMsOf(session)) end(session);
     }
   }
 
@@ -105,6 +117,15 @@ export function createSessions(clock: Clock): Sessions {
     },
     sweep,
     all: () => sessions.values(),
+    online() {
+      const nowMs = clock.monotonicMs();
+      const online: string[] = [];
+      for (const session of sessions.values()) {
+        const isHere = isHeld(session) || nowMs - session.lastHeardMs < silenceMsOf(session) / 2;
+        if (isHere && isConsumer(session)) online.push(session.clientId);
+      }
+      return online;
+    },
     onGone: (listener) => {
       listeners.push(listener);
     },

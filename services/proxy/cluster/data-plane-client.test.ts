@@ -42,6 +42,8 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
   };
 }
 
+const PORTS = { clock: systemClock, timers: systemTimers, random: systemRandom, logger: silentLogger };
+
 let server: GrpcServer | undefined;
 let broker: BrokerConnection | undefined;
 let plane: ReturnType<typeof dataPlane>;
@@ -64,13 +66,7 @@ async function connected(
   options: Partial<BrokerConnectionOptions> = {},
 ): Promise<BrokerConnection> {
   const { port } = await serve(methods);
-  broker = connectBroker(`127.0.0.1:${port}`, {
-    clock: systemClock,
-    timers: systemTimers,
-    random: systemRandom,
-    logger: silentLogger,
-    ...options,
-  });
+  broker = connectBroker(`127.0.0.1:${port}`, { ...PORTS, ...options });
   return broker;
 }
 
@@ -274,12 +270,7 @@ describe('a stream that breaks', () => {
   });
 
   test('calls made before there ever was a connection fail with HA_NOT_AVAILABLE', async () => {
-    broker = connectBroker('127.0.0.1:1', {
-      clock: systemClock,
-      timers: systemTimers,
-      random: systemRandom,
-      logger: silentLogger,
-    });
+    broker = connectBroker('127.0.0.1:1', PORTS);
     const refused = await broker.ack({ group: 'g', topic: 't', receiptHandles: ['h'] });
     expect(refused[0]!.error).toBe('HA_NOT_AVAILABLE');
   });

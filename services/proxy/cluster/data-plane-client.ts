@@ -104,6 +104,7 @@ class BrokerCalls {
       windowBytes: WINDOW_BYTES,
       pingMs: 5_000,
       pingAnswerMs: 5_000,
+      exactFlush: true,
     });
     this.#open();
   }
@@ -115,14 +116,16 @@ class BrokerCalls {
         if (this.#stream !== stream) return;
         this.state = 'ready';
         this.#failures = 0;
+        writer.start();
       },
       onMessage: (frame) => this.#onFrame(frame),
       onEnd: (failure) => {
         if (this.#stream === stream) this.#onBroken(failure);
       },
     });
+    const writer = new BatchWriter((frame, flushed) => stream.write(frame, flushed), true);
     this.#stream = stream;
-    this.#writer = new BatchWriter((frame, flushed) => stream.write(frame, flushed));
+    this.#writer = writer;
   }
 
   #onFrame(frame: Buffer): void {

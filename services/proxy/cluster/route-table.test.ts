@@ -45,7 +45,7 @@ describe('the routes that a proxy shows', () => {
     expect(table.entries().map((one) => one.set)).toEqual(['a']);
   });
 
-  test('a NameServer that has not settled adds and deletes, and what it does not tell stays until it has settled', () => {
+  test('what a NameServer does not tell stays until that NameServer has settled', () => {
     const table = tableWith(route('kept', 'a'), route('deleted', 'a'));
     table.onBegin();
     const told = event({ putTopics: [route('new', 'b')], deletedTopics: ['deleted'], brokers: [], settled: false });

@@ -66,7 +66,7 @@ export class RouteTable {
   /** The master of `set` has answered that it has this of the topic; undefined for nothing. */
   onAnswer(set: string, name: string, topic: BrokerTopic | undefined, nowMs: number): void {
     const shares = this.#local.get(name) ?? new Map<string, LocalShare>();
-    // After an answer that has not been confirmed, the NameServer's news of it are still to come and would show it again.
+    // News of an answer that has not been confirmed are still to come, and would show again what is gone.
     if (!shares.has(set) && agrees(this.#told.get(name), set, topic)) return;
     shares.set(set, { topic, untilMs: nowMs + this.#localMs });
     this.#local.set(name, shares);

@@ -106,8 +106,10 @@ export function deliveryStatements(make: HarnessFactory): void {
       await client.send(messageTo('T'), messageTo('T'));
       const first = await take(harness, client, 'G', 'T', { attemptId: 'attempt' });
       const again = await take(harness, client, 'G', 'T', { attemptId: 'attempt' });
-      expect(again).toEqual(first);
-      expect(first).toHaveLength(2);
+      const told = ({ systemProperties: { messageId, deliveryAttempt } }: Message) => [messageId, deliveryAttempt];
+      expect(again.map(told)).toEqual(first.map(told));
+      expect(first.map(told).map(([, attempt]) => attempt)).toEqual([1, 1]);
+      for (const message of again) expect((await client.ack('G', message)).status.code).toBe(20000);
     });
 
     test('28 forward-to-DLQ without handle works; repeated forward is OK', async () => {

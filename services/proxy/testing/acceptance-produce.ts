@@ -91,7 +91,7 @@ export function produceStatements(make: HarnessFactory): void {
       }
     });
 
-    test('15 a request without message, or for different topics, is MESSAGE_CORRUPTED and never without entry', async () => {
+    test('15 no message, or different topics: MESSAGE_CORRUPTED, and never without entry', async () => {
       const empty = await client.send();
       expect([empty.status.code, empty.entries.length]).toEqual([40016, 1]);
       const mixed = await client.send(messageTo('normal'), messageTo('mixed'));
@@ -123,7 +123,7 @@ export function produceStatements(make: HarnessFactory): void {
       expect(second.entries[0].offset).toBe(first.entries[0].offset);
     });
 
-    test('17 FIFO sends of one group from Java, Python, C# and Rust end in one queue, in order of completion', async () => {
+    test('17 FIFO sends of one group from Java, Python, C#, Rust end in one queue, in order', async () => {
       await harness.putGroup({
         name: 'G',
         fifo: true,
@@ -152,7 +152,7 @@ export function produceStatements(make: HarnessFactory): void {
       expect(received.map(({ systemProperties }) => systemProperties.queueOffset)).toEqual([0, 1, 2, 3]);
     });
 
-    test('delay, transaction, priority and lite messages are answered NOT_IMPLEMENTED in-band until they are', async () => {
+    test('delay, transaction, priority and lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
       const messages = [
         messageTo('delay', { messageType: 3, deliveryTimestamp: later(10) }),
         messageTo('mixed', { messageType: 3, deliveryTimestamp: later(10) }),

@@ -14,7 +14,7 @@ export function routeStatements(make: HarnessFactory): void {
     });
     afterEach(() => harness.close());
 
-    test('13 every route: one address per broker, broker id 0, READ_WRITE, queue id 0 present, no type 0, identical bytes in repeated calls', async () => {
+    test('13 every route: one address, broker id 0, READ_WRITE, queue id 0, no type 0, identical bytes', async () => {
       const types = { normal: [1], fifo: [2], delay: [3], transaction: [4], lite: [5], priority: [6], mixed: [1, 2] };
       const client = new TestClient(harness.handlers);
       for (const [type, accepted] of Object.entries(types)) {
@@ -54,7 +54,7 @@ export function routeStatements(make: HarnessFactory): void {
       expect((await plain.route('T')).status.code).toBe(40402);
     });
 
-    test('14 QueryAssignment is identical between calls: one queue -1 of each broker, with the endpoints of the route', async () => {
+    test('14 QueryAssignment is identical between calls: queue -1 of each broker, endpoints of the route', async () => {
       await harness.putTopic({ name: 'T', type: 'normal', queues: 3 });
       await harness.putGroup({
         name: 'G',

@@ -23,7 +23,7 @@ export function telemetryStatements(make: HarnessFactory): void {
     });
     afterEach(() => harness.close());
 
-    test('6 response headers arrive before the first client message; the settings answer follows at once, with status 20000 and the echoed resources', async () => {
+    test('6 headers arrive before the first client message, the answer < 50 ms after the Settings', async () => {
       await harness.putGroup(group('G'));
       const client = new TestClient(harness.handlers);
       const stream = client.telemetry();
@@ -54,7 +54,7 @@ export function telemetryStatements(make: HarnessFactory): void {
       expect(stream.received).toHaveLength(1);
     });
 
-    test('7 producer, push, simple and lite settings contain all mandatory fields; the strategy is exponential for HTTP and customized for PYTHON', async () => {
+    test('7 producer, push, simple, lite settings contain all mandatory fields and the right strategy', async () => {
       await harness.putGroup(group('G'));
       const settingsFor = async (language: string, settings: unknown) => {
         const stream = new TestClient(harness.handlers, { language }).telemetry();

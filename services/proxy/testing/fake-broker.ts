@@ -7,7 +7,6 @@ import type {
   ClientsReport,
   DeadLetterCommand,
   GroupDescription,
-  GroupRequest,
   PopCall,
   PopCommand,
   PoppedMessage,
@@ -15,57 +14,37 @@ import type {
   SendCommand,
   SendResult,
   SubscriptionLag,
-  TopicDescription,
-  TopicRequest,
-  TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import type { Clock, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
+import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 
-const DEFAULT_BACKOFF_MS = [1_000, 5_000, 10_000, 30_000, 60_000];
-
-interface FakeTopic {
-  readonly description: TopicDescription;
-  readonly messages: StoredMessage[];
-  readonly nextOffsets: number[];
-}
-
-interface FakeGroup {
-  description: GroupDescription;
-  readonly firstOrder: number;
-}
-
-export class FakeBroker implements BrokerApi {
+export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly set: string;
   readonly reports: ClientsReport[] = [];
   readonly released: string[] = [];
   readonly pops: PopCommand[] = [];
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
-  onTopics: () => void = () => {};
-  readonly #clock: Clock;
   readonly #timers: Timers;
-  readonly #topics = new Map<string, FakeTopic>();
-  readonly #groups = new Map<string, FakeGroup>();
   readonly #subscriptions = new Map<string, FakeSubscription>();
   readonly #waiters = new Set<() => void>();
   readonly #sent = new Map<string, SendResult>();
-  #orders = 1;
   #popIds = 1;
 
   constructor(set: string, clock: Clock, timers: Timers) {
+    super(clock);
     this.set = set;
-    this.#clock = clock;
     this.#timers = timers;
   }
 
   async send({ topic, messages }: SendCommand): Promise<readonly SendResult[]> {
     if (this.failing !== undefined) return messages.map(() => ({ fault: this.failing! }));
-    const found = this.#topics.get(topic);
+    const found = this.topics.get(topic);
     if (found === undefined) return messages.map(() => failure('TOPIC_NOT_FOUND', 'no such topic'));
     const results = messages.map((message): SendResult => {
       const key = `${topic}\n${message.messageId}`;
@@ -84,10 +63,10 @@ export class FakeBroker implements BrokerApi {
   #store(topic: FakeTopic, queueId: number, message: SendCommand['messages'][number]): number {
     const queueOffset = topic.nextOffsets[queueId]!++;
     topic.messages.push({
-      order: this.#orders++,
+      order: this.orders++,
       queueId,
       queueOffset,
-      storedAtMs: this.#clock.wallMs(),
+      storedAtMs: this.clock.wallMs(),
       message: {
         ...message,
         userPart: Buffer.from(message.userPart),
@@ -121,15 +100,15 @@ export class FakeBroker implements BrokerApi {
 
   #take(command: PopCommand): PopResult {
     if (this.failing !== undefined) return { fault: this.failing };
-    const topic = this.#topics.get(command.topic);
-    const group = this.#groups.get(command.group);
+    const topic = this.topics.get(command.topic);
+    const group = this.groups.get(command.group);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
     if (group === undefined) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
     const subscription = this.#subscription(command.group, command.topic);
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
     const selection = { tags: command.filter.tags, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
-    const leases = subscription.take(topic.messages, selection, this.#clock.monotonicMs());
+    const leases = subscription.take(topic.messages, selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
   }
@@ -153,7 +132,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   #until(lease: Lease, invisibleMs: number): void {
-    lease.visibleAtMs = this.#clock.monotonicMs() + invisibleMs;
+    lease.visibleAtMs = this.clock.monotonicMs() + invisibleMs;
     this.#timers.after(invisibleMs, () => this.#wake());
   }
 
@@ -165,8 +144,8 @@ export class FakeBroker implements BrokerApi {
     const key = `${group}\n${topic}`;
     let subscription = this.#subscriptions.get(key);
     if (subscription === undefined) {
-      const { firstOrder } = this.#groups.get(group)!;
-      const described = (): GroupDescription => this.#groups.get(group)!.description;
+      const { firstOrder } = this.groups.get(group)!;
+      const described = (): GroupDescription => this.groups.get(group)!.description;
       subscription = new FakeSubscription(described, firstOrder, (stored) => this.#bury(group, stored));
       this.#subscriptions.set(key, subscription);
     }
@@ -175,8 +154,8 @@ export class FakeBroker implements BrokerApi {
 
   #bury(group: string, stored: StoredMessage): void {
     const name = deadLetterTopicOf(group);
-    if (!this.#topics.has(name)) this.#addTopic({ name, type: 'normal', queues: 1 });
-    this.#store(this.#topics.get(name)!, 0, stored.message);
+    if (!this.topics.has(name)) this.addTopic({ name, type: 'normal', queues: 1 });
+    this.#store(this.topics.get(name)!, 0, stored.message);
     this.#wake();
   }
 
@@ -185,7 +164,7 @@ export class FakeBroker implements BrokerApi {
   }
 
   #isHeld(lease: Lease): boolean {
-    return lease.state === 'leased' && lease.visibleAtMs > this.#clock.monotonicMs();
+    return lease.state === 'leased' && lease.visibleAtMs > this.clock.monotonicMs();
   }
 
   async release({ group, topic, receiptHandles }: AckCommand): Promise<void> {
@@ -217,7 +196,7 @@ export class FakeBroker implements BrokerApi {
     if (this.failing !== undefined) return this.failing;
     const lease = this.#held(command.group, command.topic, command.receiptHandle);
     if (lease === undefined || !this.#isHeld(lease)) return fault('INVALID_RECEIPT_HANDLE', 'stale');
-    const { delaysMs } = this.#groups.get(command.group)!.description.backoff;
+    const { delaysMs } = this.groups.get(command.group)!.description.backoff;
     const policyMs = delaysMs[Math.min(lease.attempt, delaysMs.length) - 1]!;
     const raisedMs = command.raiseToBackoff && lease.autoRenew ? policyMs : 0;
     this.#until(lease, Math.max(command.invisibleMs, raisedMs));
@@ -254,74 +233,8 @@ export class FakeBroker implements BrokerApi {
     }
   }
 
-  async ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>> {
-    const known = this.#groups.get(name);
-    if (known !== undefined) return success(known.description);
-    if (!create) return failure('CONSUMER_GROUP_NOT_FOUND', `There is no group ${name}.`);
-    const backoffMs = DEFAULT_BACKOFF_MS;
-    return this.putGroup({ name, fifo: false, maxAttempts: 17, backoffMs, broadcast: false, from: 'latest' });
-  }
-
-  async putGroup({ backoffMs, ...request }: GroupRequest): Promise<Outcome<GroupDescription>> {
-    const description = { ...request, backoff: { delaysMs: backoffMs }, createdAtMs: this.#clock.wallMs() };
-    const known = this.#groups.get(request.name);
-    if (known !== undefined) known.description = description;
-    else {
-      const firstOrder = request.from === 'earliest' ? 0 : this.#orders;
-      this.#groups.set(request.name, { description, firstOrder });
-    }
-    return success(description);
-  }
-
-  async deleteGroup(name: string): Promise<Fault | undefined> {
-    return this.#groups.delete(name) ? undefined : fault('CONSUMER_GROUP_NOT_FOUND', `There is no group ${name}.`);
-  }
-
-  async listGroups(): Promise<readonly GroupDescription[]> {
-    return [...this.#groups.values()].map(({ description }) => description);
-  }
-
-  async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
-    const known = this.#topics.get(request.name);
-    if (known === undefined) return success(this.#addTopic(request));
-    if (known.description.type === request.type) return success(known.description);
-    return failure('PRECONDITION_FAILED', 'The topic exists with another type.');
-  }
-
-  #addTopic(request: TopicRequest): TopicDescription {
-    const description = { ...request, createdAtMs: this.#clock.wallMs() };
-    this.#topics.set(request.name, {
-      description,
-      messages: [],
-      nextOffsets: new Array<number>(request.queues).fill(0),
-    });
-    this.onTopics();
-    return description;
-  }
-
-  async deleteTopic(name: string): Promise<Fault | undefined> {
-    const isDeleted = this.#topics.delete(name);
-    this.onTopics();
-    return isDeleted ? undefined : fault('TOPIC_NOT_FOUND', `There is no topic ${name}.`);
-  }
-
-  topicsNow(): readonly TopicDescription[] {
-    return [...this.#topics.values()].map(({ description }) => description);
-  }
-
-  async listTopics(): Promise<readonly TopicDescription[]> {
-    return this.topicsNow();
-  }
-
-  async describeTopic(name: string): Promise<Outcome<TopicStatus>> {
-    const topic = this.#topics.get(name);
-    if (topic === undefined) return failure('TOPIC_NOT_FOUND', `There is no topic ${name}.`);
-    const queueStatus = topic.nextOffsets.map((maxOffset, queueId) => ({ queueId, minOffset: 0, maxOffset }));
-    return success({ ...topic.description, queueStatus });
-  }
-
   async lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>> {
-    if (group !== '' && !this.#groups.has(group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    if (group !== '' && !this.groups.has(group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
     const lags: SubscriptionLag[] = [];
     for (const [key, subscription] of this.#subscriptions) {
       const [ofGroup, topic] = key.split('\n') as [string, string];
@@ -340,10 +253,10 @@ export class FakeBroker implements BrokerApi {
       role: 'master',
       epoch: 1,
       startPosition: 0,
-      endPosition: this.#orders,
-      commitPosition: this.#orders,
-      topics: this.#topics.size,
-      groups: this.#groups.size,
+      endPosition: this.orders,
+      commitPosition: this.orders,
+      topics: this.topics.size,
+      groups: this.groups.size,
       flush: 'sync',
       writesRefused: '',
       version: 'fake',

@@ -1,5 +1,5 @@
-// What the acceptance suite needs of a cluster: two proxies of it, a way to let time pass, and a few levers. The fake one
-// is made here; the same suite runs over real brokers by giving it another factory.
+// What the acceptance suite needs of a cluster: two proxies of it, a way to let time pass, and a few levers. The fake
+// one is made here; the same suite runs over real brokers by giving it another factory.
 import type { GroupRequest, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type LogFields, silentLogger } from '@fulmar/core/ports.ts';
 import type { ProxyDependencies } from '../api/dependencies.ts';

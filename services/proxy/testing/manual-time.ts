@@ -55,7 +55,7 @@ export function manualTime(): ManualTime {
         next.callback();
         await settle();
       }
-      nowMs = untilMs;
+      nowMs = Math.max(nowMs, untilMs);
     },
   };
 }

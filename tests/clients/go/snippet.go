@@ -38,7 +38,8 @@ func main() {
 	check(err)
 	check(producer.Start())
 	defer producer.GracefulStop()
-	receipts, err := producer.Send(context.Background(), &rocketmq.Message{Topic: "hello-go", Body: []byte("Hello, Fulmar!")})
+	message := &rocketmq.Message{Topic: "hello-go", Body: []byte("Hello, Fulmar!")}
+	receipts, err := producer.Send(context.Background(), message)
 	check(err)
 	fmt.Println("sent", receipts[0].MessageID)
 

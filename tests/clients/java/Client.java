@@ -76,7 +76,8 @@ public class Client {
   }
 
   Object send(Producer producer, String body) throws ClientException {
-    MessageBuilder message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(body.getBytes(StandardCharsets.UTF_8));
+    byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+    MessageBuilder message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(bytes);
     if (options.containsKey("tag")) message.setTag(options.get("tag"));
     if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
     report("sent", "id", producer.send(message.build()).getMessageId(), "body", body);
@@ -208,8 +209,12 @@ public class Client {
     line.put("event", event);
     for (int i = 0; i < fields.length; i += 2) line.put((String) fields[i], fields[i + 1]);
     System.out.println(line.entrySet().stream()
-        .map(field -> quote(field.getKey()) + ":" + (field.getValue() instanceof Number ? field.getValue() : quote("" + field.getValue())))
+        .map(field -> quote(field.getKey()) + ":" + json(field.getValue()))
         .collect(Collectors.joining(",", "{", "}")));
+  }
+
+  static String json(Object value) {
+    return value instanceof Number ? value.toString() : quote(value.toString());
   }
 
   static String quote(String text) {

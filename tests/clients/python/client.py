@@ -57,7 +57,7 @@ def produce(options):
 
 
 class Tally:
-    """What has come so far. All is there when the distinct bodies are, or the deliveries when every one of them fails."""
+    """What has come so far: all, when the distinct bodies are there, or the deliveries when every one of them fails."""
 
     def __init__(self, options):
         self.options = options

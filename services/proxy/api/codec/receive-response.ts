@@ -1,6 +1,6 @@
-// The frames of a ReceiveMessage answer. A message frame is put together from the stored parts, with the server's fields
-// behind the producer's inside the one system-properties submessage: some clients replace rather than merge a second
-// one. The body is copied once, into the frame that goes to the socket.
+// The frames of a ReceiveMessage answer. A message frame is put together from the stored parts, with the server's
+// fields behind the producer's inside the one system-properties submessage: some clients replace rather than merge a
+// second one. The body is copied once, into the frame that goes to the socket.
 import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter, varintBytes, writeVarint } from '@fulmar/core/protobuf.ts';
 import type { Resource, Status } from '../messages.ts';

@@ -1,0 +1,169 @@
+import { type ErrorName, FaultError } from '@fulmar/core/errors.ts';
+import { silentLogger } from '@fulmar/core/ports.ts';
+import { serviceDefinition } from '@fulmar/runtime/protos.ts';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { take } from '../testing/acceptance-consume.ts';
+import { type FakeHarness, fakeHarness } from '../testing/harness.ts';
+import { messageTo, pushSettings, TestClient } from '../testing/test-client.ts';
+import type { Message } from '../testing/wire.ts';
+import { type AdminHandlers, adminService } from './admin.ts';
+
+const SERVICE = 'fulmar.v1.Admin';
+
+describe('administration', () => {
+  let harness: FakeHarness;
+  let handlers: AdminHandlers;
+  beforeEach(async () => {
+    harness = await fakeHarness({ sets: 2, autoCreate: false });
+    handlers = adminService({
+      cluster: harness.cluster,
+      timers: { after: () => ({ cancel() {} }), soon: setImmediate },
+      logger: silentLogger,
+      clusterName: 'test',
+      version: '0.1.0',
+      clients: () => harness.service.clients(),
+      groupChanged: (group) => harness.service.groupChanged(group),
+    });
+  });
+  afterEach(() => harness.close());
+
+  /** Calls through the bytes of request and response. */
+  async function call(method: keyof AdminHandlers, request: Message): Promise<Message> {
+    const definition = serviceDefinition(SERVICE)[method]!;
+    const handler = handlers[method] as (call: unknown, request: Message) => Promise<Message>;
+    const { call: context } = new TestClient(harness.handlers).context();
+    const answer = await handler(context, definition.requestDeserialize(definition.requestSerialize(request)));
+    return definition.responseDeserialize(definition.responseSerialize(answer));
+  }
+
+  async function refusal(method: keyof AdminHandlers, request: Message): Promise<ErrorName | undefined> {
+    try {
+      await call(method, request);
+      return undefined;
+    } catch (thrown) {
+      expect(thrown).toBeInstanceOf(FaultError);
+      return (thrown as FaultError).fault.error;
+    }
+  }
+
+  test('every RPC has a handler', () => {
+    expect(Object.keys(handlers).sort()).toEqual(Object.keys(serviceDefinition(SERVICE)).sort());
+  });
+
+  test('a topic is created on every set, found, listed, described and deleted', async () => {
+    const { topic } = await call('CreateTopic', { name: 'ns/T', type: 2, queues: 3 });
+    expect(topic).toEqual({
+      name: 'ns/T',
+      type: 2,
+      parts: [
+        { set: 'set-a', queues: 3 },
+        { set: 'set-b', queues: 3 },
+      ],
+    });
+    expect((await call('CreateTopic', { name: 'M' })).topic).toMatchObject({
+      type: 0,
+      parts: [{ queues: 8 }, { queues: 8 }],
+    });
+    expect((await call('ListTopics', {})).topics.map(({ name }: Message) => name)).toEqual(['M', 'ns/T']);
+    expect((await call('ListTopics', { prefix: 'ns/' })).topics).toHaveLength(1);
+    const described = await call('DescribeTopic', { name: 'ns/T' });
+    expect(described.queues).toHaveLength(6);
+    expect(described.queues[0]).toEqual({ set: 'set-a', queueId: 0, minOffset: 0, maxOffset: 0 });
+    expect(described.createdAtMs).toBeGreaterThan(0);
+    await call('DeleteTopic', { name: 'ns/T' });
+    expect(await refusal('DescribeTopic', { name: 'ns/T' })).toBe('TOPIC_NOT_FOUND');
+  });
+
+  test('a list comes in pages that leave nothing out', async () => {
+    for (const name of ['a', 'b', 'c', 'd', 'e']) await call('CreateTopic', { name });
+    const seen: string[] = [];
+    let page = '';
+    do {
+      const answer = await call('ListTopics', { pageSize: 2, page });
+      expect(answer.topics.length).toBeLessThanOrEqual(2);
+      seen.push(...answer.topics.map(({ name }: Message) => name));
+      page = answer.nextPage;
+    } while (page !== '');
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'e']);
+  });
+
+  test('what cannot be is refused with its code', async () => {
+    const cases: [keyof AdminHandlers, Message, ErrorName][] = [
+      ['CreateTopic', { name: '' }, 'ILLEGAL_TOPIC'],
+      ['CreateTopic', { name: 'a b' }, 'ILLEGAL_TOPIC'],
+      ['CreateTopic', { name: '%DLQ%G' }, 'ILLEGAL_TOPIC'],
+      ['CreateTopic', { name: 'ns/TBW102' }, 'ILLEGAL_TOPIC'],
+      ['CreateTopic', { name: '/T' }, 'BAD_REQUEST'],
+      ['CreateTopic', { name: 'a b/T' }, 'BAD_REQUEST'],
+      ['CreateTopic', { name: 'T', queues: 1_025 }, 'BAD_REQUEST'],
+      ['CreateTopic', { name: 'T', queues: -1 }, 'BAD_REQUEST'],
+      ['CreateTopic', { name: 'T', type: 99 }, 'BAD_REQUEST'],
+      ['DeleteTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
+      ['DescribeTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
+      ['CreateGroup', { name: '' }, 'ILLEGAL_CONSUMER_GROUP'],
+      ['CreateGroup', { name: 'TOOLS_CONSUMER' }, 'ILLEGAL_CONSUMER_GROUP'],
+      ['CreateGroup', { name: 'G', settings: { maxAttempts: 1_001 } }, 'BAD_REQUEST'],
+      ['CreateGroup', { name: 'G', settings: { backoffMs: [-1] } }, 'BAD_REQUEST'],
+      ['CreateGroup', { name: 'G', settings: { backoffMs: [99_999_999] } }, 'BAD_REQUEST'],
+      ['DeleteGroup', { name: 'unknown' }, 'CONSUMER_GROUP_NOT_FOUND'],
+      ['DescribeGroup', { name: 'unknown' }, 'CONSUMER_GROUP_NOT_FOUND'],
+      ['GetLag', { group: 'unknown' }, 'CONSUMER_GROUP_NOT_FOUND'],
+    ];
+    for (const [method, request, error] of cases) {
+      expect([method, request, await refusal(method, request)]).toEqual([method, request, error]);
+    }
+    await call('CreateTopic', { name: 'T', type: 1 });
+    expect(await refusal('CreateTopic', { name: 'T', type: 2 })).toBe('PRECONDITION_FAILED');
+  });
+
+  test('a group is created with defaults on every set, changed, described with its clients, and deleted', async () => {
+    const { group } = await call('CreateGroup', { name: 'G' });
+    expect(group.settings).toMatchObject({ fifo: false, maxAttempts: 17, broadcast: false, fromEarliest: false });
+    expect(group.settings.backoffMs.slice(0, 3)).toEqual([1_000, 5_000, 10_000]);
+    for (const broker of harness.cluster.sets) expect(await broker.listGroups()).toHaveLength(1);
+    const client = new TestClient(harness.handlers);
+    const stream = client.telemetry();
+    stream.send(pushSettings('G', 'T'));
+    await harness.advance(50);
+    await call('CreateGroup', { name: 'G', settings: { maxAttempts: 4, backoffMs: [2_000] } });
+    await harness.advance(10);
+    expect(stream.settings.backoffPolicy.maxAttempts).toBe(4);
+    const described = await call('DescribeGroup', { name: 'G' });
+    expect(described.group.settings.maxAttempts).toBe(4);
+    expect(described.clients).toEqual([
+      { clientId: client.clientId, language: 'JAVA', version: '', peer: '10.9.9.9:1234' },
+    ]);
+    expect((await call('ListGroups', {})).groups.map(({ name }: Message) => name)).toEqual(['G']);
+    await call('DeleteGroup', { name: 'G' });
+    expect((await call('ListGroups', {})).groups).toEqual([]);
+  });
+
+  test('lag is summed over the sets', async () => {
+    await call('CreateTopic', { name: 'T' });
+    await call('CreateTopic', { name: 'U' });
+    await call('CreateGroup', { name: 'G' });
+    const client = new TestClient(harness.handlers);
+    for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
+    const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
+    expect(taken).toHaveLength(20);
+    const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0 };
+    expect((await call('GetLag', { group: 'G' })).subscriptions).toEqual([lag]);
+    expect((await call('GetLag', {})).subscriptions).toEqual([lag]);
+    expect((await call('GetLag', { topic: 'U' })).subscriptions).toEqual([]);
+    expect((await call('DescribeTopic', { name: 'T' })).subscriptions).toEqual([lag]);
+  });
+
+  test('the status of the cluster is told while a set has no master', async () => {
+    await call('CreateTopic', { name: 'T' });
+    harness.cluster.setMaster('set-b', false);
+    const status = await call('GetClusterStatus', {});
+    expect(status).toMatchObject({ cluster: 'test', proxyVersion: '0.1.0', topics: 1, groups: 0 });
+    expect(status.brokers.map(({ set, role }: Message) => [set, role])).toEqual([
+      ['set-a', 'master'],
+      ['set-b', 'unreachable'],
+    ]);
+    expect(await refusal('GetLag', {})).toBeUndefined();
+    harness.cluster.setMaster('set-a', false);
+    expect(await refusal('GetLag', {})).toBe('HA_NOT_AVAILABLE');
+  });
+});

@@ -1,0 +1,177 @@
+import { fault } from '@fulmar/core/errors.ts';
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { GROUP, take } from '../testing/acceptance-consume.ts';
+import { type FakeHarness, fakeHarness } from '../testing/harness.ts';
+import { messageTo, TestClient } from '../testing/test-client.ts';
+import type { Message } from '../testing/wire.ts';
+
+describe('several broker sets', () => {
+  let harness: FakeHarness;
+  let client: TestClient;
+  beforeEach(async () => {
+    harness = await fakeHarness({ sets: 3, autoCreate: false });
+    client = new TestClient(harness.handlers);
+    await harness.putTopic({ name: 'T', type: 'mixed', queues: 2 });
+    await harness.putGroup(GROUP);
+  });
+  afterEach(async () => {
+    expect(harness.errors).toEqual([]);
+    await harness.close();
+  });
+
+  async function offsetsBySet(): Promise<number[]> {
+    const statuses = await Promise.all(harness.cluster.sets.map((broker) => broker.describeTopic('T')));
+    return statuses.map(({ value }) => value!.queueStatus.reduce((sum, { maxOffset }) => sum + maxOffset, 0));
+  }
+
+  test('normal messages are spread over all sets, and a repeated one goes to the set that had it', async () => {
+    const messages = Array.from({ length: 60 }, () => messageTo('T'));
+    for (const message of messages) await client.send(message);
+    for (const stored of await offsetsBySet()) expect(stored).toBeGreaterThan(5);
+    for (const message of messages) await client.at(harness.other).send(message);
+    expect((await offsetsBySet()).reduce((sum, stored) => sum + stored)).toBe(60);
+  });
+
+  test('all messages of one message group go to one set', async () => {
+    for (let i = 0; i < 20; i++) await client.send(messageTo('T', { messageGroup: 'g' }));
+    expect((await offsetsBySet()).sort((a, b) => a - b)).toEqual([0, 0, 20]);
+  });
+
+  test('a batch of several message groups is answered in its order', async () => {
+    const batch = ['a', 'b', 'c', 'd', 'a'].map((messageGroup) => messageTo('T', { messageGroup }));
+    const { status, entries } = await client.send(...batch);
+    expect(status.code).toBe(20000);
+    expect(entries.map(({ messageId }: Message) => messageId)).toEqual(
+      batch.map(({ systemProperties }) => systemProperties.messageId),
+    );
+  });
+
+  test('a receive finds the messages of whatever set has some, and settles them there', async () => {
+    const sent = Array.from({ length: 30 }, () => messageTo('T'));
+    for (const message of sent) await client.send(message);
+    const received = new Set<string>();
+    for (let i = 0; i < 6; i++) {
+      for (const message of await take(harness, client, 'G', 'T')) {
+        received.add(message.systemProperties.messageId);
+        expect((await client.at(harness.other).ack('G', message)).status.code).toBe(20000);
+      }
+    }
+    expect(received.size).toBe(30);
+    expect(await take(harness, client, 'G', 'T')).toEqual([]);
+  });
+
+  test('a waiting receive is woken by any set; what others took at that moment goes back uncounted', async () => {
+    const receive = client.receive('G', 'T');
+    await harness.advance(5_000);
+    await Promise.all(Array.from({ length: 12 }, () => client.send(messageTo('T'))));
+    await harness.advance(50);
+    let count = (await receive.answer).messages.length;
+    expect(count).toBeGreaterThan(0);
+    for (let i = 0; i < 6; i++) {
+      const messages = await take(harness, client, 'G', 'T');
+      for (const { systemProperties } of messages) expect(systemProperties.deliveryAttempt).toBe(1);
+      count += messages.length;
+    }
+    expect(count).toBe(12);
+  });
+
+  test('a repeated attempt is answered by the set that answered it first', async () => {
+    for (let i = 0; i < 30; i++) await client.send(messageTo('T'));
+    const first = await take(harness, client, 'G', 'T', { attemptId: 'once' });
+    await take(harness, client, 'G', 'T', { attemptId: 'between' });
+    expect(await take(harness, client, 'G', 'T', { attemptId: 'once' })).toEqual(first);
+  });
+
+  test('without one master normal messages go to another set, and receives and routes go on', async () => {
+    harness.cluster.setMaster('set-b', false);
+    for (let i = 0; i < 20; i++) expect((await client.send(messageTo('T'))).status.code).toBe(20000);
+    expect((await offsetsBySet())[1]).toBe(0);
+    expect((await client.route('T')).messageQueues).toHaveLength(6);
+    expect((await take(harness, client, 'G', 'T')).length).toBeGreaterThan(0);
+  });
+
+  test('a set that refuses at once loses its messages to another, one that may have written does not', async () => {
+    for (const broker of harness.cluster.sets.slice(0, 2))
+      broker.failing = fault('HA_NOT_AVAILABLE', 'too few replicas');
+    const refused = await Promise.all(Array.from({ length: 30 }, () => client.send(messageTo('T'))));
+    const codes = new Set(refused.map(({ status }) => status.code));
+    expect(codes.has(20000)).toBe(true);
+    expect([...codes].every((code) => code === 20000 || code === 50002)).toBe(true);
+    for (const broker of harness.cluster.sets) broker.failing = fault('MASTER_PERSISTENCE_TIMEOUT', 'slow disk');
+    expect((await client.send(messageTo('T'))).status.code).toBe(50401);
+  });
+
+  test('a call that meets no master waits a moment for the next one', async () => {
+    const message = messageTo('T', { messageGroup: 'g' });
+    for (const { set } of harness.cluster.sets) harness.cluster.setMaster(set, false);
+    const sending = client.send(message);
+    await harness.advance(1_000);
+    for (const { set } of harness.cluster.sets) harness.cluster.setMaster(set, true);
+    await harness.advance(10);
+    expect((await sending).status.code).toBe(20000);
+  });
+
+  test('a master that never comes is HA_NOT_AVAILABLE in time for the client, for an acknowledgement too', async () => {
+    await client.send(messageTo('T'));
+    const [message] = await take(harness, client, 'G', 'T');
+    for (const { set } of harness.cluster.sets) harness.cluster.setMaster(set, false);
+    const [send, ack] = [client.send(messageTo('T', { messageGroup: 'g' })), client.ack('G', message)];
+    await harness.advance(1_600);
+    expect((await send).status.code).toBe(50002);
+    expect((await ack).status.code).toBe(50002);
+    const receive = client.receive('G', 'T');
+    await harness.advance(1_000);
+    expect((await receive.answer).code).toBe(50002);
+  });
+
+  test('NOT_MASTER never reaches a client', async () => {
+    for (const broker of harness.cluster.sets) broker.failing = fault('NOT_MASTER', 'I am a slave now');
+    const sending = client.send(messageTo('T'));
+    await harness.advance(4_000);
+    expect((await sending).status.code).toBe(50002);
+    const receive = client.receive('G', 'T');
+    await harness.advance(1_000);
+    expect((await receive.answer).code).toBe(50002);
+  });
+
+  test('a broker whose connection breaks is a fault, not a crash', async () => {
+    for (const broker of harness.cluster.sets) {
+      broker.send = () => Promise.reject(new Error('connection lost'));
+      broker.pop = () => ({ result: Promise.reject(new Error('connection lost')), cancel() {} });
+    }
+    expect((await client.send(messageTo('T'))).status.code).toBe(50002);
+    const receive = client.receive('G', 'T');
+    await harness.advance(1_000);
+    expect((await receive.answer).code).toBe(50002);
+  });
+
+  test('a broker that never ends a poll does not keep the client beyond its time', async () => {
+    for (const broker of harness.cluster.sets) broker.pop = () => ({ result: new Promise(() => {}), cancel() {} });
+    const receive = client.receive('G', 'T', {}, { deadlineMs: 5_000 });
+    await harness.advance(4_950);
+    expect((await receive.answer).code).toBe(40401);
+  });
+
+  test('34 overload answers are TOO_MANY_REQUESTS for a send, and delayed by a second for a receive', async () => {
+    for (const broker of harness.cluster.sets) broker.failing = fault('TOO_MANY_REQUESTS', 'the disk is busy');
+    expect((await client.send(messageTo('T'))).status.code).toBe(42900);
+    const receive = client.receive('G', 'T');
+    await harness.advance(950);
+    expect(receive.isEnded()).toBe(false);
+    await harness.advance(100);
+    expect((await receive.answer).code).toBe(42900);
+  });
+
+  test('messages in and out are counted under the official names', async () => {
+    await client.send(messageTo('T', {}, '12345'));
+    await take(harness, client, 'G', 'T');
+    const labels = { topic: 'T', message_type: 'normal', is_system: 'false' };
+    const out = { topic: 'T', consumer_group: 'G', is_retry: 'false', is_system: 'false' };
+    expect(harness.counted).toEqual([
+      { metric: 'rocketmq_messages_in_total', labels, amount: 1 },
+      { metric: 'rocketmq_throughput_in_total', labels, amount: 5 },
+      { metric: 'rocketmq_messages_out_total', labels: out, amount: 1 },
+      { metric: 'rocketmq_throughput_out_total', labels: out, amount: 5 },
+    ]);
+  });
+});

@@ -1,0 +1,108 @@
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { type FakeHarness, fakeHarness } from '../testing/harness.ts';
+import { producerSettingsOf, pushSettings, TestClient } from '../testing/test-client.ts';
+
+describe('who is online', () => {
+  let harness: FakeHarness;
+  let client: TestClient;
+  beforeEach(async () => {
+    harness = await fakeHarness();
+    client = new TestClient(harness.handlers);
+  });
+  afterEach(() => harness.close());
+
+  const newest = () => harness.broker.reports.filter(({ proxyId }) => proxyId === 'proxy-1').at(-1)!;
+  const reports = () => harness.broker.reports.filter(({ proxyId }) => proxyId === 'proxy-1').length;
+
+  test('consumers are reported every ten seconds, producers are not', async () => {
+    await client.heartbeat('G', 2);
+    await new TestClient(harness.handlers).heartbeat(undefined, 1);
+    await harness.advance(10_100);
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [] });
+    const before = reports();
+    await harness.advance(10_000);
+    expect(reports()).toBe(before + 1);
+  });
+
+  test('a client that has only received is a consumer', async () => {
+    client.receive('G', 'T');
+    await harness.advance(10_100);
+    expect(newest().online).toEqual([client.clientId]);
+  });
+
+  test('a goodbye is reported at once', async () => {
+    await client.heartbeat('G', 2);
+    await harness.advance(1_000);
+    await client.terminate();
+    await harness.advance(10);
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [], gone: [client.clientId] });
+  });
+
+  test('a silent client is gone after 45 s, and not before', async () => {
+    await client.heartbeat('G', 2);
+    await harness.advance(44_000);
+    expect(harness.broker.reports.flatMap(({ gone }) => gone)).toEqual([]);
+    await harness.advance(4_000);
+    expect(newest().gone).toEqual([client.clientId]);
+  });
+
+  test('a client that moves to another proxy is not online here for long, and not gone for the brokers', async () => {
+    await client.heartbeat('G', 2);
+    await harness.advance(10_000);
+    for (let i = 0; i < 4; i++) {
+      await client.at(harness.other).heartbeat('G', 2);
+      await harness.advance(10_000);
+    }
+    const naming = harness.broker.reports.filter(({ online, gone }) => [...online, ...gone].includes(client.clientId));
+    const goodbye = naming.findIndex(({ gone }) => gone.length > 0);
+    expect(naming[goodbye]!.proxyId).toBe('proxy-1');
+    expect(naming[goodbye - 1]!.proxyId).toBe('proxy-2');
+  });
+
+  test('an open Telemetry stream or an open receive keeps a silent client online', async () => {
+    const stream = client.telemetry();
+    stream.send(pushSettings('G', 'T'));
+    await harness.advance(120_000);
+    expect(newest().online).toEqual([client.clientId]);
+    stream.close();
+    await harness.advance(40_000);
+    client.receive('G', 'T');
+    await harness.advance(35_000);
+    expect(newest().online).toEqual([client.clientId]);
+    await harness.advance(45_000);
+    expect(newest().online).toEqual([]);
+  });
+
+  test('a client that comes back is online again', async () => {
+    await client.heartbeat('G', 2);
+    await client.terminate();
+    await client.heartbeat('G', 2);
+    await harness.advance(10_100);
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [] });
+  });
+
+  test('a goodbye that a broker could not be told is in its next report', async () => {
+    await client.heartbeat('G', 2);
+    await harness.advance(10_100);
+    const report = harness.broker.reportClients.bind(harness.broker);
+    harness.broker.reportClients = () => Promise.reject(new Error('connection lost'));
+    await client.terminate();
+    await harness.advance(10);
+    harness.broker.reportClients = report;
+    await harness.advance(10_000);
+    expect(newest().gone).toEqual([client.clientId]);
+  });
+
+  test('the clients of a proxy can be listed', async () => {
+    const stream = client.telemetry();
+    stream.send(producerSettingsOf('T'));
+    const [session] = [...harness.service.clients()];
+    expect(session).toMatchObject({
+      clientId: client.clientId,
+      language: 'JAVA',
+      clientType: 1,
+      group: '',
+      peer: '10.9.9.9:1234',
+    });
+  });
+});

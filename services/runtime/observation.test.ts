@@ -1,0 +1,111 @@
+import { Writable } from 'node:stream';
+import { afterEach, describe, expect, test } from '@jest/globals';
+import { type HttpServer, startHttpServer } from './http.ts';
+import { createLogger } from './logger.ts';
+import { createMetrics } from './metrics.ts';
+import { METRICS } from './metrics-table.ts';
+
+const labels = { cluster: 'c', node_type: 'broker', node_id: 'b-0' };
+
+describe('metrics', () => {
+  test('count, observe and sample under their names, with the labels of the node', async () => {
+    const { observer, text, onCollect } = createMetrics({ labels, processMetrics: false });
+    observer.count('rocketmq_messages_in_total', { topic: 't', message_type: 'Normal' }, 2);
+    observer.count('rocketmq_messages_in_total', { topic: 't', message_type: 'Normal' }, 3);
+    observer.observe('rocketmq_proxy_up', { proxy_mode: 'cluster' }, 1);
+    let topics = 7;
+    onCollect((sample) => sample.observe('rocketmq_topic_number', {}, topics));
+    const first = await text();
+    expect(first).toMatch(/rocketmq_messages_in_total\{[^}]*topic="t"[^}]*is_system="false"[^}]*\} 5/);
+    expect(first).toContain('node_id="b-0"');
+    expect(first).toMatch(/rocketmq_topic_number\{[^}]*\} 7/);
+    topics = 8;
+    expect(await text()).toMatch(/rocketmq_topic_number\{[^}]*\} 8/);
+  });
+
+  test('that are not in the table, or have other labels, are bugs', () => {
+    const { observer } = createMetrics({ labels, processMetrics: false });
+    expect(() => observer.count('rocketmq_no_such', {}, 1)).toThrow('no metric');
+    expect(() => observer.count('rocketmq_messages_in_total', { colour: 'red' }, 1)).toThrow('no label colour');
+    expect(() => observer.observe('rocketmq_messages_in_total', {}, 1)).toThrow('counted');
+  });
+
+  test('of any number of topics stay within their bound; what comes later is counted as "other"', async () => {
+    const { observer, text } = createMetrics({ labels, processMetrics: false, seriesPerMetric: 10 });
+    for (let i = 0; i < 1000; i++) {
+      observer.count('rocketmq_messages_in_total', { topic: `t${i}`, message_type: i % 2 ? 'FIFO' : 'Normal' }, 1);
+    }
+    const lines = (await text()).split('\n').filter((line) => line.startsWith('rocketmq_messages_in_total{'));
+    expect(lines).toHaveLength(12);
+    const other = lines.filter((line) => line.includes('topic="other"'));
+    expect(other.map((line) => line.split(' ').at(-1))).toEqual(['495', '495']);
+  });
+
+  test('are forgotten when their topic is gone', async () => {
+    const { text, onCollect } = createMetrics({ labels, processMetrics: false });
+    const topics = ['a', 'b'];
+    onCollect((sample) => {
+      for (const topic of topics) sample.observe('rocketmq_timing_messages', { topic }, 1);
+    });
+    expect(await text()).toContain('topic="b"');
+    topics.pop();
+    const after = await text();
+    expect(after).toContain('topic="a"');
+    expect(after).not.toContain('topic="b"');
+  });
+
+  test('all have a help text and a name of their own', () => {
+    expect(new Set(METRICS.map(({ name }) => name)).size).toBe(METRICS.length);
+    for (const { name, help } of METRICS) {
+      expect(name).toMatch(/^(rocketmq|fulmar)_[a-z_]+$/);
+      expect(help).toMatch(/\.$/);
+    }
+  });
+});
+
+describe('the log', () => {
+  test('is one JSON object a line, with the level as a word, and can become quieter or louder', () => {
+    const lines: string[] = [];
+    const target = new Writable({
+      write: (chunk, _encoding, done) => {
+        lines.push(String(chunk));
+        done();
+      },
+    });
+    const logger = createLogger({ level: 'info', fields: { service: 'broker' }, destination: target });
+    logger.debug('not seen');
+    logger.warn('a disk is full', { freeBytes: 0 });
+    logger.level = 'debug';
+    logger.debug('seen now');
+    expect(lines).toHaveLength(2);
+    const { time, ...rest } = JSON.parse(lines[0]!);
+    expect(rest).toEqual({ level: 'warn', service: 'broker', event: 'a disk is full', freeBytes: 0 });
+    expect(Date.parse(time)).not.toBeNaN();
+  });
+});
+
+describe('the HTTP server', () => {
+  let server: HttpServer;
+  afterEach(() => server.stop());
+
+  test('serves metrics, health and readiness, and nothing else', async () => {
+    let problem: string | undefined;
+    server = await startHttpServer({
+      host: '127.0.0.1',
+      port: 0,
+      metrics: createMetrics({ labels, processMetrics: false }),
+      unready: () => problem,
+    });
+    const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${server.port}${path}`, { method });
+    expect(await (await get('/metrics')).text()).toContain('# TYPE rocketmq_messages_in_total counter');
+    expect((await get('/readyz?verbose')).status).toBe(200);
+    problem = 'The log is being read.';
+    const unready = await get('/readyz');
+    expect(unready.status).toBe(503);
+    expect(await unready.text()).toBe('The log is being read.\n');
+    expect((await get('/healthz')).status).toBe(200);
+    expect((await get('/')).status).toBe(404);
+    expect((await get('/constructor')).status).toBe(404);
+    expect((await get('/metrics', 'POST')).status).toBe(405);
+  });
+});

@@ -9,7 +9,15 @@ const common = {
 
 export default {
   projects: [
-    { ...common, displayName: 'unit', testMatch: ['<rootDir>/services/**/*.test.ts', '<rootDir>/tests/*.test.ts', '<rootDir>/tests/conformance/**/*.test.ts'] },
+    {
+      ...common,
+      displayName: 'unit',
+      testMatch: [
+        '<rootDir>/services/**/*.test.ts',
+        '<rootDir>/tests/*.test.ts',
+        '<rootDir>/tests/conformance/**/*.test.ts',
+      ],
+    },
     { ...common, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },
     { ...common, displayName: 'integration', testMatch: ['<rootDir>/tests/integration/**/*.test.ts'] },
   ],

@@ -84,3 +84,6 @@ if ! fulmar_node_is_good node; then
 fi
 
 fulmar_packages_are_installed || fulmar_one_at_a_time fulmar_install_packages || exit 1
+
+# Node keeps what it has compiled here, which halves the time of a start.
+export NODE_COMPILE_CACHE="${NODE_COMPILE_CACHE:-$FULMAR_ROOT/.cache/node-compile}"

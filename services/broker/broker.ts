@@ -133,7 +133,7 @@ export class Broker implements BrokerApi {
   }
 
   pop(command: PopCommand): PopCall {
-    this.presence.note(command.clientId, '');
+    this.presence.noteReceive(command.clientId);
     return this.receiving.pop(command);
   }
 

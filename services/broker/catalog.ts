@@ -2,6 +2,7 @@
 // counts from the moment its record is committed; two callers that make the same thing at once get the same answer.
 import type { GroupDescription, GroupRequest, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -19,24 +20,6 @@ import {
 } from './state/records/definitions.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Topic } from './state/topics.ts';
-
-const SECOND = 1_000;
-const MINUTE = 60 * SECOND;
-const HOUR = 60 * MINUTE;
-
-/** Waits between attempts of a group that was made without its own, and the number of attempts that belongs to them. */
-export const DEFAULT_BACKOFF_MS: readonly number[] = [
-  1 * SECOND,
-  5 * SECOND,
-  10 * SECOND,
-  30 * SECOND,
-  ...Array.from({ length: 10 }, (_, i) => (i + 1) * MINUTE),
-  20 * MINUTE,
-  30 * MINUTE,
-  1 * HOUR,
-  2 * HOUR,
-];
-export const DEFAULT_MAX_ATTEMPTS = 17;
 
 const FAILED = fault(
   'MASTER_PERSISTENCE_TIMEOUT',
@@ -96,7 +79,7 @@ export class Catalog {
     if (existing.nextOffsets.length > request.queues) {
       return failure(
         'PRECONDITION_FAILED',
-        `The topic has ${existing.nextOffsets.length} queues, and queues cannot be taken away. Ask for at least as many.`,
+        `The topic has ${existing.nextOffsets.length} queues, and none can be taken away. Ask for as many.`,
       );
     }
     if (existing.nextOffsets.length === request.queues) return success(describeTopic(existing));

@@ -30,7 +30,7 @@ export const BROKER_SETTINGS = {
     type: 'choice',
     default: 'sync',
     choices: ['sync', 'async'],
-    text: 'When a message counts as stored: on disk (sync), or with the operating system, which a power cut empties (async).',
+    text: 'A message counts as stored when it is on disk (sync) or with the operating system, which a power cut empties (async).',
   },
   flushInterval: {
     type: 'duration',

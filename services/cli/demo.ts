@@ -1,6 +1,6 @@
 // One message round the cluster through the public API, so that a newcomer sees at once that it works.
 import { hostname } from 'node:os';
-import { systemRandom } from '@fulmar/runtime/clock.ts';
+import { systemClock, systemRandom } from '@fulmar/runtime/clock.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { check, openProxy, type Status } from './proxy.ts';
 
@@ -21,10 +21,10 @@ export async function demonstrate(proxyPort: number, print: (line: string) => vo
   const proxy = openProxy(`127.0.0.1:${proxyPort}`, { tls: 'off' }, id);
   try {
     await ignoreExisting(proxy.admin('CreateGroup', { name: GROUP.name }));
-    const startedAt = performance.now();
+    const startedAt = systemClock.monotonicMs();
     const messageId = `${systemRandom.uint32()}-${systemRandom.uint32()}`;
     const body = `Hello from process ${process.pid}`;
-    const seconds = Math.floor(Date.now() / 1000);
+    const seconds = Math.floor(systemClock.wallMs() / 1000);
     await proxy.messaging('SendMessage', {
       messages: [
         {
@@ -50,7 +50,7 @@ export async function demonstrate(proxyPort: number, print: (line: string) => vo
       await proxy.messaging('AckMessage', { group: GROUP, topic: TOPIC, entries });
       const mine = messages.find(({ systemProperties }) => systemProperties.messageId === messageId);
       if (mine === undefined) continue;
-      const milliseconds = (performance.now() - startedAt).toFixed(1);
+      const milliseconds = (systemClock.monotonicMs() - startedAt).toFixed(1);
       print(
         `Received "${mine.body.toString()}" as group ${GROUP.name}, and acknowledged it, ${milliseconds} ms later.\n`,
       );

@@ -1,5 +1,6 @@
 // `fulmar group ...`: consumer groups through the admin API.
-import type { Command } from './command.ts';
+import { parseDuration } from '@fulmar/core/quantities.ts';
+import { type Command, UsageError } from './command.ts';
 import { listAll, type SubscriptionInfo, subscriptionTable } from './lag.ts';
 import { age, table, time } from './table.ts';
 
@@ -26,6 +27,17 @@ interface GroupDetails {
     readonly version: string;
     readonly peer: string;
   }[];
+}
+
+function backoffOf(text: string | undefined): number[] {
+  if (text === undefined) return [];
+  return text.split(',').map((each) => {
+    const delay = parseDuration(each.trim());
+    if (delay === undefined) {
+      throw new UsageError(`--backoff cannot be "${text}". Give times with their units: 1s,5s,1m.`);
+    }
+    return delay;
+  });
 }
 
 function wordsOf({ fifo, broadcast }: GroupSettings): string {
@@ -70,6 +82,10 @@ export const GROUP_COMMANDS: readonly Command[] = [
         max: 1_000,
         text: 'Deliveries before a message goes to the dead-letter topic. Default: the cluster’s.',
       },
+      backoff: {
+        value: 'TIMES',
+        text: 'Waits before the next delivery, such as 1s,5s,1m; the last one repeats. Default: the cluster’s.',
+      },
       broadcast: { text: 'Every consumer gets every message.' },
       from: {
         value: 'WHERE',
@@ -82,7 +98,7 @@ export const GROUP_COMMANDS: readonly Command[] = [
       const settings = {
         fifo: values.has('fifo'),
         maxAttempts: values.number('max-attempts') ?? 0,
-        backoffMs: [],
+        backoffMs: backoffOf(values.text('backoff')),
         broadcast: values.has('broadcast'),
         fromEarliest: values.text('from') === 'earliest',
       };

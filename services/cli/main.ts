@@ -21,7 +21,10 @@ process.exitCode = await fulmar(process.argv.slice(2), {
     proxy: { text: 'Run a proxy.', load: async () => (await import('@fulmar/proxy/main.ts')).runProxy },
     run: {
       text: 'Run a whole cluster in this process, for a first look.',
-      load: async () => (await import('./run.ts')).runCluster,
+      load: async () => {
+        const { runCluster } = await import('./run.ts');
+        return (flags) => runCluster(flags, process.env);
+      },
     },
   },
   environment: process.env,

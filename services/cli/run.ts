@@ -1,6 +1,6 @@
 // `fulmar run`: a whole cluster in one process, for a first look and for development. NameServer, Broker and Proxy are
-// the same services as in production, on ports of their own and speaking gRPC; only the proxy calls the broker directly.
-// Topics and consumer groups come into being by their first use here.
+// the same services as in production, on ports of their own and speaking gRPC; only the proxy calls the broker
+// directly. Topics and consumer groups come into being by their first use here.
 import { join } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { startBroker } from '@fulmar/broker/main.ts';
@@ -45,11 +45,14 @@ type RunSettings = Settings<typeof RUN_SETTINGS>;
 const STOP_MS = 10_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
-export async function runCluster(flags: readonly string[]): Promise<number> {
+export async function runCluster(
+  flags: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
   const loaded = loadSettings(RUN_SETTINGS, {
     service: 'run',
     flags,
-    environment: runEnvironment(process.env),
+    environment: runEnvironment(environment),
     output: (text) => process.stdout.write(text),
     error: (text) => process.stderr.write(text),
   });
@@ -66,7 +69,7 @@ export async function runCluster(flags: readonly string[]): Promise<number> {
 }
 
 /** FULMAR_PROXY_PORT and the like: here the variables carry no name of a service. */
-function runEnvironment(environment: NodeJS.ProcessEnv): Record<string, string | undefined> {
+function runEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
   const mine: Record<string, string | undefined> = {};
   for (const key of Object.keys(RUN_SETTINGS)) {
     const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
@@ -156,7 +159,7 @@ async function start(settings: RunSettings): Promise<void> {
     `Try it from your language: endpoint ${host}:${proxy.port}, any topic, any consumer group.\n` +
       `  ./scripts/fulmar send hello "a first message" --endpoint ${host}:${proxy.port}\n` +
       `  ./scripts/fulmar receive hello --group readers --endpoint ${host}:${proxy.port}\n` +
-      'Complete programs in Java, Go, Python and Node are in tests/clients/<language>/snippet.*. Ctrl-C ends the cluster.\n',
+      'Complete programs in Java, Go, Python and Node: tests/clients/<language>/snippet.*   Ctrl-C ends the cluster.\n',
   );
 }
 

@@ -43,7 +43,9 @@ export interface GroupDescription {
   readonly createdAtMs: number;
 }
 
-/** A message on its way to the log. The three parts are fields of the client's own `Message` protobuf, kept as bytes. */
+/**
+ * A message on its way to the log. The three parts are fields of the client's own `Message` protobuf, kept as bytes.
+ */
 export interface MessageToStore {
   readonly messageId: string;
   readonly type: number;
@@ -57,7 +59,9 @@ export interface MessageToStore {
   readonly deliverAtMs: number;
   /** All `user_properties` fields of the Message, tags included. */
   readonly userPart: Uint8Array;
-  /** The content of `system_properties` (without its own tag and length): only what the producer owns, and the digest. */
+  /**
+   * The content of `system_properties` (without its own tag and length): only what the producer owns, and the digest.
+   */
   readonly systemPart: Uint8Array;
   /** The content of `body`. */
   readonly body: Uint8Array;

@@ -1,6 +1,6 @@
 // The one table of errors. Each row: the in-band code of `apache.rocketmq.v2` that official clients judge by, the gRPC
-// status for our own services, who may usefully retry, and how loudly the server logs it. Codes never change; texts may.
-// Faults are ordinary values in hot paths; `throw` is for bugs and for a start that cannot go on.
+// status for our own services, who may usefully retry, and how loudly the server logs it. Codes never change; texts
+// may. Faults are ordinary values in hot paths; `throw` is for bugs and for a start that cannot go on.
 
 /** Who can make a failed call succeed by repeating it. */
 export type RetryBy = 'nobody' | 'client-later' | 'proxy-once' | 'client-elsewhere';

@@ -108,7 +108,7 @@ export function checkNamespace(namespace: string): Fault | undefined {
   if (namespace.length > LIMITS.namespaceLength || !consistsOfNameCharacters(namespace)) {
     return fault(
       'BAD_REQUEST',
-      `A namespace may only have letters, digits, "_", "-" and "%", at most ${LIMITS.namespaceLength}. Choose another one.`,
+      `A namespace may only have ${LIMITS.namespaceLength} letters, digits, "_", "-" and "%". Choose another one.`,
     );
   }
   return undefined;

@@ -37,7 +37,9 @@ export interface DiskFile {
   write(buffers: readonly Uint8Array[], position: number, durable: boolean): Promise<void>;
   /** Reads into all of `target`; resolves with the bytes read, fewer than asked only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
-  /** Makes every finished write of this file durable, its size included. After a failure the file is not to be trusted. */
+  /**
+   * Makes every finished write of this file durable, its size included. After a failure the file is not to be trusted.
+   */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;
   size(): Promise<number>;

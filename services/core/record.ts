@@ -70,8 +70,8 @@ export function readUint64(source: Buffer, at: number): number {
 }
 
 /**
- * Completes the record that begins at `at`, whose payload (`length` - header) is already in place, and returns its chain.
- * `durableDistance` saturates at 2^32 - 1.
+ * Completes the record that begins at `at`, whose payload (`length` - header) is already in place, and returns its
+ * chain. `durableDistance` saturates at 2^32 - 1.
  */
 export function sealRecord(
   target: Buffer,

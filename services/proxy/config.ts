@@ -17,7 +17,7 @@ export const PROXY_SETTINGS = {
   nameservers: {
     type: 'list',
     default: ['127.0.0.1:9876'],
-    text: 'HOST:PORT of NameServers, of which one is watched and the others step in; of a DNS name every address counts.',
+    text: 'HOST:PORT of NameServers: one is watched, the others step in; of a DNS name every address counts.',
   },
   http: { type: 'address', default: '0.0.0.0:8080', text: 'Where /metrics, /healthz and /readyz are served.' },
   autoCreate: {

@@ -2,11 +2,15 @@
 import type { Observer } from '@fulmar/core/ports.ts';
 import { isConsumer, type Session } from './clients/sessions.ts';
 
+/** What official clients call themselves; anything else is one label value, because strangers choose it. */
+const LANGUAGES = new Set(['JAVA', 'CPP', 'DOTNET', 'GO', 'RUST', 'PYTHON', 'PHP', 'HTTP', 'NODEJS', 'CLI']);
+
 export function sampleClients(sessions: Iterable<Session>, observer: Observer): void {
   const producers = new Map<string, number>();
   const consumers = new Map<string, number>();
   for (const session of sessions) {
-    const { language, version, group } = session;
+    const { version, group } = session;
+    const language = LANGUAGES.has(session.language) ? session.language : 'other';
     const counts = isConsumer(session) ? consumers : producers;
     const key = JSON.stringify(isConsumer(session) ? [language, version, group] : [language, version]);
     counts.set(key, (counts.get(key) ?? 0) + 1);

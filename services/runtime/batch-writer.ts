@@ -1,6 +1,6 @@
 // Many small messages in few frames over one stream: while a frame is being written, the next one collects; when the
-// network has taken it, everything that has collected goes at once. No timer ever waits for a frame to fill. A frame is a
-// protobuf message whose only field, number 1, repeats the entries.
+// network has taken it, everything that has collected goes at once. No timer ever waits for a frame to fill. A frame is
+// a protobuf message whose only field, number 1, repeats the entries.
 import { ProtobufReader, ProtobufWriter } from '@fulmar/core/protobuf.ts';
 
 /** A frame grows no larger; an entry that is larger travels alone. */

@@ -3,7 +3,6 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { generate } from 'selfsigned';
 
 export interface KeyPair {
   /** PEM. */
@@ -17,6 +16,8 @@ const VALID_MS = 3650 * DAY_MS;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
 
 async function makePair(): Promise<KeyPair> {
+  // Loaded only when it is needed: it is a tenth of the time of a start, and a kept pair needs it once in ten years.
+  const { generate } = await import('selfsigned');
   const made = await generate([{ name: 'commonName', value: 'fulmar' }], {
     keyType: 'ec',
     curve: 'P-256',

@@ -10,9 +10,11 @@ import { lockDirectory } from './directory-lock.ts';
 const temporary = mkdtempSync(`${tmpdir()}/fulmar-lock-`);
 afterAll(() => rmSync(temporary, { recursive: true }));
 
+const MODULE = new URL('./directory-lock.ts', import.meta.url);
 const program = `
-  const { lockDirectory } = await import(${JSON.stringify(fileURLToPath(new URL('./directory-lock.ts', import.meta.url)))});
-  await lockDirectory(${JSON.stringify(temporary)}).then(() => console.log('locked'), (error) => console.log(error.message));
+  const { lockDirectory } = await import(${JSON.stringify(fileURLToPath(MODULE))});
+  const told = lockDirectory(${JSON.stringify(temporary)}).then(() => 'locked', (error) => error.message);
+  console.log(await told);
   setInterval(() => {}, 1000);
 `;
 
@@ -22,13 +24,16 @@ test.each([
   ['by its owner', ''],
 ])('a killed process holds no lock (%s)', async (_how, path) => {
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'ignore'],
     env: { PATH: path },
   });
-  const [text] = await once(child.stdout!, 'data');
-  expect(String(text).trim()).toBe('locked');
-  await expect(lockDirectory(temporary)).rejects.toThrow(`in use by another process (pid ${child.pid}`);
-  child.kill('SIGKILL');
+  try {
+    const [text] = await once(child.stdout!, 'data');
+    expect(String(text).trim()).toBe('locked');
+    await expect(lockDirectory(temporary)).rejects.toThrow(`in use by another process (pid ${child.pid}`);
+  } finally {
+    child.kill('SIGKILL');
+  }
   await once(child, 'exit');
   await (await lockDirectory(temporary)).release();
 });

@@ -21,7 +21,8 @@ export async function lockDirectory(directory: string): Promise<DirectoryLock> {
     const outcome = await tryKernelLock(handle.fd);
     if (outcome === 'held') throw heldElsewhere(directory, (await handle.readFile('utf8')).trim());
     const before = (await handle.readFile('utf8')).trim();
-    if (outcome === 'unavailable' && (await isAlive(before))) throw heldElsewhere(directory, before);
+    // Also with the kernel's lock: the other one may have had to do without.
+    if (await isAlive(before)) throw heldElsewhere(directory, before);
     const mine = await ownerOf(process.pid);
     await handle.truncate(0);
     await handle.write(`${mine}\n`);

@@ -1,5 +1,5 @@
-// Follows the gRPC frames in the bytes of one stream without keeping any: how much of a message has come that is not yet
-// whole, and how many messages were. Five bytes of header (a flag, a big-endian length) precede each message.
+// Follows the gRPC frames in the bytes of one stream without keeping any: how much of a message has come that is not
+// yet whole, and how many messages were. Five bytes of header (a flag, a big-endian length) precede each message.
 
 const HEADER_BYTES = 5;
 

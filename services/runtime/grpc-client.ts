@@ -15,7 +15,9 @@ import { methodDefinition } from './protos.ts';
 import { type Codec, FULMAR_CODE, GRPC_STATUS, RpcFailure } from './rpc.ts';
 
 export interface GrpcClientOptions {
-  /** `off`: plaintext. `any`: TLS with whatever certificate the server shows. Else the PEM of who may have signed it. */
+  /**
+   * `off`: plaintext. `any`: TLS with whatever certificate the server shows. Else the PEM of who may have signed it.
+   */
   readonly tls?: 'off' | 'any' | { readonly trusted: string };
   /** The largest message that is taken. */
   readonly receiveBytes?: number;
@@ -26,8 +28,9 @@ export interface GrpcClientOptions {
   readonly windowBytes?: number;
   readonly reconnectMaxMs?: number;
   /**
-   * A message written to a duplex call counts as flushed only when the network has taken it; otherwise up to 1 MiB count
-   * at once, and only wait in the library. Nothing may be written before `onHeaders` then: the library would forget it.
+   * A message written to a duplex call counts as flushed only when the network has taken it; otherwise up to 1 MiB
+   * count at once, and only wait in the library. Nothing may be written before `onHeaders` then: the library would
+   * forget it.
    */
   readonly exactFlush?: boolean;
 }

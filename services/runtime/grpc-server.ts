@@ -161,12 +161,12 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
 }
 
 /**
- * The library offers no way to its HTTP/2 server, and without one neither deadlines nor bytes can be bounded. Its version
- * is pinned; should the field go away, the server does not start.
+ * The library offers no way to its HTTP/2 server, and without one neither deadlines nor bytes can be bounded. Its
+ * version is pinned; should the field go away, the server does not start.
  */
 function innerHttp2Server(server: Server): Http2Server {
-  const servers = (server as unknown as { http2Servers?: Map<Http2Server, unknown> }).http2Servers;
-  const [inner] = servers?.keys() ?? [];
+  const servers: unknown = Reflect.get(server, 'http2Servers');
+  const [inner] = servers instanceof Map ? (servers.keys() as MapIterator<Http2Server>) : [];
   if (inner === undefined) throw new Error('This version of @grpc/grpc-js keeps its HTTP/2 server elsewhere.');
   return inner;
 }

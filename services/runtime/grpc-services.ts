@@ -1,5 +1,5 @@
-// Registers services with the gRPC library: finds the definition of each method in the protos, checks that the handler is
-// of its kind, and surrounds it with the context, the translation of errors, and what is counted about every call.
+// Registers services with the gRPC library: finds the definition of each method in the protos, checks that the handler
+// is of its kind, and surrounds it with the context, the translation of errors, and what is counted about every call.
 
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
@@ -111,7 +111,10 @@ const KINDS = new Map([
   ['true,true', 'duplex'],
 ]);
 
-/** Adds the service; throws if a method does not exist or is of another kind. Returns paths of methods with long streams. */
+/**
+ * Adds the service; throws if a method does not exist or is of another kind. Returns paths of methods with long
+ * streams.
+ */
 export function registerService(server: Server, binding: ServiceBinding, options: RegisterOptions): string[] {
   const names = Object.keys(serviceDefinition(binding.service));
   for (const name of Object.keys(binding.methods)) {

@@ -14,7 +14,9 @@ const UNIT_MS: Readonly<Record<string, number>> = {
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 const LONGEST_VALUE = 8;
 
-/** Milliseconds of a header value, or undefined if it is none. Digits beyond the eight of the standard are taken too. */
+/**
+ * Milliseconds of a header value, or undefined if it is none. Digits beyond the eight of the standard are taken too.
+ */
 export function timeoutMs(value: string): number | undefined {
   const unit = UNIT_MS[value.slice(-1)];
   const digits = value.slice(0, -1).trim();

@@ -81,7 +81,9 @@ async function reflect(version: string, request: object): Promise<ReflectionAnsw
 const DESCRIPTOR = protobuf.parse(`syntax = "proto3";
   message File { string name = 1; string package = 2; repeated string dependency = 3; repeated Message messages = 4;
     repeated Service services = 6; string syntax = 12; }
-  message Message { string name = 1; repeated Field fields = 2; repeated Message nested = 3; repeated Oneof oneofs = 8; }
+  message Message {
+    string name = 1; repeated Field fields = 2; repeated Message nested = 3; repeated Oneof oneofs = 8;
+  }
   message Field { string name = 1; int32 number = 3; string type_name = 6; optional int32 oneof_index = 9;
     bool proto3_optional = 17; }
   message Oneof { string name = 1; }

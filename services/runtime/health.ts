@@ -1,5 +1,5 @@
-// `grpc.health.v1.Health`: whether this process and each of its services take requests. Everything serves from the start
-// until it is told otherwise.
+// `grpc.health.v1.Health`: whether this process and each of its services take requests. Everything serves from the
+// start until it is told otherwise.
 import { GRPC_STATUS, type ResponseSink, RpcFailure, type ServiceBinding, stream, unary } from './rpc.ts';
 
 export interface Health {

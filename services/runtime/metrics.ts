@@ -1,6 +1,6 @@
-// Prometheus series made of the events that the services report. Only metrics of the table exist; anything else is a bug
-// and throws. However many topics and groups there are, the series of one metric stay within a bound: what comes later
-// is counted together under the label value "other".
+// Prometheus series made of the events that the services report. Only metrics of the table exist; anything else is a
+// bug and throws. However many topics and groups there are, the series of one metric stay within a bound: what comes
+// later is counted together under the label value "other".
 import type { Observer } from '@fulmar/core/ports.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, type MetricRow } from './metrics-table.ts';

@@ -1,6 +1,6 @@
-// How services are written and called here, free of any gRPC library: handlers take plain values and ports, clients give
-// plain values and promises. `grpc-server.ts` and `grpc-client.ts` put them on the wire. The shapes fit those that the
-// services declare for themselves, so that a handler needs no import of this package.
+// How services are written and called here, free of any gRPC library: handlers take plain values and ports, clients
+// give plain values and promises. `grpc-server.ts` and `grpc-client.ts` put them on the wire. The shapes fit those that
+// the services declare for themselves, so that a handler needs no import of this package.
 import { codeOf, ERRORS, type Fault } from '@fulmar/core/errors.ts';
 
 /** One call, as far as a handler needs to know it. */
@@ -23,7 +23,10 @@ export interface CallContext {
 export type UnaryHandler<Request, Response> = (call: CallContext, request: Request) => Response | Promise<Response>;
 
 export interface ResponseSink<Frame> {
-  /** False when the stream is broken: neither this frame nor a later one will arrive. Frames of one turn travel together. */
+  /**
+   * False when the stream is broken: neither this frame nor a later one will arrive. Frames of one turn travel
+   * together.
+   */
   write(frame: Frame): boolean;
   /** Frames written and not yet taken by the network. */
   waitingMessages(): number;
@@ -110,7 +113,9 @@ export function duplex<In, Out>(handler: DuplexHandler<In, Out>, codec: Codec<In
   return { kind: 'duplex', handler, codec };
 }
 
-/** A service and what carries out its methods, named as in the proto. Methods that are left out answer UNIMPLEMENTED. */
+/**
+ * A service and what carries out its methods, named as in the proto. Methods that are left out answer UNIMPLEMENTED.
+ */
 export interface ServiceBinding {
   /** Full name, such as `fulmar.v1.Admin`. */
   readonly service: string;

@@ -1,6 +1,6 @@
-// Between handlers and the calls of the gRPC library: what a handler sees as a plain context, sink or port. Frames go to
-// the library's inner call, not through its object streams, which would send each frame of an answer only after the one
-// before has left; so the frames of one turn reach the network in one or two writes.
+// Between handlers and the calls of the gRPC library: what a handler sees as a plain context, sink or port. Frames go
+// to the library's inner call, not through its object streams, which would send each frame of an answer only after the
+// one before has left; so the frames of one turn reach the network in one or two writes.
 
 import { FaultError } from '@fulmar/core/errors.ts';
 import { type Metadata as GrpcMetadata, Metadata, type StatusObject } from '@grpc/grpc-js';
@@ -19,7 +19,9 @@ export interface LibraryCall {
   end(): void;
   pause?(): unknown;
   resume?(): unknown;
-  /** The inner call: not part of the library's declared surface, so its version is pinned and a test watches over it. */
+  /**
+   * The inner call: not part of the library's declared surface, so its version is pinned and a test watches over it.
+   */
   readonly call: { sendMessage(message: unknown, flushed: () => void): void };
 }
 

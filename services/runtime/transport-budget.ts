@@ -1,6 +1,7 @@
-// Bounds the bytes of requests and answers that all connections of a server together have in memory. Requests beyond the
-// bound are refused with RESOURCE_EXHAUSTED; of answers that nobody reads the oldest are dropped first. A request that
-// trickles in and an answer that does not move for a long time lose their stream, so that nobody can occupy the budget.
+// Bounds the bytes of requests and answers that all connections of a server together have in memory. Requests beyond
+// the bound are refused with RESOURCE_EXHAUSTED; of answers that nobody reads the oldest are dropped first. A request
+// that trickles in and an answer that does not move for a long time lose their stream, so that nobody can occupy the
+// budget.
 import { constants, type Http2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import { FrameMeter } from './frame-meter.ts';
@@ -55,7 +56,9 @@ export class TransportBudget {
     this.#observer = observer;
   }
 
-  /** Called for each new stream, before the gRPC library has seen it. `longLived`: the client may send many messages. */
+  /**
+   * Called for each new stream, before the gRPC library has seen it. `longLived`: the client may send many messages.
+   */
   track(stream: ServerHttp2Stream, longLived: boolean): void {
     this.#meterRequest(stream, longLived);
     this.#meterResponse(stream, longLived);

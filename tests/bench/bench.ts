@@ -18,7 +18,7 @@ const HELP = `scripts/bench [flags]
   --messages N              messages of a receive run (default 100000)
   --only TEXT               only cases whose name contains TEXT
   --out FILE                JSON lines of every run (default .cache/bench/results.jsonl)
-The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench), and need Go (and Java for --peer).`;
+The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java.`;
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const CACHE = join(ROOT, '.cache', 'bench');
@@ -113,7 +113,8 @@ if (values.help) {
   writeFileSync(values.out, '');
   const gibibytes = Math.round(totalmem() / 1024 ** 3);
   process.stdout.write(
-    `${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]!.model}, ${gibibytes} GiB, Linux ${release()}, ` +
+    `${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]!.model}, ${gibibytes} GiB, ` +
+      `Linux ${release()}, ` +
       `Node ${process.version}; client and servers share the machine, loopback, no TLS; ` +
       `median of ${values.repeats} runs, \`scripts/bench ${process.argv.slice(2).join(' ')}\`\n`,
   );

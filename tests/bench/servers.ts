@@ -1,5 +1,5 @@
-// The servers that are measured: Fulmar as one embedded cluster, and Apache RocketMQ in its local mode (broker and proxy
-// in one JVM) where the directory with the peers has been given. Each is started fresh for one flush policy.
+// The servers that are measured: Fulmar as one embedded cluster, and Apache RocketMQ in its local mode (broker and
+// proxy in one JVM) where the directory with the peers has been given. Each is started fresh for one flush policy.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

@@ -42,7 +42,8 @@ export function table(measured: readonly Measured[]): string {
     groups.set(key, [...(groups.get(key) ?? []), one]);
   }
   const lines = [
-    '| case | server | msg/s | p50 ms | p99 ms | server CPU µs/msg | msg per CPU-second | RSS MiB (anonymous) | errors, missing, twice |',
+    '| case | server | msg/s | p50 ms | p99 ms | server CPU µs/msg | msg per CPU-second ' +
+      '| RSS MiB (anonymous) | errors, missing, twice |',
     '|---|---|---|---|---|---|---|---|---|',
   ];
   for (const group of groups.values()) {
@@ -53,7 +54,8 @@ export function table(measured: readonly Measured[]): string {
     const cpu = of((result) => use(result).server_us_per_msg);
     const count = (field: string): number => group.reduce((sum, { result }) => sum + Number(result[field] ?? 0), 0);
     lines.push(
-      `| ${name} | ${server} | ${show(of((result) => result.msgs_per_s))} | ${show(of((result) => latencyOf(result)?.p50))} ` +
+      `| ${name} | ${server} | ${show(of((result) => result.msgs_per_s))} ` +
+        `| ${show(of((result) => latencyOf(result)?.p50))} ` +
         `| ${show(of((result) => latencyOf(result)?.p99))} | ${show(cpu)} | ${show(1e6 / cpu)} ` +
         `| ${show(of((result) => use(result).server_rss_mb))} (${show(of((result) => use(result).server_anon_mb))}) ` +
         `| ${count('errors')}, ${count('missing')}, ${count('twice')} |`,

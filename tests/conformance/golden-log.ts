@@ -1,6 +1,6 @@
 // The log whose files lie in tests/golden/log-v1: what is in it, and how it was written. Whatever changes, these files
-// must be read for ever as they are read here.
-// Run once, when a format is new: node tests/conformance/golden-log.ts <empty directory>, and rename *.snap to *.snapshot.
+// must be read for ever as they are read here. Run once, when a format is new: node tests/conformance/golden-log.ts
+// <empty directory>, and rename *.snap to *.snapshot.
 import { fileURLToPath } from 'node:url';
 import { type CommitLog, type LogPolicy, queueKeyOf } from '@fulmar/broker/log/log.ts';
 import { type LogOptions, openLog } from '@fulmar/broker/log/open.ts';

@@ -17,10 +17,11 @@ export async function startServer(): Promise<string> {
   return `${proxy.host}:${proxy.port}`;
 }
 
-/** Runs a command of the command line against that server. */
-export async function fulmar(endpoint: string, ...words: string[]): Promise<void> {
+/** Runs a command of the command line against that server, and answers what it prints. */
+export async function fulmar(endpoint: string, ...words: string[]): Promise<string> {
   const { status, stdout, stderr } = await run('scripts/fulmar', [...words, '--endpoint', endpoint]);
   if (status !== 0) throw new Error(`fulmar ${words.join(' ')} ended with ${status}:\n${stderr}${stdout}`);
+  return stdout;
 }
 
 export interface Watched {

@@ -1,5 +1,5 @@
-// What Fulmar promises to the official clients, unmodified and with the settings that they have by themselves: each of
-// them runs here as a process of its own, from its newest published package. FULMAR_MATRIX_COUNT makes the runs shorter,
+// What Fulmar promises to the official clients, unmodified and with the settings that they have by themselves: each
+// runs here as a process of its own, from its newest published package. FULMAR_MATRIX_COUNT makes the runs shorter,
 // FULMAR_MATRIX_LANGUAGES narrows them.
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { kinds, type Language, languages, languagesWith, unsupportedByClient } from './clients-languages.ts';
@@ -17,6 +17,14 @@ const PATIENCE_S = String(90 + Math.ceil(COUNT / 10));
 const pushLanguages = languagesWith('push consumer');
 const simpleLanguages = languagesWith('simple consumer');
 const names = languages.map(({ name }) => name);
+
+/** How far a group is behind, as the command line tells it. */
+interface Lag {
+  readonly group: string;
+  readonly topic: string;
+  readonly readyMessages: number;
+  readonly inFlightMessages: number;
+}
 
 let endpoint: string;
 
@@ -147,6 +155,18 @@ describe('every client understands every other', () => {
   test.each(pushLanguages)(
     'the push consumer of $name, with a subscription to many topics, starts and ends in good order',
     async ({ name }) => expectCleanEnd(outcomeOf((await everyone()).pushers, name)),
+    SCENARIO_MS,
+  );
+
+  test(
+    'afterwards no group has anything left to receive or to acknowledge',
+    async () => {
+      await everyone();
+      const lag: Lag[] = JSON.parse(await fulmar(endpoint, 'lag', '--json'));
+      const left = lag.filter(({ group }) => group.startsWith('matrix-'));
+      expect(left.length).toBe(simplePairs.length + pushPairs.length);
+      expect(left.filter(({ readyMessages, inFlightMessages }) => readyMessages + inFlightMessages > 0)).toEqual([]);
+    },
     SCENARIO_MS,
   );
 

@@ -20,7 +20,9 @@ interface Seen {
   attempt: number;
   /** Nobody else may get it before. */
   leasedUntilMs: number;
-  /** The last delivery, or the end of the last lease, may not have reached the log: a crash came, or it was given back. */
+  /**
+   * The last delivery, or the end of the last lease, may not have reached the log: a crash came, or it was given back.
+   */
   uncounted: boolean;
   settled: 'no' | 'perhaps' | 'yes';
   deadLetters: number;

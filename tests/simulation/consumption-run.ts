@@ -133,7 +133,9 @@ export class ConsumptionRun {
     return new Promise((resolve) => life.process.after(delayMs, resolve));
   }
 
-  /** Sends message after message; what is not answered for sure is sent again with the same id, in the next life too. */
+  /**
+   * Sends message after message; what is not answered for sure is sent again with the same id, in the next life too.
+   */
   private unanswered: SentMessage[] = [];
 
   private async produce(life: Life): Promise<void> {

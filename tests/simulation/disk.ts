@@ -1,6 +1,6 @@
-// A disk in memory that keeps exactly the promises of the Disk port and no more. Writes, names and truncations that were
-// not synced may be lost, kept or torn by a crash; calls take simulated time and fail on demand. Everything is decided
-// by the seed.
+// A disk in memory that keeps exactly the promises of the Disk port and no more. Writes, names and truncations that
+// were not synced may be lost, kept or torn by a crash; calls take simulated time and fail on demand. Everything is
+// decided by the seed.
 import { crc32 } from 'node:zlib';
 import { type Disk, DiskError, type DiskFile, type DiskSpace } from '@fulmar/core/ports.ts';
 import type { SeededRandom } from './random.ts';

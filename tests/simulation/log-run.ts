@@ -1,6 +1,6 @@
-// One simulated life story of a log, from one seed: random policy and sizes, appends, reads, retention, full and failing
-// disks, power cuts, kills and bit rot, reopening in between, and after every step the checks that make up the log's
-// promises. Throws a Violation for the first promise that does not hold.
+// One simulated life story of a log, from one seed: random policy and sizes, appends, reads, retention, full and
+// failing disks, power cuts, kills and bit rot, reopening in between, and after every step the checks that make up the
+// log's promises. Throws a Violation for the first promise that does not hold.
 
 import { CorruptLogError } from '@fulmar/broker/log/errors.ts';
 import type { CommitLog, IndexEntry, LogPolicy } from '@fulmar/broker/log/log.ts';

@@ -1,6 +1,6 @@
 // The bytes of one simulated file: what a program sees, and for each sector changed since the last sync what the disk
-// really has. A crash decides for each such sector on its own whether the old content, the new one or a mixture is found
-// afterwards.
+// really has. A crash decides for each such sector on its own whether the old content, the new one or a mixture is
+// found afterwards.
 import type { SeededRandom } from './random.ts';
 
 export const SECTOR_BYTES = 512;

@@ -1,5 +1,6 @@
-// The broker's end of the data plane: takes calls off a proxy's stream, carries them out on the BrokerApi, and sends the
-// results back in the order in which they come to be. Popped messages whose answer cannot leave are given back at once.
+// The broker's end of the data plane: takes calls off a proxy's stream, carries them out on the BrokerApi, and sends
+// the results back in the order in which they come to be. Popped messages whose answer cannot leave are given back at
+// once.
 import type { BrokerApi, PopCall, PopCommand, PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, faultOf, type Outcome } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';

@@ -136,7 +136,8 @@ describe('appending', () => {
 
   test('a small log is small on disk', async () => {
     const { log, directory } = await start({ segmentBytes: 256 << 20 });
-    await until(log, () => log.durablePosition >= append(log, 'one record').end);
+    const { end } = append(log, 'one record');
+    await until(log, () => log.durablePosition >= end);
     await log.close();
     let total = 0;
     for (const name of await readdir(directory)) total += (await stat(`${directory}/${name}`)).size;
@@ -194,10 +195,10 @@ describe('recovery', () => {
   test('damage to something durable is refused, and no file is touched', async () => {
     const { log, directory } = await start();
     append(log, 'first');
-    const { position } = append(log, 'second');
+    const { position, length } = append(log, 'second');
     await log.close();
     const file = await open(`${directory}/${'0'.repeat(20)}.log`, 'r+');
-    await file.write('!', position + 50);
+    await file.write('!', position + length - 1);
     await file.close();
     const sizes = async () =>
       Promise.all((await readdir(directory)).map(async (n) => (await stat(`${directory}/${n}`)).size));

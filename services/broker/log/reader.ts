@@ -67,7 +67,7 @@ export class Reader {
   }
 
   private fromTail(position: number, length: number): Read {
-    const bytes = this.tail.find(position, length);
+    const bytes = position < this.catalogue.startPosition ? undefined : this.tail.find(position, length);
     if (bytes === undefined) return undefined;
     const header = readRecordHeader(bytes, 0);
     assert(header.position === position && header.length === length, 'a record is asked for by its place and length');

@@ -20,7 +20,10 @@ export class Presence {
   private readonly committer: Committer;
   private readonly clock: Clock;
   private readonly timers: Timers;
-  private readonly seen = new Map<string, { proxyId: string; atMs: number }>();
+  /**
+   * For each client when each proxy has last heard of it; "" stands for receives, whichever proxy they came through.
+   */
+  private readonly seen = new Map<string, Map<string, number>>();
   private timer: Timer | undefined;
 
   constructor(state: BrokerState, committer: Committer, clock: Clock, timers: Timers) {
@@ -42,14 +45,8 @@ export class Presence {
   }
 
   /** A client that receives is online, whatever the reports say. */
-  note(clientId: string, proxyId: string): void {
-    const seen = this.seen.get(clientId);
-    const atMs = this.clock.monotonicMs();
-    if (seen === undefined) this.seen.set(clientId, { proxyId, atMs });
-    else {
-      seen.atMs = atMs;
-      if (proxyId !== '') seen.proxyId = proxyId;
-    }
+  noteReceive(clientId: string): void {
+    this.note(clientId, '');
   }
 
   report({ proxyId, online, gone }: ClientsReport): void {
@@ -57,21 +54,31 @@ export class Presence {
     const nowMs = this.clock.monotonicMs();
     for (const clientId of gone) {
       const seen = this.seen.get(clientId);
-      const elsewhere = seen !== undefined && seen.proxyId !== proxyId && seen.proxyId !== '';
-      if (elsewhere && nowMs - seen.atMs < ELSEWHERE_MS) continue;
+      seen?.delete(proxyId);
+      const isElsewhere = [...(seen ?? [])].some(([by, atMs]) => by !== '' && nowMs - atMs < ELSEWHERE_MS);
+      if (isElsewhere) continue;
       this.seen.delete(clientId);
       this.end(clientId);
     }
+  }
+
+  private note(clientId: string, proxyId: string): void {
+    const atMs = this.clock.monotonicMs();
+    const seen = this.seen.get(clientId);
+    if (seen === undefined) this.seen.set(clientId, new Map([[proxyId, atMs]]));
+    else seen.set(proxyId, atMs);
   }
 
   private sweep(): void {
     const nowMs = this.clock.monotonicMs();
     for (const clientId of this.holders()) {
       const seen = this.seen.get(clientId);
-      if (seen === undefined) this.seen.set(clientId, { proxyId: '', atMs: nowMs });
-      else if (nowMs - seen.atMs > SILENCE_MS) this.end(clientId);
+      if (seen === undefined) this.note(clientId, '');
+      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId);
     }
-    for (const [clientId, seen] of this.seen) if (nowMs - seen.atMs > SILENCE_MS) this.seen.delete(clientId);
+    for (const [clientId, seen] of this.seen) {
+      if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.seen.delete(clientId);
+    }
   }
 
   private holders(): Set<string> {

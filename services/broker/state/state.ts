@@ -59,7 +59,9 @@ export class BrokerState {
   /** Leases of all subscriptions together, for their bound. */
   leases = 0;
 
-  /** Applies one committed record that stands at `position`; returns the place of the message that it stores, if any. */
+  /**
+   * Applies one committed record that stands at `position`; returns the place of the message that it stores, if any.
+   */
   apply(record: StateRecord, position: number, length: number, logTimeMs: number): PlacedMessage | undefined {
     this.position = position + length;
     this.logTimeMs = logTimeMs;

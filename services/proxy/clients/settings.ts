@@ -1,5 +1,6 @@
 // The Settings that a client gets back: its own, with the fields that are the server's business filled in. Everything
 // else is echoed as it came, because clients overwrite what they have with what they read here.
+import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { GroupAsTold } from '../api/groups.ts';
 import { CLIENT_TYPE, type Settings, type Subscription, wireTime } from '../api/messages.ts';
@@ -7,21 +8,12 @@ import { PRODUCER_RETRY_POLICY, retryPolicyFor } from './retry-policy.ts';
 
 const LITE_SUBSCRIPTION_QUOTA = 2_000;
 const LITE_TOPIC_SIZE_MAX = 64;
-const MINUTE = 60_000;
 
 /** What a client is told of a group that no broker could be asked about in time. */
 export const DEFAULT_GROUP: GroupAsTold = {
   fifo: false,
-  maxAttempts: 17,
-  backoff: {
-    delaysMs: [
-      1_000,
-      5_000,
-      10_000,
-      30_000,
-      ...[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 20, 30, 60, 120].map((minutes) => minutes * MINUTE),
-    ],
-  },
+  maxAttempts: DEFAULT_MAX_ATTEMPTS,
+  backoff: { delaysMs: DEFAULT_BACKOFF_MS },
 };
 
 /** The type of the client: as declared, or read off what it wants to do; `unspecified` when it says neither. */

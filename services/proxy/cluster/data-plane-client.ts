@@ -1,6 +1,6 @@
-// The proxy's end of the data plane: a BrokerApi whose calls travel in batches over one stream to one broker. The stream
-// comes back by itself after it broke. Until then calls fail at once, and those under way fail with what is known about
-// them: never sent (HA_NOT_AVAILABLE), or sent and without an answer, so that nobody knows (PROXY_TIMEOUT).
+// The proxy's end of the data plane: a BrokerApi whose calls travel in batches over one stream to one broker. The
+// stream comes back by itself after it broke. Until then calls fail at once, and those under way fail with what is
+// known about them: never sent (HA_NOT_AVAILABLE), or sent and without an answer, so that nobody knows (PROXY_TIMEOUT).
 import type { BrokerApi, PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -49,7 +49,7 @@ const FRAME_SLACK_BYTES = 1024;
 const NOT_CONNECTED = fault('HA_NOT_AVAILABLE', 'The broker cannot be reached at the moment. Repeat the request.');
 const UNKNOWN_OUTCOME = fault(
   'PROXY_TIMEOUT',
-  'The connection to the broker broke, so whether the request took effect is not known. Repeat it if that does no harm.',
+  'The connection to the broker broke; whether the request took effect is not known. Repeat it if that does no harm.',
 );
 const LATE = fault(
   'PROXY_TIMEOUT',

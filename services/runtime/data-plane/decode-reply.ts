@@ -1,5 +1,5 @@
-// Reads replies of the data plane (`Result` in broker.proto). The parts of a popped message stay views of the frame they
-// came in. What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
+// Reads replies of the data plane (`Result` in broker.proto). The parts of a popped message stay views of the frame
+// they came in. What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
 import type {
   BrokerStatus,
   GroupDescription,

@@ -1,5 +1,5 @@
-// Writes calls of the data plane as protobuf (`Call` in broker.proto), by hand: sends, pops and acks are the busiest path
-// of the cluster.
+// Writes calls of the data plane as protobuf (`Call` in broker.proto), by hand: sends, pops and acks are the busiest
+// path of the cluster.
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFlag, writeNumber, writeNumbers, writeText } from './fields.ts';

@@ -1,5 +1,5 @@
-// What travels between a proxy and a broker on one `fulmar.v1.BrokerData` stream, as values. The codecs beside this file
-// turn them into the bytes of `proto/fulmar/v1/broker.proto` and back.
+// What travels between a proxy and a broker on one `fulmar.v1.BrokerData` stream, as values. The codecs beside this
+// file turn them into the bytes of `proto/fulmar/v1/broker.proto` and back.
 import type {
   AckCommand,
   BrokerStatus,

@@ -30,21 +30,22 @@ const STATUS_NAMES = new Map<number, string>(Object.entries(GRPC_STATUS).map(([n
 type Finish = (grpcStatus: number) => void;
 
 function measuring(observer: Observer, service: string, method: string): () => Finish {
-  const labelsByStatus = new Map<number, { service: string; method: string; status: string }>();
-  const time = { service, method };
+  const countByStatus = new Map<number, (calls: number) => void>();
+  const observeSeconds = observer.bind('fulmar_grpc_call_seconds', { service, method });
   return () => {
     const startedMs = performance.now();
     let done = false;
     return (grpcStatus) => {
       if (done) return;
       done = true;
-      let labels = labelsByStatus.get(grpcStatus);
-      if (labels === undefined) {
-        labels = { service, method, status: STATUS_NAMES.get(grpcStatus) ?? 'OTHER' };
-        labelsByStatus.set(grpcStatus, labels);
+      let count = countByStatus.get(grpcStatus);
+      if (count === undefined) {
+        const status = STATUS_NAMES.get(grpcStatus) ?? 'OTHER';
+        count = observer.bind('fulmar_grpc_calls_total', { service, method, status });
+        countByStatus.set(grpcStatus, count);
       }
-      observer.count('fulmar_grpc_calls_total', labels, 1);
-      observer.observe('fulmar_grpc_call_seconds', time, (performance.now() - startedMs) / 1000);
+      count(1);
+      observeSeconds((performance.now() - startedMs) / 1000);
     };
   };
 }

@@ -53,6 +53,10 @@ class Family {
   }
 
   add(labels: Readonly<Record<string, string>>, value: number): void {
+    this.series(labels)(value);
+  }
+
+  series(labels: Readonly<Record<string, string>>): Add {
     const values: string[] = [];
     let given = 0;
     for (const label of this.#row.labels) {
@@ -65,9 +69,7 @@ class Family {
       throw new Error(`The metric ${this.#row.name} has no label ${unknown.join(', ')}.`);
     }
     const key = values.join('\0');
-    const known = this.#series.get(key);
-    if (known !== undefined) known(value);
-    else this.#newSeries(key, values)(value);
+    return this.#series.get(key) ?? this.#newSeries(key, values);
   }
 
   #newSeries(key: string, values: string[]): Add {
@@ -128,6 +130,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
       if (family.counts) throw new Error(`The metric ${name} is counted, not observed.`);
       family.add(labels, value);
     },
+    bind: (name, labels) => familyOf(name).series(labels),
   };
   const samplers: ((observer: Observer) => void | Promise<void>)[] = [];
   const collect = async () => {

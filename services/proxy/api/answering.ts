@@ -57,14 +57,7 @@ export function logFault(context: Pick<ProxyContext, 'logger'>, method: string, 
 }
 
 export function observeLatency(context: ProxyContext, method: string, code: number, startedAtMs: number): void {
-  const labels = {
-    protocol_type: 'grpc',
-    request_code: method,
-    response_code: String(code),
-    is_long_polling: String(method === 'ReceiveMessage'),
-    result: 'success',
-  };
-  context.observer.observe('rocketmq_rpc_latency', labels, context.clock.monotonicMs() - startedAtMs);
+  context.traffic.answered(method, code, context.clock.monotonicMs() - startedAtMs);
 }
 
 export function unary<Request, Response>(

@@ -5,10 +5,12 @@ import type { ProxyDependencies } from './dependencies.ts';
 import type { createAddressing } from './endpoints.ts';
 import type { Groups } from './groups.ts';
 import type { Topics } from './topics.ts';
+import type { Traffic } from './traffic.ts';
 
 export interface ProxyContext extends ProxyDependencies {
   readonly topics: Topics;
   readonly groups: Groups;
   readonly sessions: Sessions;
   readonly addressing: ReturnType<typeof createAddressing>;
+  readonly traffic: Traffic;
 }

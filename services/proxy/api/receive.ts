@@ -234,10 +234,6 @@ function takeBack(context: ProxyContext, receive: Receive): void {
   giveBack(context, onTheWay, onTheWay.caught);
 }
 
-function countDelivered({ observer }: ProxyContext, { topic, group, caught }: Parcel): void {
-  for (const { attempt, body } of caught.messages) {
-    const labels = { topic, consumer_group: group, is_retry: String(attempt > 1), is_system: 'false' };
-    observer.count('rocketmq_messages_out_total', labels, 1);
-    observer.count('rocketmq_throughput_out_total', labels, body.length);
-  }
+function countDelivered({ traffic }: ProxyContext, { topic, group, caught }: Parcel): void {
+  for (const { attempt, body } of caught.messages) traffic.delivered(topic, group, attempt > 1, body.length);
 }

@@ -191,15 +191,9 @@ function answerOf(
     return { status: STATUS_OK, messageId, offset: result.queueOffset };
   });
   for (const [i, message] of messages.entries()) {
-    if (results[i]!.fault === undefined) countStored(context, route.topic, message);
+    if (results[i]!.fault !== undefined) continue;
+    context.traffic.stored(route.topic, typeName(typeOf(message)), message.body.length);
   }
   const status = overallStatus(entries.map((entry) => entry.status));
   return { code: status.code, response: encodeSendResponse(status, entries) };
-}
-
-function countStored({ observer }: ProxyContext, topic: string, message: SentMessage): void {
-  const labels = { topic, message_type: typeName(typeOf(message)), is_system: 'false' };
-  observer.count('rocketmq_messages_in_total', labels, 1);
-  observer.count('rocketmq_throughput_in_total', labels, message.body.length);
-  observer.observe('rocketmq_message_size', labels, message.body.length);
 }

@@ -27,6 +27,7 @@ import { sendMessage } from './send.ts';
 import { ackMessage, changeInvisibleDuration, forwardMessageToDeadLetterQueue } from './settle.ts';
 import { telemetry } from './telemetry.ts';
 import { createTopics } from './topics.ts';
+import { createTraffic } from './traffic.ts';
 
 export interface MessagingHandlers {
   /** Bytes in, bytes out. */
@@ -81,6 +82,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     topics: createTopics(dependencies),
     groups: createGroups(dependencies),
     addressing: createAddressing(config.advertisedEndpoints),
+    traffic: createTraffic(dependencies.observer),
   };
   const streams = telemetry(context);
   const reporter = createReporter({ cluster, timers, logger, proxyId: config.proxyId }, sessions);

@@ -65,6 +65,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
       observer: {
         count: (metric, labels, amount) => counted.push({ metric, labels, amount }),
         observe: () => {},
+        bind: (metric, labels) => (amount) => counted.push({ metric, labels, amount }),
       },
       config: {
         autoCreate: options.autoCreate ?? true,

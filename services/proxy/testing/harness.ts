@@ -65,7 +65,9 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
       observer: {
         count: (metric, labels, amount) => counted.push({ metric, labels, amount }),
         observe: () => {},
-        bind: (metric, labels) => (amount) => counted.push({ metric, labels, amount }),
+        bind: (metric, labels) => (amount) => {
+          if (metric.endsWith('_total')) counted.push({ metric, labels, amount });
+        },
       },
       config: {
         autoCreate: options.autoCreate ?? true,

@@ -21,7 +21,8 @@ export async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-export function manualTime(): ManualTime {
+/** `settled` resolves when everything has happened that needs no time, if that takes more than turns of the event loop. */
+export function manualTime(settled: () => Promise<void> = settle): ManualTime {
   let nowMs = 1_000;
   let orders = 0;
   const armed = new Set<Armed>();
@@ -48,12 +49,12 @@ export function manualTime(): ManualTime {
     timers: { after: arm, soon: (callback) => setImmediate(callback) },
     async advance(milliseconds) {
       const untilMs = nowMs + milliseconds;
-      await settle();
+      await settled();
       for (let next = nextDue(untilMs); next !== undefined; next = nextDue(untilMs)) {
         armed.delete(next);
         nowMs = Math.max(nowMs, next.atMs);
         next.callback();
-        await settle();
+        await settled();
       }
       nowMs = Math.max(nowMs, untilMs);
     },

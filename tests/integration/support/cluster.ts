@@ -9,8 +9,8 @@ export interface Cluster {
   readonly proxy: string;
   /** As `kill -9` does it: not one more instruction is executed. */
   kill(): Promise<void>;
-  /** As Ctrl-C does it; fails if it does not end in good order. */
-  stop(): Promise<void>;
+  /** As Ctrl-C does it; fails if it does not end in good order. Answers what it wrote into its log on stderr. */
+  stop(): Promise<string>;
 }
 
 /** A cluster that has been started and may not be ready yet, or never. */
@@ -49,6 +49,7 @@ async function whenReady(command: Command, dataDirectory: string): Promise<Clust
     stop: async () => {
       const ended = await command.end('SIGTERM');
       if (ended.status !== 0) throw new Error(`the cluster ended with ${ended.status}:\n${ended.stderr}`);
+      return ended.stderr;
     },
   };
 }

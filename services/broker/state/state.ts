@@ -64,7 +64,8 @@ export class BrokerState {
    */
   apply(record: StateRecord, position: number, length: number, logTimeMs: number): PlacedMessage | undefined {
     this.position = position + length;
-    this.logTimeMs = logTimeMs;
+    // The master passes a segment's first record by its place alone, so its time must not count anywhere.
+    if (record.type !== RECORD_TYPE.segmentStart) this.logTimeMs = logTimeMs;
     switch (record.type) {
       case RECORD_TYPE.message:
         return this.place(record.payload, true);

@@ -180,7 +180,7 @@ Each process serves its metrics in the text format of Prometheus at ${code('/met
 
 | process | default address |
 | --- | --- |
-| ${code('./scripts/run')} | ${code(`${RUN_SETTINGS.host.default}:${RUN_SETTINGS.httpPort.default}`)} (all services together) |
+| ${code('./scripts/run')} | ${code(`${RUN_SETTINGS.host.default}:${RUN_SETTINGS.httpPort.default}`)} (all services) |
 | Proxy | ${code(PROXY_SETTINGS.http.default)} |
 | Broker | ${code(BROKER_SETTINGS.http.default)} |
 | NameServer | ${code(NAMESERVER_SETTINGS.http.default)} |
@@ -254,7 +254,8 @@ const WHAT_TO_DO: Readonly<Record<ErrorName, string>> = {
   ILLEGAL_INVISIBLE_TIME: 'Ask for 1 s to 12 h on a receive, for 0 to 12 h on a change.',
   ILLEGAL_DELIVERY_TIME: 'Choose a delivery time within the limit that the message names.',
   INVALID_RECEIPT_HANDLE:
-    'Nothing. The lease is over: the message was settled, or it comes again. Make the handler faster or the lease longer.',
+    'Nothing. The lease is over: the message was settled, or it comes again. Make the handler faster, or the lease ' +
+    'longer.',
   MESSAGE_PROPERTY_CONFLICT_WITH_TYPE: 'Send the message to a topic of its type, with the properties of one type only.',
   UNRECOGNIZED_CLIENT_TYPE: 'Use a client that says what it is. Official clients do.',
   MESSAGE_CORRUPTED: 'Look at what encodes the request. Official clients do not cause this.',
@@ -274,7 +275,8 @@ const WHAT_TO_DO: Readonly<Record<ErrorName, string>> = {
   MESSAGE_BODY_EMPTY: 'Send at least one byte.',
   PRECONDITION_FAILED: 'What exists contradicts the request; the message says what, and how to go on.',
   TOO_MANY_REQUESTS:
-    'Wait and repeat; most official producers do. If it lasts, the message says what is short: often disk space, see [durability](durability.md).',
+    'Wait and repeat; most official producers do. If it lasts, the message says what is short: often disk space, see ' +
+    '[durability](durability.md).',
   MESSAGE_PROPERTIES_TOO_LARGE: 'Send at most 128 properties with 16 KiB in all.',
   INTERNAL_SERVER_ERROR: 'Repeat the request. The log of the server has the details; please report it.',
   HA_NOT_AVAILABLE: 'Repeat the request in a second. If it lasts, no broker can be reached: `fulmar cluster status`.',
@@ -303,8 +305,8 @@ status is OK then; official clients judge by the code in the body and show the s
 for success is 20000. A request with several entries whose results differ has 30000 (MULTIPLE_RESULTS) on top and a
 status for each entry.
 
-Calls of ${code('fulmar.v1.Admin')} end with the gRPC status of the table, the sentence as its message, and the code in the
-trailer ${code('fulmar-code')}; see [the API](api.md).
+Calls of ${code('fulmar.v1.Admin')} end with the gRPC status of the table, the sentence as its message, and the code
+in the trailer ${code('fulmar-code')}; see [the API](api.md).
 
 Codes never change; sentences may. Do not parse them.
 

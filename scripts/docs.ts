@@ -58,17 +58,15 @@ interface SettingsSection {
   readonly variable: (key: string) => string;
 }
 
-const upperCase = (key: string): string => key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-
 const SETTINGS: readonly SettingsSection[] = [
   {
     title: 'run',
     text:
       '`./scripts/run`, which is the same as `./scripts/fulmar run`: all three services in one process, for a first ' +
       'look and for development. Topics and consumer groups come into being by their first use here. The variables ' +
-      'carry no name of a service; `FULMAR_RUN_...`, as `--help` shows them, works too and wins.',
+      'carry no name of a service.',
     table: RUN_SETTINGS,
-    variable: (key) => `FULMAR_${upperCase(key)}`,
+    variable: (key) => environmentVariableOf('', key),
   },
   {
     title: 'nameserver',

@@ -106,12 +106,20 @@ export class Catalog {
     if (existing === undefined && this.state.groups.byId.size + this.groupsUnderWay.size >= LIMITS.groups) {
       return failure('TOO_MANY_REQUESTS', `There are ${LIMITS.groups} consumer groups already. Delete some first.`);
     }
+    if (existing !== undefined && (existing.fifo !== request.fifo || existing.broadcast !== request.broadcast)) {
+      return failure(
+        'PRECONDITION_FAILED',
+        `The group exists and consumes ${existing.fifo ? 'in order' : 'in any order'}, which cannot be changed under its ` +
+          'consumers. Ask for the same, or delete the group first.',
+      );
+    }
     return this.writeGroup({
       groupId: existing?.id ?? this.takeGroupId(),
       name: request.name,
       fifo: request.fifo,
       broadcast: request.broadcast,
-      fromEarliest: request.from === 'earliest',
+      // Where a group begins is decided once, when it comes into being.
+      fromEarliest: existing?.fromEarliest ?? request.from === 'earliest',
       maxAttempts: request.maxAttempts,
       backoffMs: request.backoffMs,
       createdAtMs: existing?.createdAtMs ?? this.wallMs(),

@@ -16,9 +16,9 @@ interface Frame {
 }
 
 /** Rejects if the message does not come back. */
-export async function demonstrate(proxyPort: number, print: (line: string) => void): Promise<void> {
+export async function demonstrate(endpoint: string, print: (line: string) => void): Promise<void> {
   const id = `${hostname()}@${process.pid}@demo@${systemRandom.uint32().toString(36)}`;
-  const proxy = openProxy(`127.0.0.1:${proxyPort}`, { tls: 'off' }, id);
+  const proxy = openProxy(endpoint, { tls: 'off' }, id);
   try {
     await ignoreExisting(proxy.admin('CreateGroup', { name: GROUP.name }));
     const startedAt = systemClock.monotonicMs();

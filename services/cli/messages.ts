@@ -3,6 +3,7 @@
 
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { splitResourceKey } from '@fulmar/core/names.ts';
+import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import type { Answer, Command, CommandContext } from './command.ts';
 import { UsageError } from './command.ts';
 import { messageToSend } from './message-to-send.ts';
@@ -88,6 +89,7 @@ async function receive(context: CommandContext): Promise<undefined> {
   const { values, json, output } = context;
   const wanted = values.number('max') ?? DEFAULT_MESSAGES;
   const waitMs = Math.max(LIMITS.longPollMinMs, (values.number('wait') ?? DEFAULT_WAIT_SECONDS) * 1000);
+  await makeGroup(context);
   let shown = 0;
   if (json) output('[');
   try {
@@ -105,6 +107,19 @@ async function receive(context: CommandContext): Promise<undefined> {
   }
   if (json) output(']');
   else if (shown === 0) output('No message came.');
+}
+
+/** With `--from` a group that does not exist comes into being there; one that exists is left as it is. */
+async function makeGroup({ proxy, values }: CommandContext): Promise<void> {
+  const from = values.text('from');
+  if (from === undefined) return;
+  const name = values.required('group');
+  try {
+    await proxy.admin('DescribeGroup', { name });
+  } catch (problem) {
+    if (!(problem instanceof RpcFailure) || problem.grpcStatus !== GRPC_STATUS.NOT_FOUND) throw problem;
+    await proxy.admin('CreateGroup', { name, settings: { fromEarliest: from === 'earliest' } });
+  }
 }
 
 /** So that nobody counts this command among the consumers; when that fails the proxy finds out by itself. */
@@ -181,6 +196,11 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
         min: 0,
         max: LIMITS.longPollMaxMs / 1000,
         text: `How long to wait for the first one. Default ${DEFAULT_WAIT_SECONDS}.`,
+      },
+      from: {
+        value: 'WHERE',
+        choices: ['latest', 'earliest'],
+        text: 'Make the group first if there is none: to begin with new messages, or with the oldest kept.',
       },
       tag: { value: 'TAG', text: 'Only messages with this tag; several are written "a || b".' },
     },

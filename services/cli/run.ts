@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { startBroker } from '@fulmar/broker/main.ts';
 import { joinAddress } from '@fulmar/core/addresses.ts';
-import { readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
+import { environmentVariableOf, readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { startNameServer } from '@fulmar/nameserver/main.ts';
 import { PROXY_SETTINGS } from '@fulmar/proxy/config.ts';
@@ -50,7 +50,7 @@ export async function runCluster(
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
   const loaded = loadSettings(RUN_SETTINGS, {
-    service: 'run',
+    service: '',
     flags,
     environment: runEnvironment(environment),
     output: (text) => process.stdout.write(text),
@@ -68,14 +68,10 @@ export async function runCluster(
   }
 }
 
-/** FULMAR_PROXY_PORT and the like: here the variables carry no name of a service. */
+/** Only the variables of this command: the others that begin with FULMAR_ belong to services, tests and tools. */
 function runEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  const mine: Record<string, string | undefined> = {};
-  for (const key of Object.keys(RUN_SETTINGS)) {
-    const name = key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase();
-    mine[`FULMAR_RUN_${name}`] = environment[`FULMAR_RUN_${name}`] ?? environment[`FULMAR_${name}`];
-  }
-  return mine;
+  const names = [...Object.keys(RUN_SETTINGS).map((key) => environmentVariableOf('', key)), 'FULMAR_CONFIG'];
+  return Object.fromEntries(names.map((name) => [name, environment[name]]));
 }
 
 async function start(settings: RunSettings): Promise<void> {
@@ -91,11 +87,14 @@ async function start(settings: RunSettings): Promise<void> {
     },
     logger,
   );
-  const nameservers = [`127.0.0.1:${nameServer.port}`];
+  // Where the parts reach each other.
+  const inside = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
+  const nameservers = [joinAddress({ host: inside, port: nameServer.port })];
   const broker = await startBroker(
     {
       ...defaultsOf(BROKER_SETTINGS),
       dataDir: join(settings.dataDir, 'broker'),
+      advertise: settings.brokerPort === 0 ? '' : joinAddress({ host: inside, port: settings.brokerPort }),
       listen: joinAddress({ host: settings.host, port: settings.brokerPort }),
       nameservers,
       flush: settings.flush,
@@ -143,7 +142,7 @@ async function start(settings: RunSettings): Promise<void> {
     dataDir: settings.dataDir,
   };
   if (settings.json) {
-    if (settings.demo) await demonstrate(proxy.port, () => {});
+    if (settings.demo) await demonstrate(joinAddress({ host: inside, port: proxy.port }), () => {});
     process.stdout.write(`${JSON.stringify(ready)}\n`);
     return;
   }
@@ -154,11 +153,12 @@ async function start(settings: RunSettings): Promise<void> {
       `  Broker       ${host}:${broker.port}\n` +
       `  metrics      http://${host}:${http.port}/metrics\n\n`,
   );
-  if (settings.demo) await demonstrate(proxy.port, (line) => process.stdout.write(`${line}\n`));
+  if (settings.demo)
+    await demonstrate(joinAddress({ host: inside, port: proxy.port }), (line) => process.stdout.write(`${line}\n`));
   process.stdout.write(
     `Try it from your language: endpoint ${host}:${proxy.port}, any topic, any consumer group.\n` +
       `  ./scripts/fulmar send hello "a first message" --endpoint ${host}:${proxy.port}\n` +
-      `  ./scripts/fulmar receive hello --group readers --endpoint ${host}:${proxy.port}\n` +
+      `  ./scripts/fulmar receive hello --group readers --from earliest --endpoint ${host}:${proxy.port}\n` +
       'Complete programs in Java, Go, Python and Node: tests/clients/<language>/snippet.*   Ctrl-C ends the cluster.\n',
   );
 }

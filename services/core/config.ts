@@ -62,8 +62,9 @@ export function environmentVariableOf(service: string, key: string): string {
   return `${prefixOf(service)}${key.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
+/** The cluster in one process has no name of a service: FULMAR_PROXY_PORT. */
 function prefixOf(service: string): string {
-  return `FULMAR_${service.toUpperCase()}_`;
+  return service === '' ? 'FULMAR_' : `FULMAR_${service.toUpperCase()}_`;
 }
 
 /** All values, or the first thing that is wrong. */

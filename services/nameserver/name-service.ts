@@ -178,7 +178,7 @@ export class NameService {
       this.#parts.log.info('broker registered', { set, replica, role, epoch, address });
     }
     for (const [key, { set, replica, role, epoch }] of this.#known) {
-      if (!now.has(key)) this.#parts.log.warn('broker dropped', { set, replica, role, epoch });
+      if (!now.has(key)) this.#parts.log.info('broker dropped', { set, replica, role, epoch });
     }
     this.#known = now;
   }

@@ -7,6 +7,7 @@ import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { type KeyPair, selfSignedPair } from './certificates.ts';
 import { type ConnectionLimits, Connections } from './connections.ts';
+import { type NativeServerOptions, startNativeServer } from './edge/native-server.ts';
 import { registerService } from './grpc-services.ts';
 import { neutraliseTimeout } from './grpc-timeout.ts';
 import { type Health, HealthService } from './health.ts';
@@ -70,6 +71,8 @@ export interface GrpcServerOptions {
   readonly observer: Observer;
   /** What differs from `TRANSPORT_LIMITS`. */
   readonly limits?: Partial<TransportLimits>;
+  /** Who speaks HTTP/2: the library, or `edge/`. */
+  readonly transport?: 'grpc-js' | 'native';
 }
 
 export interface GrpcServer {
@@ -87,8 +90,21 @@ export interface GrpcServer {
 setLogVerbosity(logVerbosity.NONE);
 
 export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcServer> {
-  const { logger, observer } = options;
   const limits: TransportLimits = { ...TRANSPORT_LIMITS, ...options.limits };
+  const names = options.services.map((binding) => binding.service);
+  const health = new HealthService(names);
+  const services = [...options.services, health.binding, ...reflectionServices([...names, health.binding.service])];
+  const tls = options.tls === 'self-signed' ? await selfSignedPair(options.certificateDirectory) : options.tls;
+  const prepared: PreparedOptions = { ...options, services, health, limits, tls };
+  return options.transport === 'native' ? startNativeServer(prepared) : startLibraryServer(prepared);
+}
+
+interface PreparedOptions extends NativeServerOptions {
+  readonly health: HealthService;
+}
+
+async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer> {
+  const { logger, observer, limits, health } = options;
   const server = new Server({
     'grpc.max_receive_message_length': limits.receiveBytes,
     'grpc.max_send_message_length': -1,
@@ -96,13 +112,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     'grpc.keepalive_timeout_ms': limits.pingAnswerMs,
     'grpc.enable_channelz': 0,
   });
-  const names = options.services.map((binding) => binding.service);
-  const health = new HealthService(names);
-  const reflection = reflectionServices([...names, health.binding.service]);
   const longPaths = new Set(
-    [...options.services, health.binding, ...reflection].flatMap((binding) =>
-      registerService(server, binding, { logger, observer }),
-    ),
+    options.services.flatMap((binding) => registerService(server, binding, { logger, observer })),
   );
 
   const budget = new TransportBudget(limits, logger, observer);
@@ -123,11 +134,10 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<GrpcS
     budget.track(stream, longPaths.has(headers[':path'] ?? ''));
   });
 
-  const pair = options.tls === 'self-signed' ? await selfSignedPair(options.certificateDirectory) : options.tls;
   const port = await openOnePort({
     host: options.host,
     port: options.port,
-    ...(pair === undefined ? {} : { tls: pair }),
+    ...(options.tls === undefined ? {} : { tls: options.tls }),
     plaintext: options.plaintext,
     connectionsMax: limits.connections,
     handshakeMs: limits.handshakeMs,

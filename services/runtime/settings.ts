@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { configPathOf, describeSettings, readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
 
 export interface Start {
-  /** As in `fulmar nameserver`. */
+  /** As in `fulmar nameserver`; empty for `fulmar run`, whose variables name no service. */
   readonly service: string;
   readonly flags: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
@@ -23,7 +23,7 @@ const USAGE = 2;
 export function loadSettings<T extends SettingTable>(table: T, start: Start): Loaded<T> {
   const { service, flags, environment, output, error } = start;
   if (flags.includes('--help') || flags.includes('-h')) {
-    output(`fulmar ${service} [FLAGS]\n\n${describeSettings(service, table)}\n`);
+    output(`fulmar ${service || 'run'} [FLAGS]\n\n${describeSettings(service, table)}\n`);
     return { stop: DONE };
   }
   const path = configPathOf(service, { flags, environment });

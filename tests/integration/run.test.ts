@@ -183,13 +183,12 @@ test(
 test.each(SERVICES)(
   '%s --help tells of its settings, and a flag it does not know ends it with status 2 and the nearest one',
   async (service) => {
-    const main = `services/${service}/main.ts`;
-    const help = await run(main, ['--help']);
+    const help = await run('scripts/fulmar', [service, '--help']);
     expect(help).toMatchObject({ status: 0, stderr: '' });
     const flag = /--[a-z][a-z-]{4,}/.exec(help.stdout.replaceAll('--help', ''))?.[0] ?? '';
     expect(flag).not.toBe('');
 
-    const wrong = await run(main, [misspelled(flag), '1']);
+    const wrong = await run('scripts/fulmar', [service, misspelled(flag), '1']);
     expect({ status: wrong.status, stdout: wrong.stdout }).toEqual({ status: 2, stdout: '' });
     expect(wrong.stderr).toContain(flag);
   },

@@ -78,11 +78,14 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
       checkKey(name, checkGroupName);
       const { fifo = false, maxAttempts = 0, backoffMs = [], broadcast = false, fromEarliest = false } = settings ?? {};
       checkNumbers(maxAttempts, backoffMs);
+      const known = await askEverySet(dependencies, (broker) => broker.ensureGroup(name, false));
+      // What is left out stays as it is; a new group gets the defaults.
+      const before = known.find(({ answer }) => answer.value !== undefined)?.answer.value ?? DEFAULT_GROUP;
       const request = {
         name,
         fifo,
-        maxAttempts: maxAttempts === 0 ? DEFAULT_GROUP.maxAttempts : maxAttempts,
-        backoffMs: backoffMs.length === 0 ? DEFAULT_GROUP.backoff.delaysMs : backoffMs,
+        maxAttempts: maxAttempts === 0 ? before.maxAttempts : maxAttempts,
+        backoffMs: backoffMs.length === 0 ? before.backoff.delaysMs : backoffMs,
         broadcast,
         from: fromEarliest ? ('earliest' as const) : ('latest' as const),
       };

@@ -28,19 +28,15 @@ try {
   const clients = Array.from({ length: 16 }, () => new MessagingClient(ep));
   const timer = setInterval(() => void mem(''), 250);
   const t0 = performance.now();
-  let refused = 0;
-  if (mode.includes('send')) {
-    await Promise.all(clients.flatMap((c, of) => Array.from({ length: 4 }, async (_, lane) => {
-      for (let i = 0; i < 4;) {
+  let refused = 0; let got = 0; let dropped = 0;
+  const send = () => Promise.all(clients.flatMap((c, of) => Array.from({ length: 4 }, async (_, lane) => {
+      for (let i = 0; i < 3;) {
         const code = await c.send('large', [{ messageId: `${of}-${lane}-${i}`, body: big }]).then(([o]) => o!.code, (e) => e.grpcStatus === 8 ? 42900 : (e.code ?? e.grpcStatus));
         if (code === 20000) i++; else { refused++; await new Promise((r) => setTimeout(r, 50)); }
       }
     })));
-  } else for (let i = 0; i < 256; i++) await clients[0]!.send('large', [{ messageId: `${i}`, body: big }]);
-  console.log('sent', performance.now() - t0, 'refused', refused);
-  await mem('sent');
-  let got = 0; let dropped = 0;
-  await Promise.all(clients.slice(0, mode.includes('one') ? 1 : 16).map(async (c) => { while (got < 256) { const d = await c.receive({ group: 'readers', topic: 'large', longPollMs: 1000 }).catch(() => { dropped++; return []; }); got += d.length; if (d.length) await c.acknowledge('readers', 'large', d); } }));
+  const receive = () => Promise.all(clients.map(async (c) => { while (got < 192) { const d = await c.receive({ group: 'readers', topic: 'large', longPollMs: 1000 }).catch(() => { dropped++; return []; }); got += d.length; if (d.length) await c.acknowledge('readers', 'large', d); } }));
+  await Promise.all([send().then(() => console.log('sent', Math.round(performance.now() - t0), 'refused', refused)), receive()]);
   console.log('received dropped', dropped,  performance.now() - t0);
   await mem('received');
   await new Promise((r) => setTimeout(r, 3000));

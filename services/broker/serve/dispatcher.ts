@@ -154,7 +154,16 @@ export class Dispatcher {
     const { log, reader } = this.serving;
     const firstQueue = this.nextQueue;
     this.nextQueue = (this.nextQueue + 1) % Math.max(1, this.subscription.topic.nextOffsets.length);
-    const request = { maxMessages: command.maxMessages, maxBytes: command.maxBytes, filter, firstQueue };
+    // A consumer that never acknowledges cannot take more memory than this, nor can all of them together.
+    const free = LIMITS.leasesTotal - this.serving.committer.state.leases;
+    const leasesMax = Math.min(LIMITS.leasesPerSubscription, this.subscription.leases.size + free);
+    const request = {
+      maxMessages: command.maxMessages,
+      maxBytes: command.maxBytes,
+      leasesMax,
+      filter,
+      firstQueue,
+    };
     return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
   }
 

@@ -1,7 +1,6 @@
 // Chooses the messages of one receive: first those that are due again, then new ones from every queue in turn. It
 // decides and reads, but changes nothing: the outcome is a pop record for the log and the messages for the answer.
 
-import { LIMITS } from '@fulmar/core/limits.ts';
 import { type CommitLog, type IndexEntry, queueKeyOf } from '../log/log.ts';
 import type { Lease } from '../state/lease.ts';
 import type { MessagePlace, ParkedMessage, QueueAdvance, TakenMessage } from '../state/records/consumption.ts';
@@ -19,6 +18,8 @@ export interface GatherRequest {
   readonly maxMessages: number;
   readonly maxBytes: number;
   readonly filter: PreparedFilter;
+  /** Leases that the subscription may have, those it has included; beyond it nothing new is handed out. */
+  readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
 }
@@ -183,7 +184,7 @@ export class Gathering {
     if (this.scanned >= SCAN_MAX) return false;
     const { queueOffset, tagHash, groupHash } = entry;
     if (request.filter !== undefined && !request.filter.hashes.has(tagHash)) return true;
-    if (this.leasesHeld() + chosen.length >= LIMITS.leasesPerSubscription) {
+    if (this.leasesHeld() + chosen.length >= request.leasesMax) {
       this.full = true;
       return false;
     }

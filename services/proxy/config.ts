@@ -32,6 +32,12 @@ export const PROXY_SETTINGS = {
   },
   tlsKey: { type: 'text', default: '', text: 'File with the private key of the certificate (PEM).' },
   plaintext: { type: 'switch', default: true, text: 'Whether clients may connect without TLS.' },
+  edge: {
+    type: 'choice',
+    default: 'grpc-js',
+    choices: ['grpc-js', 'native'],
+    text: 'Which transport serves clients: the library grpc-js, or our own.',
+  },
   stateDir: {
     type: 'text',
     default: '',

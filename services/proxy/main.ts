@@ -78,6 +78,7 @@ export async function startProxy({ settings, logger, ...parts }: ProxyParts): Pr
     tls: keyPair(settings) ?? 'self-signed',
     ...(settings.stateDir === '' ? {} : { certificateDirectory: settings.stateDir }),
     plaintext: settings.plaintext,
+    transport: settings.edge,
     services: [messagingBinding(messaging.handlers), adminBinding(admin)],
     logger,
     observer,

@@ -1,0 +1,72 @@
+// The deadlines of all calls of a server: a wheel of lists, so that setting and taking back a deadline, which every
+// call does and hardly one lives to see, costs a few assignments. Deadlines fire late by up to two turns, never
+// early.
+
+export interface Timed {
+  deadlineMs: number;
+  /** Its list; -1 if it is in none. */
+  slot: number;
+  previous: Timed | undefined;
+  next: Timed | undefined;
+  deadlinePassed(): void;
+}
+
+export const TURN_MS = 20;
+const SLOTS = 1_024;
+
+export class Deadlines {
+  /** Deadlines that are set. */
+  count = 0;
+  readonly #lists: (Timed | undefined)[] = new Array(SLOTS).fill(undefined);
+  /** The first turn that has not passed. */
+  #turn: number;
+
+  constructor(nowMs: number) {
+    this.#turn = Math.floor(nowMs / TURN_MS);
+  }
+
+  set(timed: Timed, deadlineMs: number): void {
+    if (timed.slot >= 0) this.remove(timed);
+    const turn = Math.max(this.#turn, Math.floor(deadlineMs / TURN_MS));
+    const slot = turn % SLOTS;
+    const first = this.#lists[slot];
+    timed.deadlineMs = deadlineMs;
+    timed.slot = slot;
+    timed.previous = undefined;
+    timed.next = first;
+    if (first !== undefined) first.previous = timed;
+    this.#lists[slot] = timed;
+    this.count++;
+  }
+
+  remove(timed: Timed): void {
+    if (timed.slot < 0) return;
+    if (timed.previous === undefined) this.#lists[timed.slot] = timed.next;
+    else timed.previous.next = timed.next;
+    if (timed.next !== undefined) timed.next.previous = timed.previous;
+    timed.slot = -1;
+    timed.previous = undefined;
+    timed.next = undefined;
+    this.count--;
+  }
+
+  /** Fires what has passed. */
+  advance(nowMs: number): void {
+    const until = Math.floor(nowMs / TURN_MS);
+    const passed: Timed[] = [];
+    // After a long pause every list is looked through once.
+    const from = Math.max(this.#turn, until - SLOTS);
+    for (let turn = from; turn < until; turn++) {
+      for (let timed = this.#lists[turn % SLOTS]; timed !== undefined; timed = timed.next) {
+        if (timed.deadlineMs <= nowMs) passed.push(timed);
+      }
+    }
+    this.#turn = Math.max(this.#turn, until);
+    for (const timed of passed) {
+      // One that fires may take back another.
+      if (timed.slot < 0) continue;
+      this.remove(timed);
+      timed.deadlinePassed();
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// The methods of a server by their paths: what turns bytes into a handler's values and back, and what is measured
+// about each call. A service whose binding does not fit its proto keeps the server from starting.
+import type { Observer } from '@fulmar/core/ports.ts';
+import { methodDefinition, serviceDefinition } from '../protos.ts';
+import { GRPC_STATUS, type MethodBinding, type ServiceBinding } from '../rpc.ts';
+
+const STATUS_NAMES = new Map<number, string>(Object.entries(GRPC_STATUS).map(([name, code]) => [code, name]));
+
+const KINDS = new Map([
+  ['false,false', 'unary'],
+  ['false,true', 'stream'],
+  ['true,true', 'duplex'],
+]);
+
+type Labels = Readonly<Record<string, string>>;
+
+export class Method {
+  readonly path: string;
+  readonly binding: MethodBinding;
+  readonly decode: (bytes: Buffer) => unknown;
+  readonly encode: (value: unknown) => Buffer;
+  readonly #observer: Observer;
+  readonly #labels: Labels;
+  readonly #countLabels: (Labels | undefined)[] = [];
+
+  constructor(service: string, name: string, binding: MethodBinding, observer: Observer) {
+    const found = methodDefinition<unknown, unknown>(service, name, binding.codec);
+    const kind = KINDS.get(`${found.requestStream},${found.responseStream}`);
+    if (kind !== binding.kind) throw new Error(`${found.path} is ${kind}, its handler is ${binding.kind}.`);
+    this.path = found.path;
+    this.binding = binding;
+    this.decode = found.requestDeserialize;
+    this.encode = found.responseSerialize;
+    this.#observer = observer;
+    this.#labels = { service, method: name };
+  }
+
+  /** To be called once for each call. */
+  ended(grpcStatus: number, tookMs: number): void {
+    let labels = this.#countLabels[grpcStatus];
+    if (labels === undefined) {
+      labels = { ...this.#labels, status: STATUS_NAMES.get(grpcStatus) ?? 'OTHER' };
+      this.#countLabels[grpcStatus] = labels;
+    }
+    this.#observer.count('fulmar_grpc_calls_total', labels, 1);
+    this.#observer.observe('fulmar_grpc_call_seconds', this.#labels, tookMs / 1000);
+  }
+}
+
+export function methodsOf(bindings: readonly ServiceBinding[], observer: Observer): Map<string, Method> {
+  const methods = new Map<string, Method>();
+  for (const { service, methods: bound } of bindings) {
+    const names = Object.keys(serviceDefinition(service));
+    for (const [name, binding] of Object.entries(bound)) {
+      if (!names.includes(name)) throw new Error(`There is no method ${name} in ${service}.`);
+      const method = new Method(service, name, binding, observer);
+      methods.set(method.path, method);
+    }
+  }
+  return methods;
+}

@@ -34,9 +34,9 @@ export const LIMITS = {
   connections: 10_000,
   concurrentStreamsPerConnection: 4_096,
   /** Bytes of requests that all connections together may have under way. */
-  inFlightRequestBytes: 64 * MIB,
+  inFlightRequestBytes: 40 * MIB,
   /** Bytes of answers that may wait in memory for slow readers, all connections together. */
-  bufferedResponseBytes: 64 * MIB,
+  bufferedResponseBytes: 32 * MIB,
   telemetryBufferedCommands: 64,
   clientSessions: 50_000,
   subscriptionsPerClient: 256,
@@ -44,7 +44,7 @@ export const LIMITS = {
 
   // --- receiving
   receiveBatchMessages: 32,
-  receiveBatchBytes: 8 * MIB,
+  receiveBatchBytes: 5 * MIB,
   longPollMinMs: 500,
   longPollMaxMs: 20 * SECOND,
   /** An answer leaves this long before the caller's deadline. */
@@ -72,7 +72,7 @@ export const LIMITS = {
   // --- log
   recordBytes: 6 * MIB,
   /** Records that wait for the disk; beyond it sends are refused with TOO_MANY_REQUESTS. */
-  pendingAppendBytes: 64 * MIB,
+  pendingAppendBytes: 40 * MIB,
   appendBatchBytes: 8 * MIB,
   tailCacheBytes: 32 * MIB,
 } as const;

@@ -25,8 +25,19 @@ export interface Poll {
 
 export type StartPoll = (route: TopicRoute, command: Omit<PopCommand, 'waitMs'>, waitMs: number) => Poll;
 
-export function giveBack(context: ProxyContext, { group, topic }: PopSubject, { set, broker, messages }: Catch): void {
-  const receiptHandles = messages.map(({ receiptHandle }) => receiptHandle);
+/** What is needed to give a catch back; unlike the catch itself it keeps no content of messages in memory. */
+export interface CatchHandles {
+  readonly set: string;
+  readonly broker: BrokerApi;
+  readonly receiptHandles: readonly string[];
+}
+
+export function handlesOf({ set, broker, messages }: Catch): CatchHandles {
+  return { set, broker, receiptHandles: messages.map(({ receiptHandle }) => receiptHandle) };
+}
+
+export function giveBack(context: ProxyContext, { group, topic }: PopSubject, caught: CatchHandles): void {
+  const { set, broker, receiptHandles } = caught;
   broker.release({ group, topic, receiptHandles }).catch((thrown: unknown) => {
     lostBroker(context, set, thrown);
   });
@@ -87,7 +98,7 @@ export function createPolls(context: ProxyContext): StartPoll {
         if (value.length === 0) return undefined;
         const caught = { set, broker, messages: value };
         if (isOver) {
-          giveBack(context, command, caught);
+          giveBack(context, command, handlesOf(caught));
           return undefined;
         }
         if (command.attemptId !== '' && route.shares.length > 1) remember(command.attemptId, set);

@@ -12,7 +12,7 @@ import type { ProxyContext } from './context.ts';
 import { addressText, endpointsOf } from './endpoints.ts';
 import { parseFilter } from './filter.ts';
 import { CLIENT_TYPE } from './messages.ts';
-import { type Catch, createPolls, giveBack, type Poll, type StartPoll } from './poll.ts';
+import { type Catch, type CatchHandles, createPolls, giveBack, handlesOf, type Poll, type StartPoll } from './poll.ts';
 import { pollMs } from './poll-time.ts';
 import { checkClientId, largestFrameBytes, type Requester, requesterOf } from './requester.ts';
 import { groupKeyOf, topicKeyOf } from './resources.ts';
@@ -35,7 +35,7 @@ interface Receive {
   isCancelled: boolean;
   poll: Poll | undefined;
   /** Written and perhaps not arrived yet. */
-  onTheWay: { readonly group: string; readonly topic: string; readonly caught: Catch } | undefined;
+  onTheWay: { readonly group: string; readonly topic: string; readonly caught: CatchHandles } | undefined;
 }
 
 interface Parcel {
@@ -181,7 +181,9 @@ function compose(
 
 function writeParcel(context: ProxyContext, receive: Receive, parcel: Parcel, sink: ResponseSink<Buffer>): number {
   const { group, topic, frames, caught } = parcel;
-  receive.onTheWay = { group, topic, caught };
+  // The answer may wait for its reader for long; nothing else may keep its messages in memory meanwhile.
+  receive.poll = undefined;
+  receive.onTheWay = { group, topic, caught: handlesOf(caught) };
   if (receive.isCancelled) {
     takeBack(context, receive);
     return OK;

@@ -61,6 +61,8 @@ export class Connection {
   readonly guard: FloodGuard;
   readonly #inbound: Inbound;
   readonly #late = new Set<number>();
+  /** Those of them whose client has its answer and does not know yet that it need not send the rest. */
+  #unfinished: number[] = [];
   #receiveWindowBytes: number;
   #uncreditedBytes = 0;
   #partialBytes = 0;
@@ -77,7 +79,11 @@ export class Connection {
     this.outbound = new Outbound(
       {
         outputWaiting: () => owner.outputWaiting(),
-        answered: (stream) => this.#close(stream),
+        sent: () => this.guard.useful(),
+        answered: (stream) => {
+          if (!stream.remoteEnded) this.#unfinished.push(stream.id);
+          this.#close(stream);
+        },
         crowded: (newest) => owner.crowded(newest),
       },
       ledger,
@@ -137,8 +143,18 @@ export class Connection {
         this.lost('silent');
         break;
     }
+    this.#endUnfinished();
     if (this.#drainingSinceMs !== undefined && nowMs - this.#drainingSinceMs >= DRAIN_NOTICE_MS) this.refuseStreams();
     if (this.outbound.waits) this.#owner.outputWaiting();
+  }
+
+  /**
+   * The client need not send the rest of its request: RFC 9113 section 8.1. Told some time after the answer, because
+   * Node's HTTP/2 client loses an answer that comes together with a reset.
+   */
+  #endUnfinished(): void {
+    for (const id of this.#unfinished) if (this.#late.has(id)) this.outbound.control.reset(id, CODE.NO_ERROR);
+    this.#unfinished = [];
   }
 
   /** Asks the client to go elsewhere: RFC 9113 section 6.8. What has begun may finish. */

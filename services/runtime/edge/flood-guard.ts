@@ -24,6 +24,8 @@ export class FloodGuard {
   #resetMs: number;
   #periodMs: number;
   #uselessLeft: number;
+  /** However much a peer has worked before. */
+  readonly #uselessMax: number;
 
   constructor(limits: FloodLimits, nowMs: number) {
     this.#limits = limits;
@@ -31,6 +33,7 @@ export class FloodGuard {
     this.#resetMs = nowMs;
     this.#periodMs = nowMs;
     this.#uselessLeft = limits.uselessFrames;
+    this.#uselessMax = limits.uselessFrames * 10;
   }
 
   /** A stream was lost by the peer's doing. True: too many. */
@@ -42,7 +45,7 @@ export class FloodGuard {
   }
 
   useful(): void {
-    this.#uselessLeft += USELESS_FOR_ONE_USEFUL;
+    if (this.#uselessLeft < this.#uselessMax) this.#uselessLeft += USELESS_FOR_ONE_USEFUL;
   }
 
   /** True: too many. */

@@ -91,6 +91,17 @@ describe('floods end with ENHANCE_YOUR_CALM, and cost the other connections noth
     expect(wire.connection.failure).toBeUndefined();
   });
 
+  test('who receives may open its windows for each message', () => {
+    const wire = greeted({ uselessFrames: 100 });
+    wire.send(headers(1, requestFields('Telemetry')));
+    const crumb = (id: number) => frame(FRAME.WINDOW_UPDATE, 0, id, uint32(10));
+    for (let i = 0; i < 1_000; i++) {
+      wire.send(data(1, message(Buffer.alloc(5))), crumb(0), crumb(1));
+      wire.take();
+    }
+    expect(wire.connection.failure).toBeUndefined();
+  });
+
   test('who resets now and then may do so for ever', () => {
     const wire = greeted({ resets: 100, resetsPerSecond: 10 });
     for (let i = 0; i < 1_000; i++) {

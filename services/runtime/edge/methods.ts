@@ -12,7 +12,7 @@ const KINDS = new Map([
   ['true,true', 'duplex'],
 ]);
 
-type Labels = Readonly<Record<string, string>>;
+type Observe = (value: number) => void;
 
 export class Method {
   readonly path: string;
@@ -20,8 +20,9 @@ export class Method {
   readonly decode: (bytes: Buffer) => unknown;
   readonly encode: (value: unknown) => Buffer;
   readonly #observer: Observer;
-  readonly #labels: Labels;
-  readonly #countLabels: (Labels | undefined)[] = [];
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #observeSeconds: Observe;
+  readonly #countByStatus = new Map<number, Observe>();
 
   constructor(service: string, name: string, binding: MethodBinding, observer: Observer) {
     const found = methodDefinition<unknown, unknown>(service, name, binding.codec);
@@ -33,17 +34,19 @@ export class Method {
     this.encode = found.responseSerialize;
     this.#observer = observer;
     this.#labels = { service, method: name };
+    this.#observeSeconds = observer.bind('fulmar_grpc_call_seconds', this.#labels);
   }
 
   /** To be called once for each call. */
   ended(grpcStatus: number, tookMs: number): void {
-    let labels = this.#countLabels[grpcStatus];
-    if (labels === undefined) {
-      labels = { ...this.#labels, status: STATUS_NAMES.get(grpcStatus) ?? 'OTHER' };
-      this.#countLabels[grpcStatus] = labels;
+    let count = this.#countByStatus.get(grpcStatus);
+    if (count === undefined) {
+      const status = STATUS_NAMES.get(grpcStatus) ?? 'OTHER';
+      count = this.#observer.bind('fulmar_grpc_calls_total', { ...this.#labels, status });
+      this.#countByStatus.set(grpcStatus, count);
     }
-    this.#observer.count('fulmar_grpc_calls_total', labels, 1);
-    this.#observer.observe('fulmar_grpc_call_seconds', this.#labels, tookMs / 1000);
+    count(1);
+    this.#observeSeconds(tookMs / 1000);
   }
 }
 

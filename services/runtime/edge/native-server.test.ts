@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { silentObserver } from '@fulmar/core/ports.ts';
+import { type Observer, silentObserver } from '@fulmar/core/ports.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { type GrpcServer, type GrpcServerOptions, startGrpcServer } from '../grpc-server.ts';
 import { duplex, RAW, type ServiceBinding, stream, unary } from '../rpc.ts';
@@ -133,15 +133,15 @@ describe('a server on sockets', () => {
 
   test('counts calls by their status, and connections', async () => {
     const counted = new Map<string, number>();
-    const observer = {
+    const observer: Observer = {
       ...silentObserver,
-      count: (metric: string, { method, status }: Readonly<Record<string, string>>, amount: number) => {
-        const key = `${metric} ${method} ${status}`;
-        counted.set(key, (counted.get(key) ?? 0) + amount);
-      },
-      observe: (metric: string, _labels: object, value: number) => {
-        if (metric === 'fulmar_grpc_connections') counted.set(metric, value);
-      },
+      bind:
+        (metric, { method, status }) =>
+        (amount) => {
+          const key = `${metric} ${method} ${status}`;
+          counted.set(key, (counted.get(key) ?? 0) + amount);
+        },
+      observe: (metric, _labels, value) => counted.set(metric, value),
     };
     await start({ observer });
     const { frames, socket } = client(

@@ -3,7 +3,6 @@
 // counted, and can be dropped while they wait. Windows are those of RFC 9113 section 5.2.
 import { ControlQueue } from './control-queue.ts';
 import {
-  CODE,
   DEFAULT_WINDOW_BYTES,
   FLAG,
   FRAME,
@@ -29,6 +28,8 @@ const EMPTY_PLACES = 256;
 export interface OutboundOwner {
   /** There is something to produce. */
   outputWaiting(): void;
+  /** Whole messages are on their way to the peer, who may well have something to say about windows. */
+  sent(): void;
   /** The stream's answer has been written to its end. */
   answered(stream: HttpStream): void;
   /** More waits than may wait; `newest` is the stream that came last. */
@@ -210,6 +211,8 @@ export class Outbound {
     const end = at + bytes;
     let next = stream.nextMessage;
     let written = stream.writtenBytes;
+    // A message is in memory as a whole until its last byte is written, and counts as a whole until then.
+    let done = 0;
     while (at < end && next < messages.length) {
       const message = messages[next]!;
       const length = message.length;
@@ -218,6 +221,7 @@ export class Outbound {
         writeUint32(target, at + 1, length);
         target.set(message, at + PREFIX_BYTES);
         at += PREFIX_BYTES + length;
+        done += PREFIX_BYTES + length;
         next++;
         stream.unflushedMessages++;
         continue;
@@ -232,6 +236,7 @@ export class Outbound {
       written += copied;
       if (written === length + PREFIX_BYTES) {
         written = 0;
+        done += PREFIX_BYTES + length;
         next++;
         stream.unflushedMessages++;
       }
@@ -248,9 +253,10 @@ export class Outbound {
       stream.nextMessage = 0;
     }
     stream.movedMs = this.#ledger.nowMs;
+    if (written === 0) this.#owner.sent();
     stream.sendWindowBytes -= sent;
     this.windowBytes -= sent;
-    this.#unqueue(stream, sent);
+    this.#unqueue(stream, done);
     this.#tellFlushed(stream);
     return at;
   }
@@ -267,12 +273,6 @@ export class Outbound {
     }
     const length = at - from - FRAME_HEADER_BYTES;
     writeFrameHeader(target, from, length, FRAME.HEADERS, FLAG.END_HEADERS | FLAG.END_STREAM, stream.id);
-    if (!stream.remoteEnded) {
-      // The client need not send the rest of its request: RFC 9113 section 8.1.
-      at = writeFrameHeader(target, at, 4, FRAME.RST_STREAM, 0, stream.id);
-      writeUint32(target, at, CODE.NO_ERROR);
-      at += 4;
-    }
     stream.ended = true;
     this.#tellFlushed(stream);
     this.#owner.answered(stream);

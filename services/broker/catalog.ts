@@ -109,8 +109,8 @@ export class Catalog {
     if (existing !== undefined && (existing.fifo !== request.fifo || existing.broadcast !== request.broadcast)) {
       return failure(
         'PRECONDITION_FAILED',
-        `The group exists and consumes ${existing.fifo ? 'in order' : 'in any order'}, which cannot be changed under its ` +
-          'consumers. Ask for the same, or delete the group first.',
+        `The group exists and consumes ${existing.fifo ? 'in order' : 'in any order'}. That cannot be changed under ` +
+          'its consumers. Ask for the same, or delete the group first.',
       );
     }
     return this.writeGroup({

@@ -30,7 +30,7 @@ export const BROKER_SETTINGS = {
     type: 'choice',
     default: 'sync',
     choices: ['sync', 'async'],
-    text: 'A message counts as stored when it is on disk (sync) or with the operating system, which a power cut empties (async).',
+    text: 'Stored is what is on disk (sync), or what the operating system has, which a power cut empties (async).',
   },
   flushInterval: {
     type: 'duration',

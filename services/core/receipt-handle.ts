@@ -44,7 +44,8 @@ export function encodeReceiptHandle(handle: ReceiptHandle): string {
 export function decodeReceiptHandle(text: string): ReceiptHandle | undefined {
   if (text.length !== TEXT_LENGTH) return undefined;
   const bytes = Buffer.from(text, 'base64url');
-  if (bytes.length !== BYTES || bytes[0] !== VERSION) return undefined;
+  // The last character carries two bits that decoding ignores: one handle, one text.
+  if (bytes.length !== BYTES || bytes[0] !== VERSION || bytes.toString('base64url') !== text) return undefined;
   if (crc32(bytes.subarray(0, 28)) !== bytes.readUInt32BE(28)) return undefined;
   return {
     setHash: bytes.readUInt32BE(1),

@@ -1,5 +1,5 @@
-// How long a cluster takes from its start until it serves, with a log of some size behind it: after a clean stop and after
-// `kill -9`. Prints rows of a Markdown table; the size in MiB and the bytes of a message are the arguments.
+// How long a cluster takes from its start until it serves, with a log of some size behind it: after a clean stop and
+// after `kill -9`. Prints rows of a Markdown table; the size in MiB and the bytes of a message are the arguments.
 //
 //   node tests/bench/restart.ts 1024 1024
 import { rmSync } from 'node:fs';
@@ -67,7 +67,8 @@ try {
   }
   const resident = Math.round(memoryOf(cluster.pid).residentBytes / MEBIBYTE);
   process.stdout.write(
-    '| log | body | ready, empty log (s) | ready after kill -9 (s) | ready after a clean stop (s) | memory after start |\n' +
+    '| log | body | ready, empty log (s) | ready after kill -9 (s) | ready after a clean stop (s) ' +
+      '| memory after start |\n' +
       '|---|---|---|---|---|---|\n' +
       `| ${mebibytes} MiB | ${bodyBytes} B | ${show([empty.milliseconds])} | ${show(afterKill)} | ${show(afterStop)} ` +
       `| ${resident} MiB |\n`,

@@ -1,5 +1,5 @@
-// What ten thousand topics cost: the time to make them, to start again with them, to send to all of them in turn, and the
-// memory. Prints rows of a Markdown table, one for each number of topics among the arguments.
+// What ten thousand topics cost: the time to make them, to start again with them, to send to all of them in turn, and
+// the memory. Prints rows of a Markdown table, one for each number of topics among the arguments.
 //
 //   node tests/bench/topics.ts 1 10000
 import { readdirSync } from 'node:fs';
@@ -74,7 +74,8 @@ async function measure(topics: number): Promise<string> {
 
 try {
   process.stdout.write(
-    '| topics | made in (s) | start after kill -9 (s) | sends/s | p50, p99 ms | sends/s after the start | p50, p99 ms ' +
+    '| topics | made in (s) | start after kill -9 (s) | sends/s | p50, p99 ms ' +
+      '| sends/s after the start | p50, p99 ms ' +
       '| files | MiB now, at most |\n|---|---|---|---|---|---|---|---|---|\n',
   );
   for (const topics of process.argv.slice(2)) process.stdout.write(await measure(Number(topics)));

@@ -25,7 +25,8 @@ const DISK_MS = 60;
 async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
   const random = new SeededRandom(1);
   const scheduler = new Scheduler(random.fork());
-  // The disk has a time of its own, which always goes on; that of brokers, proxies and clients moves when a test says so.
+  // The disk has a time of its own, which always goes on; that of brokers, proxies and clients moves when a test says
+  // so.
   let isOpen = true;
   const spin = async (): Promise<void> => {
     while (isOpen) await scheduler.runFor(1);

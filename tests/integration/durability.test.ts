@@ -1,6 +1,6 @@
-// What becomes of messages and acknowledgements when the whole process is killed, again and again on one data directory,
-// and when the power of the machine goes. FULMAR_KILLS says how many times, FULMAR_SEED which moments; a failure prints
-// the seed.
+// What becomes of messages and acknowledgements when the whole process is killed, again and again on one data
+// directory, and when the power of the machine goes. FULMAR_KILLS says how many times, FULMAR_SEED which moments; a
+// failure prints the seed.
 import { join } from 'node:path';
 import { afterEach, expect, test } from '@jest/globals';
 import { SeededRandom } from '../simulation/random.ts';

@@ -1,5 +1,5 @@
-// Whatever bytes reach the public port, their sender learns what was wrong with them, nobody else notices, and nothing of
-// it stays in memory. FULMAR_SEED repeats a run; a failure prints the seed.
+// Whatever bytes reach the public port, their sender learns what was wrong with them, nobody else notices, and nothing
+// of it stays in memory. FULMAR_SEED repeats a run; a failure prints the seed.
 import { once } from 'node:events';
 import { constants } from 'node:http2';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -215,14 +215,18 @@ test(
       expect([name.slice(0, 20), status.code]).toEqual([name.slice(0, 20), 40_002]);
       const sent = await client.send(name, [{ messageId: 'm', body: Buffer.from('x') }]).catch((error) => error);
       expect(sent instanceof RefusedError ? sent.code : sent[0].code).toBe(40_002);
-      await expect(client.receive({ group: GROUP, topic: name })).rejects.toMatchObject({ code: 40_002 });
     }
     const oddGroups = ['', ' ', 'a b', 'a/b', 'ä', 'a\u0000', 'CID_RMQ_SYS_x', 'x'.repeat(LIMITS.groupNameLength + 1)];
     for (const name of oddGroups) {
       const { status } = await client.call<Answer>('QueryAssignment', { topic: { name: TOPIC }, group: { name } });
       expect([name, status.code]).toEqual([name, 40_003]);
-      await expect(client.receive({ group: name, topic: TOPIC })).rejects.toMatchObject({ code: 40_003 });
     }
+    // At once, because a refused receive is held back for a second.
+    const codeOf = (group: string, topic: string) => client.receive({ group, topic }).catch(({ code }) => code);
+    const ofTopics = await Promise.all(odd.map((name) => codeOf(GROUP, name)));
+    expect(ofTopics).toEqual(odd.map(() => 40_002));
+    const ofGroups = await Promise.all(oddGroups.map((name) => codeOf(name, TOPIC)));
+    expect(ofGroups).toEqual(oddGroups.map(() => 40_003));
   },
   TEST_MS,
 );
@@ -357,7 +361,11 @@ function answerTo({ service, name, answers }: GoodRequest, bytes: Buffer): Promi
   });
 }
 
-function isClear({ service, answers }: GoodRequest, { grpcStatus, codes }: SeenAnswer): boolean {
+/** How servers tell that bytes are not what the proto says: INTERNAL, as every gRPC library has it, and why. */
+const UNREADABLE = /could not be read|deserializing/;
+
+function isClear({ service, answers }: GoodRequest, { grpcStatus, codes, text }: SeenAnswer): boolean {
+  if (grpcStatus === GRPC_STATUS.INTERNAL) return UNREADABLE.test(text);
   if (grpcStatus !== GRPC_STATUS.OK) return CLEAR_STATUSES.includes(grpcStatus);
   if (service !== SERVICE) return true;
   // A Telemetry stream says nothing to what is no question.

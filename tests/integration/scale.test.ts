@@ -1,5 +1,5 @@
-// Many topics cost memory and bytes in the log, and no files: what the data directory holds does not tell one topic from
-// ten thousand.
+// Many topics cost memory and bytes in the log, and no files: what the data directory holds does not tell one topic
+// from ten thousand.
 import { readdirSync } from 'node:fs';
 import { afterEach, expect, test } from '@jest/globals';
 import { endAll } from './commands.ts';

@@ -1,5 +1,6 @@
-// Metrics of the hot paths. Each series is looked up once and kept by the words that choose it, because what is done for
-// every message has to cost next to nothing. The number of kept series is bounded; beyond it they are looked up again.
+// Metrics of the hot paths. Each series is looked up once and kept by the words that choose it, because what is done
+// for every message has to cost next to nothing. The number of kept series is bounded; beyond it they are looked up
+// again.
 import type { Observer } from '@fulmar/core/ports.ts';
 
 type Add = (value: number) => void;

@@ -21,7 +21,9 @@ export async function settle(): Promise<void> {
   for (let i = 0; i < 4; i++) await new Promise((resolve) => setImmediate(resolve));
 }
 
-/** `settled` resolves when everything has happened that needs no time, if that takes more than turns of the event loop. */
+/**
+ * `settled` resolves when everything has happened that needs no time, if that takes more than turns of the event loop.
+ */
 export function manualTime(settled: () => Promise<void> = settle): ManualTime {
   let nowMs = 1_000;
   let orders = 0;

@@ -43,7 +43,7 @@ const TOO_MUCH_UNDER_WAY = new RpcFailure(
   'Too many bytes of requests are under way. Repeat the call later.',
 );
 const TOO_LATE = new RpcFailure(GRPC_STATUS.DEADLINE_EXCEEDED, 'Deadline exceeded');
-const NOT_UNDERSTOOD = new RpcFailure(GRPC_STATUS.INTERNAL, 'The request could not be read as its proto says.');
+const NOT_UNDERSTOOD = new RpcFailure(GRPC_STATUS.INVALID_ARGUMENT, 'The request could not be read as its proto says.');
 const CUT_OFF = new RpcFailure(GRPC_STATUS.INTERNAL, 'The request ended in the middle of a message.');
 const BAD_FLAG = new RpcFailure(GRPC_STATUS.INTERNAL, 'A message is marked as compressed without a grpc-encoding.');
 const NOT_UNPACKED = new RpcFailure(GRPC_STATUS.INTERNAL, 'A compressed message could not be unpacked.');

@@ -81,8 +81,8 @@ export class Connection {
         outputWaiting: () => owner.outputWaiting(),
         sent: () => this.guard.useful(),
         answered: (stream) => {
-          if (!stream.remoteEnded) this.#unfinished.push(stream.id);
           this.#close(stream);
+          if (!stream.remoteEnded && this.#unfinished.push(stream.id) >= LATE_STREAMS) this.#endUnfinished();
         },
         crowded: (newest) => owner.crowded(newest),
       },

@@ -108,7 +108,8 @@ export class Inbound {
     if (stream === undefined) {
       if (this.#connection.isIdle(id)) return this.#fail(CODE.PROTOCOL_ERROR, 'idle-stream');
       connection.credit(length);
-      if (connection.isLate(id)) return connection.useless();
+      // Whoever was answered early may have much under way, and no part in that.
+      if (connection.isLate(id)) return length > 0 || connection.useless();
       return connection.streamError(id, CODE.STREAM_CLOSED);
     }
     if (stream.remoteEnded) {

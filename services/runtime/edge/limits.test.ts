@@ -76,6 +76,28 @@ describe('floods end with ENHANCE_YOUR_CALM, and cost the other connections noth
     expect(wire.ledger.requestBytes).toBe(0);
   });
 
+  test('a client that is answered early and goes on sending is not one of them', () => {
+    const wire = greeted({ uselessFrames: 100 }).send(headers(1, requestFields('NoSuchMethod')));
+    wire.take();
+    for (let i = 0; i < 1_000; i++) {
+      wire.send(data(1, Buffer.alloc(10)));
+      wire.take();
+    }
+    expect(wire.connection.failure).toBeUndefined();
+  });
+
+  test('many clients that never finish their requests are told so in time', () => {
+    const wire = greeted();
+    let told = 0;
+    for (let id = 1; id < 2_000; id += 2) {
+      wire.send(headers(id, requestFields('NoSuchMethod')));
+      told += wire.frames().filter(({ type }) => type === FRAME.RST_STREAM).length;
+    }
+    wire.connection.sweep();
+    told += wire.frames().filter(({ type }) => type === FRAME.RST_STREAM).length;
+    expect(told).toBe(1_000);
+  });
+
   test('a client that causes answers and reads none of them is given up', () => {
     const wire = greeted({ uselessFrames: 1_000_000 });
     for (let i = 0; i < 10_000; i++) wire.send(frame(FRAME.PING, 0, 0, Buffer.alloc(8)));

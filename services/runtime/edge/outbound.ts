@@ -15,11 +15,8 @@ import type { Ledger } from './ledger.ts';
 import { BLOCK_BYTES_MAX, ResponseBlocks } from './response-blocks.ts';
 import { type HttpStream, LINE, PREFIX_BYTES } from './stream.ts';
 
-/**
- * What surrounds the data of one turn of a stream: headers, trailers, and the reset of a client that has not
- * finished.
- */
-const FRAMES_BYTES = 4 * FRAME_HEADER_BYTES + 4 + BLOCK_BYTES_MAX;
+/** What surrounds the data of one turn of a stream: headers and trailers. */
+const FRAMES_BYTES = 3 * FRAME_HEADER_BYTES + BLOCK_BYTES_MAX;
 /** Messages that are written already and may stand before those that are not. */
 const WRITTEN_MESSAGES = 64;
 /** Places at the front of the line that may be empty before it is moved up. */

@@ -1,5 +1,5 @@
-// A client of the public messaging service with our own gRPC code: just enough of a producer and of a simple consumer to
-// see every answer as it comes. What the network or a killed server does to a call shows as a rejected promise.
+// A client of the public messaging service with our own gRPC code: just enough of a producer and of a simple consumer
+// to see every answer as it comes. What the network or a killed server does to a call shows as a rejected promise.
 import { connectGrpc, type GrpcClient } from '@fulmar/runtime/grpc-client.ts';
 import type { RpcFailure } from '@fulmar/runtime/rpc.ts';
 

@@ -1,6 +1,6 @@
 // Disks that can lose their power: an ext4 file system in a file, mounted through a loop device. What the file holds at
-// some moment is what a real disk would hold if the power went at that moment, because whatever is only in the memory of
-// the machine has not reached it. Needs root and loop devices; where these are missing the error says so.
+// some moment is what a real disk would hold if the power went at that moment, because whatever is only in the memory
+// of the machine has not reached it. Needs root and loop devices; where these are missing the error says so.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, mkdirSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-// gRPC calls whose bytes are chosen freely, over a real HTTP/2 library, and what came back of them: how the stream ended,
-// and the status that a gRPC client would see.
+// gRPC calls whose bytes are chosen freely, over a real HTTP/2 library, and what came back of them: how the stream
+// ended, and the status that a gRPC client would see.
 import { type ClientHttp2Session, connect, constants, type IncomingHttpHeaders } from 'node:http2';
 
 export interface RawAnswer {

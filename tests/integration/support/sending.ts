@@ -1,5 +1,5 @@
-// Producers that keep a number of sends under way, whatever happens to the server. A message whose answer was lost is sent
-// again with the same id, at once or to the server that comes after, until somebody says OK.
+// Producers that keep a number of sends under way, whatever happens to the server. A message whose answer was lost is
+// sent again with the same id, at once or to the server that comes after, until somebody says OK.
 import type { SeededRandom } from '../../simulation/random.ts';
 import type { Ledger } from './ledger.ts';
 import { type MessageToSend, type MessagingClient, OK, RefusedError, TOO_MANY_REQUESTS } from './messaging.ts';

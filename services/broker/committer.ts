@@ -125,13 +125,7 @@ export class Committer {
       if (topicName !== undefined) topicNames.add(topicName);
       const placed = state.apply(next.record, next.position, next.length, next.logTimeMs);
       if (placed !== undefined) {
-        log.index(queueKeyOf(placed.topicId, placed.queueId), {
-          queueOffset: placed.queueOffset,
-          position: next.position,
-          length: next.length,
-          tagHash: placed.tagHash,
-          groupHash: placed.groupHash,
-        });
+        indexMessage(log, placed, next.position, next.length);
         topics.add(state.topics.byId.get(placed.topicId)!);
       }
       definitions = noteTouched(state, next.record, subscriptions) || definitions;
@@ -154,6 +148,12 @@ export class Committer {
     if (this.log.needsSnapshot(start)) this.log.sealUpTo(start, writeSnapshot(this.state)).catch(() => undefined);
     this.state.apply({ type: RECORD_TYPE.segmentStart }, start, position - start, this.state.logTimeMs);
   }
+}
+
+/** Tells the index where a committed message lies; the same when it is committed now and when it is replayed. */
+export function indexMessage(log: CommitLog, placed: PlacedMessage, position: number, length: number): void {
+  const { topicId, queueId, queueOffset, tagHash, groupHash } = placed;
+  log.index(queueKeyOf(topicId, queueId), { queueOffset, position, length, tagHash, groupHash });
 }
 
 function writeNothing(): void {}

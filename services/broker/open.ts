@@ -3,7 +3,8 @@
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { Broker } from './broker.ts';
-import { type CommitLog, type LogPolicy, queueKeyOf, type StoredRecord } from './log/log.ts';
+import { indexMessage } from './committer.ts';
+import type { CommitLog, LogPolicy, StoredRecord } from './log/log.ts';
 import { type LogDisk, type LogOptions, openLog } from './log/open.ts';
 import { readStateRecord } from './state/records/codec.ts';
 import { readSnapshot, writeSnapshot } from './state/snapshot.ts';
@@ -82,7 +83,5 @@ function replay(log: CommitLog, state: BrokerState, { header, bytes }: StoredRec
   }
   const record = readStateRecord(type, bytes, RECORD_HEADER_BYTES, bytes.length);
   const placed = state.apply(record, position, length, logTimeMs);
-  if (placed === undefined) return;
-  const { topicId, queueId, queueOffset, tagHash, groupHash } = placed;
-  log.index(queueKeyOf(topicId, queueId), { queueOffset, position, length, tagHash, groupHash });
+  if (placed !== undefined) indexMessage(log, placed, position, length);
 }

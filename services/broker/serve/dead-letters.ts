@@ -113,12 +113,7 @@ export class DeadLetters {
       message: this.copyOf(message, topic.name, this.catalog.deadLetterTopicId(group)),
     };
     this.observer.count('rocketmq_send_to_dlq_messages_total', { consumer_group: group.name, topic: topic.name }, 1);
-    this.committer.append(
-      { type: RECORD_TYPE.deadLetter, payload },
-      deadLetterBytes(payload),
-      writeDeadLetter,
-      (committed) => done(committed),
-    );
+    this.committer.append({ type: RECORD_TYPE.deadLetter, payload }, deadLetterBytes(payload), writeDeadLetter, done);
   }
 
   private copyOf(message: MessageRecord, topicKey: string, deadLetterTopicId: number): MessageRecord {

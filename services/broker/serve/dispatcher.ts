@@ -80,10 +80,6 @@ export class Dispatcher {
     this.serving = serving;
   }
 
-  get waiting(): number {
-    return this.waiters.length;
-  }
-
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
   pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
     if (this.waiters.length >= LIMITS.waitersPerSubscription) {

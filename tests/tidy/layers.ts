@@ -17,6 +17,8 @@ interface Layer {
 
 const core = /^services\/core\//;
 const runtime = /^services\/runtime\//;
+/** What the log promises, not how it does it. */
+const logInterface = /^services\/broker\/log\/log\.ts$/;
 const registry = /^services\/nameserver\/(registry|replicas|topic-table|watchers|name-service)\.ts$/;
 
 /** Functions of Node that only calculate. */
@@ -42,7 +44,8 @@ const LAYERS: readonly Layer[] = [
   { name: 'runtime', files: runtime, own: [runtime, core], node: 'all', packages: 'all' },
   ...['log', 'state', 'replication'].map((part): Layer => {
     const files = new RegExp(`^services/broker/${part}/`);
-    return { name: `broker/${part}`, files, own: [files, core], node: calculates, packages: 'none' };
+    const own = part === 'replication' ? [files, core, logInterface] : [files, core];
+    return { name: `broker/${part}`, files, own, node: calculates, packages: 'none' };
   }),
   { name: 'registry of the nameserver', files: registry, own: [registry, core], node: calculates, packages: 'none' },
   ...['nameserver', 'broker', 'proxy', 'console'].map((name): Layer => {

@@ -1,5 +1,6 @@
 // The commit log as the broker sees it: append bytes, learn when they are durable, read them back by position or by
-// queue offset, recover after whatever happened to the machine. `open.ts` makes one over a Disk.
+// queue offset, recover after whatever happened to the machine, and copy the bytes of another replica's log or cut off
+// what turned out not to be committed. `open.ts` makes one over a Disk.
 import type { RecordHeader } from '@fulmar/core/record.ts';
 
 /** Writes a record's payload into `target` at `at`; must write exactly the bytes announced to `append`. */
@@ -50,6 +51,40 @@ export interface RecordPlace {
   readonly length: number;
 }
 
+/** One reign in the log. */
+export interface EpochEntry {
+  readonly epoch: number;
+  /** Position of its first record. */
+  readonly startPosition: number;
+  /** Store uid of its leader, from the epoch start record; empty if that is not known. */
+  readonly leader: string;
+}
+
+/** A file of the log that another replica may copy. */
+export interface LogFile {
+  /** Name without directory. */
+  readonly name: string;
+  readonly bytes: number;
+}
+
+/** What a new replica copies before it follows: every sealed segment with its index, and the snapshot behind them. */
+export interface LogManifest {
+  /** Log position of the snapshot; following goes on from there. */
+  readonly snapshotPosition: number;
+  readonly files: readonly LogFile[];
+}
+
+/** Records from a leader that do not continue this log; `kind` says whether the bytes or the place are wrong. */
+export class FrameError extends Error {
+  readonly kind: 'damaged' | 'chain' | 'epoch';
+
+  constructor(kind: 'damaged' | 'chain' | 'epoch', message: string) {
+    super(message);
+    this.name = 'FrameError';
+    this.kind = kind;
+  }
+}
+
 /** How the engine gets its state back. */
 export interface Recovery {
   /**
@@ -57,7 +92,10 @@ export interface Recovery {
    * older snapshot is tried then. The buffer stays valid.
    */
   loadSnapshot(state: Buffer): boolean;
-  /** Every record behind the snapshot, in order, segment starts included; the view is valid during the call only. */
+  /**
+   * Every record behind the snapshot, in order, segment starts included; the view is valid during the call only. Records
+   * behind `commitHint` may not be committed: the engine must not apply those yet, but read them again when they are.
+   */
   replay(record: StoredRecord): void;
 }
 
@@ -85,8 +123,23 @@ export interface CommitLog {
   /** Bytes accepted and not yet written: what back-pressure is judged by. */
   readonly pendingBytes: number;
 
-  /** Epoch of the last record, and of the next one unless `beginEpoch` raises it. */
+  /** Epoch of the next record: that of the last one unless `beginEpoch` raised it. */
   readonly epoch: number;
+  /** Epoch of the last record; 0 for an empty log. */
+  readonly lastEpoch: number;
+  /** Reigns that the kept records belong to, ascending; an entry's end is the next one's start. */
+  readonly epochs: readonly EpochEntry[];
+  /** The newest epoch that this copy has promised to follow or lead; never less than `lastEpoch`. */
+  readonly acceptedEpoch: number;
+  /** Durable when it resolves. */
+  acceptEpoch(epoch: number): Promise<void>;
+  /**
+   * A position that was committed once, not behind the end: a lower bound kept over restarts. Known from opening on,
+   * before `recover`.
+   */
+  readonly commitHint: number;
+  /** Only in memory; written down about every second and at close. */
+  noteCommitted(position: number): void;
   /** What stopped the log, if anything did. */
   readonly failure: Error | undefined;
 
@@ -96,7 +149,7 @@ export interface CommitLog {
    * `ForeignLogError` when the directory must not be used; nothing has been deleted then.
    */
   recover(recovery: Recovery): Promise<RecoveryReport>;
-  /** Epoch of the records from now on; never less than the one before. */
+  /** Epoch of the records from now on; never less than the one before. Log time goes on from the last record's. */
   beginEpoch(epoch: number): void;
   /** Log time now: never decreases along the log, stands still while no process has it open. */
   logTimeMs(): number;
@@ -112,6 +165,32 @@ export interface CommitLog {
    * Rolls to a new segment first when this one is full. Throws only if the log has failed (see `failure`).
    */
   append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number;
+
+  /**
+   * Appends whole records of a leader, byte by byte as they are, and rolls where one of them begins a segment; the bytes
+   * are copied before it returns. Throws `FrameError` at the first record that does not check, does not continue the
+   * chain, or goes back in epoch; what stood before it in `frames` has been appended then.
+   */
+  appendFrames(frames: Uint8Array): void;
+  /**
+   * Whole records from `position` on, up to `endPosition`: about `maxBytes` of them, at least one if there is one. At
+   * once when they are in memory. Undefined below `startPosition`. The views stay as they are for good. `position` must
+   * be where a record begins or the log ends. Rejects with `CorruptLogError` for damage that could not be repaired.
+   */
+  readFrames(
+    position: number,
+    maxBytes: number,
+  ): readonly Buffer[] | undefined | Promise<readonly Buffer[] | undefined>;
+  /**
+   * Cuts everything from `position` on, durably: a place where a record begins, not before the engine's own position.
+   * Nothing may be appended meanwhile.
+   */
+  truncate(position: number): Promise<void>;
+
+  /** What another replica has to copy to stand where this one's newest snapshot stands; undefined without a snapshot. */
+  manifest(): Promise<LogManifest | undefined>;
+  /** Part of a file of a manifest. Rejects when retention has removed it meanwhile. */
+  readFile(name: string, offset: number, length: number): Promise<Buffer>;
 
   /** Called after each finished write or flush. Exactly one listener. */
   onProgress(listener: () => void): void;

@@ -16,6 +16,7 @@ export default {
         '<rootDir>/services/**/*.test.ts',
         '<rootDir>/tests/*.test.ts',
         '<rootDir>/tests/conformance/**/*.test.ts',
+        '<rootDir>/tests/chaos/**/*.test.ts',
       ],
     },
     { ...common, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },

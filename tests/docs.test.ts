@@ -81,7 +81,9 @@ function commandLinesOf(text: string): string[][] {
 /** Why the program would not understand this command line; undefined if it does. */
 function misunderstood(words: readonly string[]): string | undefined {
   const [first = '', ...rest] = words;
-  const service = Object.hasOwn(SERVICES, first) ? SERVICES[first] : undefined;
+  // `broker` is a service when flags follow, and a family of commands when a word does.
+  const isCommand = rest[0] !== undefined && !rest[0].startsWith('-');
+  const service = Object.hasOwn(SERVICES, first) && !isCommand ? SERVICES[first] : undefined;
   if (first === '--help' || first === '--version' || (service !== undefined && rest.includes('--help'))) {
     return undefined;
   }
@@ -203,7 +205,11 @@ describe('command lines', () => {
       [...text.matchAll(/`(?:\.\/scripts\/)?fulmar ([a-z][^`\n]*)`/g)]
         .map(([, command]) => wordsOf(command!))
         .filter(
-          ([head = '', second = '']) => !heads.has(head) || (families.has(head) && !names.has(`${head} ${second}`)),
+          ([head = '', second = '']) =>
+            !heads.has(head) ||
+            (families.has(head) &&
+              !(Object.hasOwn(SERVICES, head) && second === '') &&
+              !names.has(`${head} ${second}`)),
         )
         .map((words) => `${path}: ${words.join(' ')}`),
     );

@@ -1,9 +1,8 @@
-// One broker set's master: the log, the state that folds from it, and the parts that serve proxies, put together.
-// Everything that it answers OK to is committed; after any crash it continues from what its log holds.
+// A broker set's master for as long as it leads: the log, the state that folds from it, and the parts that serve
+// proxies, put together. Everything that it answers OK to is committed. `node.ts` makes one for each reign.
 import type {
   AckCommand,
   BrokerApi,
-  BrokerStatus,
   ChangeInvisibleCommand,
   ClientsReport,
   DeadLetterCommand,
@@ -21,9 +20,8 @@ import type {
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { Clock, Logger, Observer, Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
-import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { Catalog, describeGroup, describeTopic } from './catalog.ts';
-import { Committer } from './committer.ts';
+import { type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
@@ -34,31 +32,32 @@ import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
-import { epochStartBytes, writeEpochStart } from './state/records/definitions.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 
+/** What the master of a set answers; whatever else a replica can be asked, it answers in any role. */
+export type MasterApi = Omit<BrokerApi, 'status' | 'stepDown'>;
+
 export interface BrokerOptions {
   readonly set: string;
-  readonly version: string;
-  readonly flush: 'sync' | 'async';
   readonly log: CommitLog;
-  /** What recovery has made of the log. */
+  /** Everything that was committed before this reign has been applied to it. */
   readonly state: BrokerState;
+  readonly commitment: Commitment;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
-  /** Called when the disk has failed: the process should end, and start again from what is really on disk. */
-  readonly onFailure: (error: Error) => void;
+  /** Called with the names of topics that were just made, changed or deleted. */
+  readonly onTopics: (names: ReadonlySet<string>) => void;
 }
 
 /** While leases run and nothing else is written, log time is written down about so often. */
 const TICK_MS = 1_000;
 const LAG_SAMPLE_MAX = 1_000;
 
-export class Broker implements BrokerApi {
+export class Broker implements MasterApi {
   private readonly options: BrokerOptions;
   private readonly state: BrokerState;
   private readonly committer: Committer;
@@ -69,10 +68,8 @@ export class Broker implements BrokerApi {
   private readonly forwarding: Forwarding;
   private readonly presence: Presence;
   private readonly insight: Insight;
-  private topicsListener: (names: ReadonlySet<string>) => void = () => {};
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
-  private failed = false;
 
   constructor(options: BrokerOptions) {
     this.options = options;
@@ -80,7 +77,7 @@ export class Broker implements BrokerApi {
     const wallMs = (): number => clock.wallMs();
     const setHash = setHashOf(options.set);
     this.state = state;
-    this.committer = new Committer(log, state, options.flush, {
+    this.committer = new Committer(log, state, options.commitment, {
       onApplied: (topics, subscriptions) => this.receiving.wake(topics, subscriptions),
       onDefinitions: (topics) => this.definitionsChanged(topics),
     });
@@ -95,37 +92,35 @@ export class Broker implements BrokerApi {
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
     this.presence = new Presence(state, this.committer, clock, timers);
     this.insight = new Insight(log, reader, wallMs);
-    log.onFailure((error) => this.fail(error));
   }
 
-  /** Begins a new epoch in the log, and serves from the moment when that is committed. */
-  async start(): Promise<void> {
-    const payload = { storeUid: this.options.log.storeUid, version: this.options.version };
-    await new Promise<void>((resolve, reject) => {
-      this.committer.append(
-        { type: RECORD_TYPE.epochStart, payload },
-        epochStartBytes(payload),
-        writeEpochStart,
-        (committed) => (committed ? resolve() : reject(new Error('the disk failed before the broker could serve'))),
-      );
-    });
+  start(): void {
     this.receiving.start();
     this.presence.start();
     this.armTick();
   }
 
-  /** Ends every wait, and closes the log when all that was taken is on disk. */
-  async close(): Promise<void> {
+  /** To be called whenever the commit position has moved. */
+  committed(): void {
+    this.committer.applyCommitted();
+  }
+
+  /** Takes nothing new and ends every wait; what was taken is still committed and answered. */
+  close(): void {
+    this.stopServing();
+    this.committer.close();
+  }
+
+  /** Somebody else leads, or the log has failed: also what was taken and is not committed is answered as unknown. */
+  end(): void {
+    this.stopServing();
+    this.committer.end();
+  }
+
+  private stopServing(): void {
     this.tickTimer?.cancel();
     this.presence.stop();
     this.receiving.close();
-    this.committer.close();
-    await this.options.log.close();
-  }
-
-  /** Called with the names of topics that were just made, changed or deleted. Exactly one listener. */
-  onTopics(listener: (names: ReadonlySet<string>) => void): void {
-    this.topicsListener = listener;
   }
 
   send(command: SendCommand): Promise<readonly SendResult[]> {
@@ -173,36 +168,9 @@ export class Broker implements BrokerApi {
     return [...this.state.topics.byId.values()].map(describeTopic);
   }
 
-  /** At once, for the registration with NameServers. */
-  topicNames(): Iterable<string> {
-    return this.state.topics.byName.keys();
-  }
-
-  topic(name: string): TopicDescription | undefined {
-    const topic = this.state.topics.byName.get(name);
-    return topic === undefined ? undefined : describeTopic(topic);
-  }
-
-  get epoch(): number {
-    return this.options.log.epoch;
-  }
-
-  /** Bytes of the log, of what is not yet on stable storage, and why writes are refused, for metrics and readiness. */
-  health(): { readonly logBytes: number; readonly unflushedBytes: number; readonly refusal: string | undefined } {
-    const { log } = this.options;
-    return {
-      logBytes: log.endPosition - log.startPosition,
-      unflushedBytes: log.endPosition - log.durablePosition,
-      refusal: this.failed ? 'The disk failed.' : this.committer.refusal(),
-    };
-  }
-
-  get groupCount(): number {
-    return this.state.groups.byId.size;
-  }
-
-  get topicCount(): number {
-    return this.state.topics.byId.size;
+  /** Why clients' requests that write are refused at the moment, or undefined. */
+  refusal(): string | undefined {
+    return this.committer.refusal() ?? this.committer.shortage();
   }
 
   async describeTopic(name: string): Promise<Outcome<TopicStatus>> {
@@ -244,23 +212,6 @@ export class Broker implements BrokerApi {
     return lags;
   }
 
-  async status(): Promise<BrokerStatus> {
-    const { log, set, version, flush } = this.options;
-    return {
-      set,
-      version,
-      flush,
-      role: this.failed ? 'failed' : 'master',
-      epoch: log.epoch,
-      startPosition: log.startPosition,
-      endPosition: log.endPosition,
-      commitPosition: this.committer.commitPosition,
-      topics: this.state.topics.byId.size,
-      groups: this.state.groups.byId.size,
-      writesRefused: this.committer.refusal() ?? '',
-    };
-  }
-
   private armTick(): void {
     this.tickTimer = this.options.timers.after(TICK_MS, () => {
       // Any other record carries the log time as well.
@@ -273,14 +224,6 @@ export class Broker implements BrokerApi {
 
   private definitionsChanged(topics: ReadonlySet<string>): void {
     this.receiving.dropDeleted();
-    if (topics.size > 0) this.topicsListener(topics);
-  }
-
-  private fail(error: Error): void {
-    if (this.failed) return;
-    this.failed = true;
-    this.options.logger.error('the disk failed; nothing more is written', { error: error.message });
-    this.committer.fail();
-    this.options.onFailure(error);
+    if (topics.size > 0) this.options.onTopics(topics);
   }
 }

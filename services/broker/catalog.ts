@@ -6,7 +6,7 @@ import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-def
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
-import type { Committer } from './committer.ts';
+import { type Committer, refusalOf } from './committer.ts';
 import type { Group } from './state/groups.ts';
 import {
   DELETE_BYTES,
@@ -23,7 +23,7 @@ import type { Topic } from './state/topics.ts';
 
 const FAILED = fault(
   'MASTER_PERSISTENCE_TIMEOUT',
-  'The disk failed while the change was being written, so it may or may not hold. Look, and repeat the request.',
+  'The broker stopped leading while the change was being written, so it may or may not hold. Look, and repeat it.',
 );
 
 export function describeTopic(topic: Topic): TopicDescription {
@@ -56,7 +56,7 @@ export class Catalog {
   /** Makes a topic, gives an existing one more queues, or does nothing if it already is as asked. */
   async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
     const refused =
-      checkTopicName(splitResourceKey(request.name).name) ?? checkQueues(request.queues) ?? this.checkWritable();
+      checkTopicName(splitResourceKey(request.name).name) ?? checkQueues(request.queues) ?? refusalOf(this.committer);
     if (refused !== undefined) return { fault: refused };
     const underWay = this.topicsUnderWay.get(request.name);
     if (underWay !== undefined) {
@@ -95,7 +95,7 @@ export class Catalog {
   /** Makes a group or changes the settings of an existing one. */
   async putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>> {
     const refused =
-      checkGroupName(splitResourceKey(request.name).name) ?? checkGroupSettings(request) ?? this.checkWritable();
+      checkGroupName(splitResourceKey(request.name).name) ?? checkGroupSettings(request) ?? refusalOf(this.committer);
     if (refused !== undefined) return { fault: refused };
     const underWay = this.groupsUnderWay.get(request.name);
     if (underWay !== undefined) {
@@ -167,11 +167,6 @@ export class Catalog {
       this.deadLetterIds.delete(name),
     );
     return topicId;
-  }
-
-  private checkWritable(): Fault | undefined {
-    const refusal = this.committer.refusal();
-    return refusal === undefined ? undefined : fault('TOO_MANY_REQUESTS', refusal);
   }
 
   private takeTopicId(): number {

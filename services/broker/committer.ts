@@ -1,17 +1,16 @@
-// The one way into the log and the one place where committed records change the state. `append` hands a record to the
-// log; when it has become committed it is applied, its message indexed, and the caller's `done` called, all in log
+// A leader's one way into the log, and the one place where what it wrote changes the state. `append` hands a record to
+// the log; when it has become committed it is applied, its message indexed, and the caller's `done` called, all in log
 // order and in one turn. Nobody sees a record's effect before that.
-import { assert } from '@fulmar/core/errors.ts';
+import { assert, type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
+import { indexMessage, sealBefore, topicNameOf } from './applier.ts';
 import type { CommitLog, PayloadWriter } from './log/log.ts';
-import { queueKeyOf } from './log/log.ts';
-import { writeSnapshot } from './state/snapshot.ts';
 import type { BrokerState, PlacedMessage, StateRecord } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 import type { Topic } from './state/topics.ts';
 
-/** Called in the turn in which the record is applied, or with `committed` false when the log failed before. */
+/** Called in the turn in which the record is applied, or with `committed` false when that will not happen here. */
 export type Done = (committed: boolean, placed: PlacedMessage | undefined) => void;
 
 interface Pending {
@@ -20,6 +19,15 @@ interface Pending {
   readonly length: number;
   readonly logTimeMs: number;
   readonly done: Done | undefined;
+}
+
+/** What decides when a record is committed: the replicas of the set together. */
+export interface Commitment {
+  readonly commitPosition: number;
+  /** Records were appended: whoever follows should get them. */
+  appended(): void;
+  /** Why nothing new can be committed at the moment, in a sentence that says what to do; or undefined. */
+  refusal(): string | undefined;
 }
 
 export interface CommitListener {
@@ -32,23 +40,18 @@ export interface CommitListener {
 export class Committer {
   readonly state: BrokerState;
   private readonly log: CommitLog;
-  private readonly flush: 'sync' | 'async';
+  private readonly commitment: Commitment;
   private readonly listener: CommitListener;
   private pending: Pending[] = [];
   private pendingFrom = 0;
-  private failed = false;
+  private ended = false;
   private closed = false;
 
-  constructor(log: CommitLog, state: BrokerState, flush: 'sync' | 'async', listener: CommitListener) {
+  constructor(log: CommitLog, state: BrokerState, commitment: Commitment, listener: CommitListener) {
     this.log = log;
     this.state = state;
-    this.flush = flush;
+    this.commitment = commitment;
     this.listener = listener;
-    log.onProgress(() => this.applyCommitted());
-  }
-
-  get commitPosition(): number {
-    return this.flush === 'sync' ? this.log.durablePosition : this.log.writtenPosition;
   }
 
   /** Log time now: what deadlines of leases are made from and compared with. */
@@ -58,10 +61,21 @@ export class Committer {
 
   /** Why clients' requests that write are refused at the moment, in a sentence that says what to do; or undefined. */
   refusal(): string | undefined {
-    if (this.failed) return 'The disk of this broker failed. Restart it after the disk is well again.';
+    if (this.ended) return 'This broker does not lead its set any more. Repeat the request.';
     if (this.closed) return 'This broker is stopping. Repeat the request.';
-    if (this.log.pendingBytes > LIMITS.pendingAppendBytes) return 'The disk is behind. Slow down and repeat later.';
+    if (this.uncommittedBytes > LIMITS.pendingAppendBytes) {
+      return 'The disks of this broker set are behind. Slow down and repeat later.';
+    }
     return this.log.refusal();
+  }
+
+  /** Why nothing can be committed at the moment because replicas are missing, or undefined. */
+  shortage(): string | undefined {
+    return this.commitment.refusal();
+  }
+
+  private get uncommittedBytes(): number {
+    return this.log.endPosition - Math.min(this.commitment.commitPosition, this.log.writtenPosition);
   }
 
   append<T>(
@@ -70,7 +84,7 @@ export class Committer {
     write: PayloadWriter<T>,
     done?: Done,
   ): void {
-    if (this.failed || this.closed) {
+    if (this.ended || this.closed) {
       done?.(false, undefined);
       return;
     }
@@ -78,10 +92,11 @@ export class Committer {
     const length = RECORD_HEADER_BYTES + payloadBytes;
     const logTimeMs = this.log.lastLogTimeMs;
     this.pending.push({ record, position: end - length, length, logTimeMs, done });
+    this.commitment.appended();
   }
 
   appendTick(): void {
-    if (this.failed || this.closed) return;
+    if (this.ended || this.closed) return;
     const end = this.log.append(RECORD_TYPE.tick, 0, writeNothing, undefined);
     this.pending.push({
       record: { type: RECORD_TYPE.tick },
@@ -90,6 +105,7 @@ export class Committer {
       logTimeMs: this.log.lastLogTimeMs,
       done: undefined,
     });
+    this.commitment.appended();
   }
 
   /** Takes nothing new; what was taken is still committed and answered. */
@@ -97,19 +113,22 @@ export class Committer {
     this.closed = true;
   }
 
-  /** The log has failed: what was not committed is of unknown fate, and nothing new is taken. */
-  fail(): void {
-    if (this.failed) return;
-    this.failed = true;
+  /**
+   * The log has failed, or somebody else leads: what is not committed has an unknown fate, and nothing new is taken.
+   */
+  end(): void {
+    if (this.ended) return;
+    this.ended = true;
     const waiting = this.pending.slice(this.pendingFrom);
     this.pending = [];
     this.pendingFrom = 0;
     for (const { done } of waiting) done?.(false, undefined);
   }
 
-  private applyCommitted(): void {
+  /** To be called whenever the commit position has moved. */
+  applyCommitted(): void {
     const { log, state } = this;
-    const commit = this.commitPosition;
+    const commit = this.commitment.commitPosition;
     const topics = new Set<Topic>();
     const subscriptions = new Set<Subscription>();
     let definitions = false;
@@ -144,25 +163,20 @@ export class Committer {
 
   private passSegmentStart(position: number): void {
     const start = this.state.position;
-    // A failure to seal stops the log, which tells everybody.
-    if (this.log.needsSnapshot(start)) this.log.sealUpTo(start, writeSnapshot(this.state)).catch(() => undefined);
+    sealBefore(this.log, this.state, start);
     this.state.apply({ type: RECORD_TYPE.segmentStart }, start, position - start, this.state.logTimeMs);
   }
 }
 
-/** Tells the index where a committed message lies; the same when it is committed now and when it is replayed. */
-export function indexMessage(log: CommitLog, placed: PlacedMessage, position: number, length: number): void {
-  const { topicId, queueId, queueOffset, tagHash, groupHash } = placed;
-  log.index(queueKeyOf(topicId, queueId), { queueOffset, position, length, tagHash, groupHash });
+/** Why a request of a client that writes is refused at the moment, if it is. */
+export function refusalOf(committer: Committer): Fault | undefined {
+  const busy = committer.refusal();
+  if (busy !== undefined) return fault('TOO_MANY_REQUESTS', busy);
+  const shortage = committer.shortage();
+  return shortage === undefined ? undefined : fault('HA_NOT_AVAILABLE', shortage);
 }
 
 function writeNothing(): void {}
-
-/** The topic that a record defines or is about to delete. */
-function topicNameOf(state: BrokerState, record: StateRecord): string | undefined {
-  if (record.type === RECORD_TYPE.topicPut) return record.payload.name;
-  return record.type === RECORD_TYPE.topicDelete ? state.topics.byId.get(record.payload.id)?.name : undefined;
-}
 
 /** Collects the subscriptions that a record touched; true if it changed a definition. */
 function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscription>): boolean {

@@ -12,7 +12,11 @@ const GIB = 1024 ** 3;
 export const BROKER_SETTINGS = {
   cluster: { type: 'text', default: 'fulmar', text: 'Name of the cluster; every service of it has the same.' },
   set: { type: 'text', default: 'set-0', text: 'Name of the broker set that this broker belongs to.' },
-  replica: { type: 'text', default: 'replica-0', text: 'Name of this replica in its set.' },
+  replica: {
+    type: 'text',
+    default: 'replica-0',
+    text: 'Name of this replica in its set; the one whose name ends with -0 founds a set that has never been.',
+  },
   dataDir: { type: 'text', default: 'data/broker', text: 'Directory of the log; made if it is not there.' },
   listen: { type: 'address', default: '0.0.0.0:10911', text: 'Where proxies reach the data plane of this broker.' },
   advertise: {
@@ -24,6 +28,27 @@ export const BROKER_SETTINGS = {
     type: 'list',
     default: ['127.0.0.1:9876'],
     text: 'HOST:PORT of every NameServer; of a DNS name every address counts.',
+  },
+  replicationListen: {
+    type: 'address',
+    default: '0.0.0.0:10912',
+    text: 'Where the other replicas of the set reach this one.',
+  },
+  replicationAdvertise: {
+    type: 'text',
+    default: '',
+    text: 'HOST:PORT under which they reach it; empty for 127.0.0.1 and the port of --replication-listen.',
+  },
+  replicationTlsCert: {
+    type: 'text',
+    default: '',
+    text: 'PEM file with the certificate that replicas show each other; with key and authority, or none of them.',
+  },
+  replicationTlsKey: { type: 'text', default: '', text: 'PEM file with the key of that certificate.' },
+  replicationTlsCa: {
+    type: 'text',
+    default: '',
+    text: 'PEM file with the authority that signs them all; each is valid for replication.fulmar or for its host.',
   },
   http: { type: 'address', default: '0.0.0.0:8082', text: 'Where /metrics, /healthz and /readyz are served.' },
   flush: {
@@ -66,6 +91,77 @@ export const BROKER_SETTINGS = {
     min: 0,
     max: 1_024 * GIB,
     text: 'Free space below which sends are refused; acknowledgements go on, and sends too once there is space again.',
+  },
+  acknowledge: {
+    type: 'choice',
+    default: 'isr',
+    choices: ['isr', 'leader'],
+    text: 'A send is answered when the whole in-sync set has the message (isr), or when the master has it (leader).',
+  },
+  minInSync: {
+    type: 'number',
+    default: 0,
+    min: 0,
+    max: 5,
+    text: 'Replicas that must have a message before it counts; with fewer, sends are refused. 0: 2, or 1 if alone.',
+  },
+  adoptLog: {
+    type: 'switch',
+    default: false,
+    text: 'Found the set on the log of this replica, although the coordination store knows nothing of the set.',
+  },
+  coordination: {
+    type: 'choice',
+    default: 'static',
+    choices: ['static', 'file', 'etcd', 'kubernetes'],
+    text: 'Where the replicas of a set agree who is master: named here (static), a directory of one machine, a store.',
+  },
+  replicas: {
+    type: 'list',
+    default: [],
+    text: 'With coordination=static: the names of all replicas of the set; empty for this one alone.',
+  },
+  masterAddress: {
+    type: 'address',
+    default: '127.0.0.1:10912',
+    text: 'With coordination=static: where the replicas reach the replication port of the master.',
+  },
+  master: {
+    type: 'text',
+    default: '',
+    text: 'With coordination=static: which of the replicas is master; empty for the first one.',
+  },
+  coordinationDir: {
+    type: 'text',
+    default: '',
+    text: 'With coordination=file: a directory that all replicas share, on a local file system of one machine.',
+  },
+  etcdEndpoints: {
+    type: 'list',
+    default: ['127.0.0.1:2379'],
+    text: 'With coordination=etcd: HOST:PORT of every member.',
+  },
+  etcdCa: {
+    type: 'text',
+    default: '',
+    text: 'File with the authority of etcd in PEM; with it, or a certificate, the connection is TLS.',
+  },
+  etcdCert: { type: 'text', default: '', text: 'File with the certificate that this broker shows to etcd, in PEM.' },
+  etcdKey: { type: 'text', default: '', text: 'File with the key of that certificate, in PEM.' },
+  kubernetesApi: {
+    type: 'text',
+    default: 'https://kubernetes.default.svc',
+    text: 'With coordination=kubernetes: where its API is.',
+  },
+  kubernetesCredentials: {
+    type: 'text',
+    default: '/var/run/secrets/kubernetes.io/serviceaccount',
+    text: 'Directory with the files token, ca.crt and namespace of the service account; read again when they change.',
+  },
+  kubernetesNamespace: {
+    type: 'text',
+    default: '',
+    text: 'Namespace of the Leases; empty for the one of this pod.',
   },
   logLevel: {
     type: 'choice',

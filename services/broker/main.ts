@@ -2,9 +2,13 @@
 import { splitAddress } from '@fulmar/core/addresses.ts';
 import type { Settings } from '@fulmar/core/config.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
+import type { BrokerEntry } from '@fulmar/core/route.ts';
+import { decodeSetRecord, encodeSetRecord } from '@fulmar/core/set-record.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
+import { systemBootId } from '@fulmar/runtime/boot-id.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
+import { openCoordination } from '@fulmar/runtime/coordination/open.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
@@ -14,33 +18,54 @@ import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { dataPlane } from './api/data-plane.ts';
-import type { Broker } from './broker.ts';
+import type { DescribedService } from './api/replication.ts';
+import { connectReplicationPeer } from './api/replication-peer.ts';
+import { startReplicationServer } from './api/replication-server.ts';
+import { openReplicationTls } from './api/replication-tls.ts';
 import { BROKER_SETTINGS } from './config.ts';
 import { sampleBroker } from './metrics.ts';
-import { openBroker } from './open.ts';
+import { BrokerNode } from './node.ts';
 import { startRegistration } from './registration.ts';
+import { DEFAULT_TIMES } from './replication/replica-options.ts';
+import { soleNodeOptions } from './sole-broker.ts';
 
 export type BrokerSettings = Settings<typeof BROKER_SETTINGS>;
 
 export interface RunningBroker {
-  readonly broker: Broker;
+  readonly broker: BrokerNode;
   /** Of the data plane. */
   readonly port: number;
   readonly metrics: Metrics;
   /** Why the broker should get no requests at the moment. */
   unready(): string | undefined;
-  /** Leaves the routes, lets calls finish until the deadline, closes the log. */
+  /** Hands the set over, leaves the routes, lets calls finish until the deadline, closes the log. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** `onFailure` is called when the disk has failed; the process should end then. */
+/** `onFailure` is called when the broker cannot go on; the process should end then. */
 export async function startBroker(
   settings: BrokerSettings,
   logger: Logger,
   onFailure: (error: Error) => void,
   metrics = createMetrics({ labels: { cluster: settings.cluster, node_type: 'broker', node_id: settings.replica } }),
 ): Promise<RunningBroker> {
-  const broker = await openBroker({
+  const { observer } = metrics;
+  const tls = await openReplicationTls(settings, systemTimers, logger);
+  const connect = (address: string) => connectReplicationPeer(address, tls === undefined ? {} : { tls });
+  const isSole = settings.coordination === 'static' && settings.replicas.length <= 1;
+  // The port comes first, because its number may be any free one and others have to be told.
+  const late: { node?: BrokerNode } = {};
+  const replicationServer = isSole
+    ? undefined
+    : await startReplicationServer({
+        listen: settings.replicationListen,
+        replica: replicationOf(() => late.node),
+        ...(tls === undefined ? {} : { tls }),
+        logger,
+        observer,
+      });
+  const address = settings.replicationAdvertise || `127.0.0.1:${replicationServer?.port ?? 0}`;
+  const broker = await BrokerNode.open({
     cluster: settings.cluster,
     set: settings.set,
     version: VERSION,
@@ -54,46 +79,43 @@ export async function startBroker(
       retentionBytes: settings.retentionSize,
       reserveBytes: settings.diskReserve,
     },
+    ...(isSole ? soleNodeOptions(settings.replica) : replicaOptions(settings, address, connect)),
+    acknowledge: settings.acknowledge,
+    bootId: systemBootId(),
     disk: nodeDisk,
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
     logger,
-    observer: metrics.observer,
+    observer,
     onFailure,
   });
-  metrics.onCollect((observer) => sampleBroker(broker, observer));
+  late.node = broker;
+  if (isSole) await broker.whenServing();
+  metrics.onCollect((into) => sampleBroker(broker, into));
   const plane = dataPlane(broker, { logger });
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
     plaintext: true,
     services: [plane.binding],
     logger,
-    observer: metrics.observer,
+    observer,
   });
-  const entry = {
-    cluster: settings.cluster,
-    set: settings.set,
-    replica: settings.replica,
-    role: 'master',
-    epoch: broker.epoch,
-    address: settings.advertise === '' ? `127.0.0.1:${server.port}` : settings.advertise,
-    version: VERSION,
-  } as const;
   const registration = startRegistration({
     resolve: () => resolveAddresses(settings.nameservers),
-    connect: (address) => connectNameServer(address),
+    connect: (nameServer) => connectNameServer(nameServer),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
     log: logger,
     source: {
-      entry: () => entry,
+      entry: () => entryOf(broker, settings, server.port),
       topicNames: () => broker.topicNames(),
       topic: (name) => broker.topic(name),
     },
   });
   broker.onTopics((names) => registration.topicsChanged(names));
+  broker.onChange(() => registration.entryChanged());
   let stopping = false;
   return {
     broker,
@@ -102,18 +124,109 @@ export async function startBroker(
     unready() {
       if (stopping) return 'The broker is stopping.';
       if (registration.registeredCount() === 0) return 'No NameServer has registered this broker yet.';
-      return broker.health().refusal;
+      return isSole ? broker.health().refusal : broker.unready();
     },
     async stop(deadlineMs) {
       stopping = true;
+      // First, while everything still works: another replica takes over before this one is gone.
+      if (!isSole) await broker.stepDown('');
       registration.close();
       plane.stop();
       await server.stop(deadlineMs);
       await broker.close();
+      await replicationServer?.stop(deadlineMs);
+      tls?.close();
     },
   };
 }
 
+function replicaOptions(
+  settings: BrokerSettings,
+  address: string,
+  connect: (address: string) => ReturnType<typeof connectReplicationPeer>,
+) {
+  const { cluster, set, replica } = settings;
+  return {
+    replica,
+    address,
+    connect,
+    replicas: settings.replicas.length > 0 ? settings.replicas : [replica],
+    minInSync: settings.minInSync === 0 ? 2 : settings.minInSync,
+    founder: settings.coordination === 'static' ? isStaticMaster(settings) : replica.endsWith(FOUNDER_SUFFIX),
+    adoptLog: settings.adoptLog,
+    times: DEFAULT_TIMES,
+    openCoordination: () =>
+      openCoordination({
+        ...settings,
+        ...{ cluster, set, replica },
+        kind: settings.coordination,
+        directory: settings.coordinationDir,
+        leaseMs: DEFAULT_TIMES.leaseMs,
+        ask: () => askMaster(settings, connect),
+      }),
+  };
+}
+
+function isStaticMaster({ master, replicas, replica }: BrokerSettings): boolean {
+  return (master === '' ? replicas[0] : master) === replica;
+}
+
+async function askMaster(
+  settings: BrokerSettings,
+  connect: (address: string) => ReturnType<typeof connectReplicationPeer>,
+) {
+  const peer = connect(settings.masterAddress);
+  try {
+    const { setRecord } = await peer.describe();
+    return setRecord === '' ? undefined : decodeSetRecord(setRecord);
+  } finally {
+    peer.close();
+  }
+}
+
+/** What other replicas may ask, also before the log is open and while it is being replaced. */
+function replicationOf(node: () => BrokerNode | undefined): DescribedService {
+  const opened = (): BrokerNode => {
+    const found = node();
+    if (found === undefined) throw new Error('This replica is still opening its log. Ask again in a moment.');
+    return found;
+  };
+  return {
+    follow(port) {
+      const found = node();
+      if (found !== undefined) found.follow(port);
+      else port.end();
+    },
+    manifest: async () => opened().manifest(),
+    readFile: async (name, offset, length) => opened().readFile(name, offset, length),
+    readRecord: async (position, length) => opened().readRecord(position, length),
+    describe() {
+      const record = node()?.record();
+      return {
+        setRecord: record === undefined ? '' : encodeSetRecord(record),
+        role: node()?.role ?? 'starting',
+        epoch: node()?.epoch ?? 0,
+      };
+    },
+  };
+}
+
+function entryOf(broker: BrokerNode, settings: BrokerSettings, port: number): BrokerEntry | undefined {
+  const { role, epoch } = broker;
+  if (role !== 'master' && role !== 'slave') return undefined;
+  return {
+    cluster: settings.cluster,
+    set: settings.set,
+    replica: settings.replica,
+    role,
+    epoch,
+    address: settings.advertise === '' ? `127.0.0.1:${port}` : settings.advertise,
+    version: VERSION,
+  };
+}
+
+/** The replica whose name ends so founds a set that has never been. */
+const FOUNDER_SUFFIX = '-0';
 /** However small the records are, no more of them than a restart replays in about a second. */
 const SEGMENT_RECORDS = 500_000;
 const STOP_MS = 10_000;
@@ -132,7 +245,7 @@ export async function runBroker(flags: readonly string[]): Promise<number> {
   try {
     const logger = createLogger({ level: settings.logLevel, fields: { service: 'broker', set: settings.set } });
     const life = processLife({ logger });
-    const running = await startBroker(settings, logger, () => void life.stop('the disk failed', 1));
+    const running = await startBroker(settings, logger, () => void life.stop('the broker failed', 1));
     life.onStop({ name: 'close the broker', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS / 2) });
     const http = await startHttpServer({
       ...splitAddress(settings.http),

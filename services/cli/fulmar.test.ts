@@ -57,6 +57,43 @@ const TOPIC = {
   ],
 };
 
+const MASTER = {
+  set: 'set-0',
+  replica: 'replica-0',
+  role: 'master',
+  epoch: 3,
+  address: 'a:1',
+  version: '1',
+  commitPosition: 500,
+  flush: 'sync',
+  writesRefused: '',
+  inSync: true,
+  lagBytes: 0,
+  registeredRole: 'master',
+  minInSync: 2,
+  acknowledge: 'isr',
+};
+const NEITHER = { commitPosition: 0, flush: '', minInSync: 0, acknowledge: '' };
+const SLAVE = {
+  ...MASTER,
+  ...NEITHER,
+  replica: 'replica-1',
+  role: 'slave',
+  address: 'b:1',
+  lagBytes: 12,
+  registeredRole: 'slave',
+};
+const LOST = {
+  ...SLAVE,
+  replica: 'replica-2',
+  epoch: 0,
+  address: '',
+  version: '',
+  inSync: false,
+  lagBytes: 4096,
+  registeredRole: '',
+};
+
 const message = (id: string, body: string | Buffer, more: object = {}) => ({
   message: {
     userProperties: { shop: '3' },
@@ -105,6 +142,8 @@ describe('the fulmar command', () => {
       ['topic', 'list', '--endpoint', 'here'],
       'The endpoint "here" is not HOST:PORT. Set --endpoint, for example 127.0.0.1:8081.',
     ],
+    [['broker', 'lst'], 'There is no command "broker lst". Did you mean "broker list"?'],
+    [['broker', 'step-down'], '"broker step-down" needs SET. Example: fulmar broker step-down set-0 --to replica-1'],
     [['send', 't', 'b', '--property', 'x'], '--property cannot be "x". Write NAME=VALUE.'],
     [['send', 't', 'b', '--delay', '5'], '--delay cannot be "5". Give a time with its unit: 30s, 10m, 2h.'],
   ])('%j is a usage error of one sentence that says what to do', async (words, sentence) => {
@@ -140,6 +179,40 @@ describe('the fulmar command', () => {
     expect(people.output).toBe('TOPIC   TYPE  QUEUES  ON SETS\norders  fifo      12  a:4 b:8');
     const programs = await run(['topic', 'list', '--json'], { ListTopics });
     expect(JSON.parse(programs.output)).toEqual([{ ...TOPIC, type: 'fifo' }]);
+  });
+
+  test('runs a broker with flags, and asks the cluster about brokers with words', async () => {
+    expect((await run(['broker', '--set', 'a'])).calls).toEqual([]);
+    expect((await run(['broker', '--help'])).calls).toEqual([]);
+    const { calls } = await run(['broker', 'list'], { GetClusterStatus: { brokers: [] } });
+    expect(calls).toEqual([{ method: 'GetClusterStatus', request: {} }]);
+  });
+
+  test('shows each replica: who leads, who is in sync, who lags, who is not registered', async () => {
+    const GetClusterStatus = { brokers: [MASTER, SLAVE, LOST, { ...MASTER, set: 'set-1' }] };
+    const { output, code } = await run(['broker', 'list', 'set-0'], { GetClusterStatus });
+    expect(code).toBe(EXIT.done);
+    expect(output.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+      'SET REPLICA ROLE EPOCH IN SYNC LAG BYTES MINIMUM ACKNOWLEDGE NAMESERVERS SAY ADDRESS',
+      'set-0 replica-0 master 3 yes 0 2 isr master a:1',
+      'set-0 replica-1 slave 3 yes 12 - - slave b:1',
+      'set-0 replica-2 slave - no 4096 - - not registered -',
+    ]);
+    const status = { cluster: 'c', proxyVersion: '1', topics: 1, groups: 0, clients: 0, ...GetClusterStatus };
+    const all = await run(['cluster', 'status'], { GetClusterStatus: status });
+    expect(all.output.replaceAll(/ +/g, ' ')).toContain('set-0 replica-0 master 3 yes a:1 1 500 sync yes');
+    expect(all.output.replaceAll(/ +/g, ' ')).toContain('set-0 replica-2 slave 0 no - - - - -');
+  });
+
+  test('hands a set over, to whom it is told, and says who leads then', async () => {
+    const words = ['broker', 'step-down', 'set-0', '--to', 'replica-1'];
+    const done = await run(words, { StepDown: { replica: 'replica-1', epoch: 4 } });
+    expect(done).toMatchObject({ code: EXIT.done, output: 'Broker set set-0 is led by replica-1 now, in epoch 4.' });
+    expect(done.calls).toEqual([{ method: 'StepDown', request: { set: 'set-0', preferred: 'replica-1' } }]);
+    const nobody = await run(['broker', 'step-down', 'set-0'], { StepDown: { replica: '', epoch: 0 } });
+    expect(nobody.output).toContain('no other has taken over yet');
+    const StepDown = new RpcFailure(9, 'This set has one replica, so that nobody could take over.', 42_800);
+    expect(await run(words, { StepDown })).toMatchObject({ code: EXIT.refused, error: StepDown.message });
   });
 
   test('talks to the endpoint of the flag, else of the environment, else to this machine', async () => {

@@ -5,7 +5,7 @@ import { nearest } from '@fulmar/core/nearest.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { type Invocation, parseArguments } from './arguments.ts';
-import { CLUSTER_COMMANDS } from './cluster.ts';
+import { BROKER_COMMANDS, CLUSTER_COMMANDS } from './cluster.ts';
 import { type Command, Refusal, UsageError } from './command.ts';
 import { GROUP_COMMANDS } from './groups.ts';
 import { helpOf, overview, overviewOf } from './help.ts';
@@ -19,6 +19,7 @@ export const COMMANDS: readonly Command[] = [
   ...GROUP_COMMANDS,
   ...MESSAGE_COMMANDS,
   ...CLUSTER_COMMANDS,
+  ...BROKER_COMMANDS,
   ...LAG_COMMANDS,
 ];
 
@@ -56,10 +57,12 @@ export async function fulmar(words: readonly string[], around: Surroundings): Pr
     around.output(VERSION);
     return EXIT.done;
   }
-  const service = Object.hasOwn(around.services, first) ? around.services[first] : undefined;
+  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
+  // `fulmar broker --set a` runs a broker, `fulmar broker list` asks a cluster: settings begin with dashes.
+  const isCommand = family.length > 0 && words[1] !== undefined && !words[1].startsWith('-');
+  const service = Object.hasOwn(around.services, first) && !isCommand ? around.services[first] : undefined;
   if (service !== undefined) return (await service.load())(words.slice(1));
 
-  const family = COMMANDS.filter(({ name }) => name.startsWith(`${first} `));
   if (family.length > 0 && (words[1] === '--help' || words[1] === '-h')) {
     around.output(overviewOf(family));
     return EXIT.done;

@@ -2,6 +2,7 @@
 // The `fulmar` command: connects the command line to this process. Services are loaded only when they are to run.
 import { hostname } from 'node:os';
 import { getCACertificates } from 'node:tls';
+import { endWithParent } from '@fulmar/runtime/child-process.ts';
 import { systemRandom } from '@fulmar/runtime/clock.ts';
 import { fulmar } from './fulmar.ts';
 import { openProxy } from './proxy.ts';
@@ -10,6 +11,9 @@ import { openProxy } from './proxy.ts';
 process.noDeprecation = true;
 // Whoever reads our output may stop when it has seen enough.
 process.stdout.on('error', () => process.exit(0));
+
+// A broker that `fulmar run` has started does not outlive it.
+endWithParent();
 
 process.exitCode = await fulmar(process.argv.slice(2), {
   services: {
@@ -20,7 +24,7 @@ process.exitCode = await fulmar(process.argv.slice(2), {
     broker: { text: 'Run a broker.', load: async () => (await import('@fulmar/broker/main.ts')).runBroker },
     proxy: { text: 'Run a proxy.', load: async () => (await import('@fulmar/proxy/main.ts')).runProxy },
     run: {
-      text: 'Run a whole cluster in this process, for a first look.',
+      text: 'Run a whole cluster on this machine, for a first look.',
       load: async () => {
         const { runCluster } = await import('./run.ts');
         return (flags) => runCluster(flags, process.env);

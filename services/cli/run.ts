@@ -1,21 +1,27 @@
-// `fulmar run`: a whole cluster in one process, for a first look and for development. NameServer, Broker and Proxy are
-// the same services as in production, on ports of their own and speaking gRPC; only the proxy calls the broker
-// directly. Topics and consumer groups come into being by their first use here.
+// `fulmar run`: a whole cluster on one machine, for a first look and for development. NameServer, Broker and Proxy are
+// the same services as in production, on ports of their own and speaking gRPC. One broker lives in this process and is
+// called directly; with more sets or replicas every one is a process of its own. Topics and consumer groups come into
+// being by their first use here.
 import { join } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { startBroker } from '@fulmar/broker/main.ts';
 import { joinAddress } from '@fulmar/core/addresses.ts';
 import { environmentVariableOf, readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
+import type { Logger } from '@fulmar/core/ports.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { startNameServer } from '@fulmar/nameserver/main.ts';
+import type { ConnectBroker } from '@fulmar/proxy/cluster/broker-links.ts';
 import { PROXY_SETTINGS } from '@fulmar/proxy/config.ts';
 import { startProxy } from '@fulmar/proxy/main.ts';
+import { lockDirectory } from '@fulmar/runtime/directory-lock.ts';
+import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
-import { createMetrics } from '@fulmar/runtime/metrics.ts';
-import { processLife } from '@fulmar/runtime/process.ts';
+import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
+import { type ProcessLife, processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { demonstrate } from './demo.ts';
+import { startReplicas, whenAllInSync } from './replicas.ts';
 
 const port = (value: number, text: string) => ({ type: 'number', default: value, min: 0, max: 65_535, text }) as const;
 
@@ -26,6 +32,23 @@ export const RUN_SETTINGS = {
   nameserverPort: port(9_876, 'Port of the NameServer; 0 for any free port.'),
   brokerPort: port(10_911, "Port of the broker's data plane; 0 for any free port."),
   httpPort: port(8_080, 'Port of /metrics, /healthz and /readyz; 0 for any free port.'),
+  sets: { type: 'number', default: 1, min: 1, max: 16, text: 'Broker sets, which share the topics among them.' },
+  replicas: {
+    type: 'number',
+    default: 1,
+    min: 1,
+    max: 5,
+    text: 'Replicas of each broker set. With more than one broker in all, each is a process of its own.',
+  },
+  minInSync: BROKER_SETTINGS.minInSync,
+  acknowledge: BROKER_SETTINGS.acknowledge,
+  coordination: {
+    type: 'choice',
+    default: 'file',
+    choices: ['file', 'etcd'],
+    text: 'Where replicas agree who is master: a directory of this machine below --data-dir, or etcd.',
+  },
+  etcdEndpoints: BROKER_SETTINGS.etcdEndpoints,
   edge: PROXY_SETTINGS.edge,
   flush: BROKER_SETTINGS.flush,
   segmentSize: BROKER_SETTINGS.segmentSize,
@@ -72,7 +95,16 @@ export async function runCluster(
 /** Only the variables of this command: the others that begin with FULMAR_ belong to services, tests and tools. */
 function runEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
   const names = [...Object.keys(RUN_SETTINGS).map((key) => environmentVariableOf('', key)), 'FULMAR_CONFIG'];
-  return Object.fromEntries(names.map((name) => [name, environment[name]]));
+  const given = Object.fromEntries(names.map((name) => [name, environment[name]]));
+  const etcd = environment[ETCD_VARIABLE];
+  return etcd === undefined ? given : { FULMAR_COORDINATION: 'etcd', FULMAR_ETCD_ENDPOINTS: etcd, ...definedOf(given) };
+}
+
+/** Where an etcd is that clusters of this machine may use: HOST:PORT of its members. */
+const ETCD_VARIABLE = 'FULMAR_ETCD';
+
+function definedOf(values: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }
 
 async function start(settings: RunSettings): Promise<void> {
@@ -91,23 +123,10 @@ async function start(settings: RunSettings): Promise<void> {
   // Where the parts reach each other.
   const inside = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
   const nameservers = [joinAddress({ host: inside, port: nameServer.port })];
-  const broker = await startBroker(
-    {
-      ...defaultsOf(BROKER_SETTINGS),
-      dataDir: join(settings.dataDir, 'broker'),
-      advertise: settings.brokerPort === 0 ? '' : joinAddress({ host: inside, port: settings.brokerPort }),
-      listen: joinAddress({ host: settings.host, port: settings.brokerPort }),
-      nameservers,
-      flush: settings.flush,
-      segmentSize: settings.segmentSize,
-      retention: settings.retention,
-      retentionSize: settings.retentionSize,
-      diskReserve: settings.diskReserve,
-    },
-    logger,
-    () => void life.stop('the disk failed', 1),
-    metrics,
-  );
+  const brokers =
+    settings.sets * settings.replicas === 1
+      ? await oneBroker(settings, inside, nameservers, logger, life, metrics)
+      : await manyBrokers(settings, nameservers);
   const proxy = await startProxy({
     settings: {
       ...defaultsOf(PROXY_SETTINGS),
@@ -119,32 +138,34 @@ async function start(settings: RunSettings): Promise<void> {
     },
     logger,
     metrics,
-    // A proxy object of the broker whose lifetime is not the connection's.
-    connectBroker: () => Object.assign(Object.create(broker.broker), { close() {} }),
+    ...(brokers.connect === undefined ? {} : { connectBroker: brokers.connect }),
   });
   const http = await startHttpServer({
     host: settings.host,
     port: settings.httpPort,
     metrics,
-    unready: () => broker.unready() ?? proxy.unready(),
+    unready: () => brokers.unready() ?? proxy.unready(),
   });
   life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => proxy.stop(STOP_MS / 2) });
-  life.onStop({ name: 'close the broker', deadlineMs: STOP_MS, run: () => broker.stop(1_000) });
+  life.onStop({ name: 'close the brokers', deadlineMs: 2 * STOP_MS, run: () => brokers.stop() });
   life.onStop({ name: 'close the NameServer', deadlineMs: STOP_MS, run: () => nameServer.stop(1_000) });
   life.onStop({ name: 'close the HTTP port', deadlineMs: 1_000, run: () => http.stop() });
   await proxy.whenReady();
+  const endpoint = joinAddress({ host: inside, port: proxy.port });
+  const missing = await brokers.whenReady(endpoint);
+  if (missing !== undefined) process.stderr.write(`${missing} Look with: fulmar broker list\n`);
 
   const { host } = settings;
   const ready = {
     pid: process.pid,
     proxy: { host, port: proxy.port },
     nameserver: { host, port: nameServer.port },
-    broker: { host, port: broker.port },
+    ...brokers.told(),
     http: { host, port: http.port },
     dataDir: settings.dataDir,
   };
   if (settings.json) {
-    if (settings.demo) await demonstrate(joinAddress({ host: inside, port: proxy.port }), () => {});
+    if (settings.demo) await demonstrate(endpoint, () => {});
     process.stdout.write(`${JSON.stringify(ready)}\n`);
     return;
   }
@@ -152,17 +173,98 @@ async function start(settings: RunSettings): Promise<void> {
     `Fulmar is running, its data is in ${settings.dataDir}\n` +
       `  clients      ${host}:${proxy.port}   (apache.rocketmq.v2, TLS and plaintext)\n` +
       `  NameServer   ${host}:${nameServer.port}\n` +
-      `  Broker       ${host}:${broker.port}\n` +
+      brokers
+        .lines()
+        .map((line) => `${line}\n`)
+        .join('') +
       `  metrics      http://${host}:${http.port}/metrics\n\n`,
   );
-  if (settings.demo)
-    await demonstrate(joinAddress({ host: inside, port: proxy.port }), (line) => process.stdout.write(`${line}\n`));
+  if (settings.demo) await demonstrate(endpoint, (line) => process.stdout.write(`${line}\n`));
   process.stdout.write(
     `Try it from your language: endpoint ${host}:${proxy.port}, any topic, any consumer group.\n` +
       `  ./scripts/fulmar send hello "a first message" --endpoint ${host}:${proxy.port}\n` +
       `  ./scripts/fulmar receive hello --group readers --from earliest --endpoint ${host}:${proxy.port}\n` +
       'Complete programs in Java, Go, Python and Node: tests/clients/<language>/snippet.*   Ctrl-C ends the cluster.\n',
   );
+}
+
+/** The brokers of the cluster, wherever they run. */
+interface Brokers {
+  /** How the proxy reaches the one in this process. */
+  readonly connect?: ConnectBroker;
+  unready(): string | undefined;
+  /** Resolves with what is still missing, if that takes too long. */
+  whenReady(endpoint: string): Promise<string | undefined>;
+  /** For programs. */
+  told(): object;
+  /** For people. */
+  lines(): readonly string[];
+  stop(): Promise<void>;
+}
+
+async function oneBroker(
+  settings: RunSettings,
+  inside: string,
+  nameservers: readonly string[],
+  logger: Logger,
+  life: ProcessLife,
+  metrics: Metrics,
+): Promise<Brokers> {
+  const { host } = settings;
+  const running = await startBroker(
+    {
+      ...defaultsOf(BROKER_SETTINGS),
+      dataDir: join(settings.dataDir, 'broker'),
+      advertise: settings.brokerPort === 0 ? '' : joinAddress({ host: inside, port: settings.brokerPort }),
+      listen: joinAddress({ host, port: settings.brokerPort }),
+      nameservers,
+      flush: settings.flush,
+      segmentSize: settings.segmentSize,
+      retention: settings.retention,
+      retentionSize: settings.retentionSize,
+      diskReserve: settings.diskReserve,
+    },
+    logger,
+    () => void life.stop('the disk failed', 1),
+    metrics,
+  );
+  return {
+    // A proxy object of the broker whose lifetime is not the connection's.
+    connect: () => Object.assign(Object.create(running.broker), { reachable: true, reconnect() {}, close() {} }),
+    unready: () => running.unready(),
+    whenReady: async () => undefined,
+    told: () => ({ broker: { host, port: running.port } }),
+    lines: () => [`  Broker       ${host}:${running.port}`],
+    stop: () => running.stop(1_000),
+  };
+}
+
+const IN_SYNC_MS = 30_000;
+
+async function manyBrokers(settings: RunSettings, nameservers: readonly string[]): Promise<Brokers> {
+  const { sets, replicas, coordination, etcdEndpoints, flush, minInSync, acknowledge, logLevel } = settings;
+  const { segmentSize, retention, retentionSize, diskReserve } = settings;
+  // Each replica locks its own directory; without this one a second cluster would try for ever to start them.
+  await nodeDisk.makeDirectory(settings.dataDir);
+  await lockDirectory(settings.dataDir);
+  const running = startReplicas({
+    ...{ sets, replicas, coordination, etcdEndpoints, nameservers, dataDir: settings.dataDir },
+    settings: {
+      ...{ flush, minInSync, acknowledge, logLevel, segmentSize, retentionSize, diskReserve },
+      retention: `${retention}ms`,
+    },
+    tell: (sentence) => process.stderr.write(`${sentence}\n`),
+  });
+  return {
+    unready: () => undefined,
+    whenReady: (endpoint) => whenAllInSync(endpoint, { sets, replicas }, IN_SYNC_MS),
+    told: () => ({ brokers: running.list() }),
+    lines: () => [
+      ...running.list().map(({ set, replica, pid, dataDir }) => `  ${set}/${replica}   pid ${pid ?? '-'}   ${dataDir}`),
+      '  Kill one and watch: kill -9 PID; ./scripts/fulmar broker list',
+    ],
+    stop: () => running.stop(STOP_MS + 5_000),
+  };
 }
 
 function defaultsOf<T extends SettingTable>(table: T): Settings<T> {

@@ -191,8 +191,20 @@ export interface SubscriptionLag {
   readonly lagMs: number;
 }
 
+/** One member of a broker set, as the replica that answers knows it. */
+export interface ReplicaStatus {
+  readonly name: string;
+  readonly role: 'master' | 'slave';
+  /** Bytes of the master's log that it is not known to have. */
+  readonly lagBytes: number;
+  /** It has every committed message, and may lead. */
+  readonly inSync: boolean;
+}
+
 export interface BrokerStatus {
   readonly set: string;
+  /** Name of the replica that answers. */
+  readonly replica: string;
   readonly role: 'master' | 'slave' | 'starting' | 'failed';
   readonly epoch: number;
   readonly startPosition: number;
@@ -201,6 +213,14 @@ export interface BrokerStatus {
   readonly topics: number;
   readonly groups: number;
   readonly flush: 'sync' | 'async';
+  /** Whether a send is answered when the in-sync set has it, or when the master has. */
+  readonly acknowledge: 'isr' | 'leader';
+  /** Names of the replicas of which each has every committed message. */
+  readonly inSync: readonly string[];
+  /** With fewer in the in-sync set nothing is written. */
+  readonly minInSync: number;
+  /** All members that are known, in the order of their names. */
+  readonly replicas: readonly ReplicaStatus[];
   /** Why writes are refused, in one sentence; empty while they are taken. */
   readonly writesRefused: string;
   readonly version: string;
@@ -230,4 +250,9 @@ export interface BrokerApi {
   /** Lag of one group, or of all with an empty name. */
   lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;
   status(): Promise<BrokerStatus>;
+  /**
+   * Hands the set over to the replica of this name, or to the best one for ''. Resolves when another may take over: the
+   * master takes no more calls then, and nothing that it answered OK to is lost.
+   */
+  stepDown(preferred: string): Promise<Fault | undefined>;
 }

@@ -69,6 +69,22 @@ export const LIMITS = {
   recentMessageIdMs: 60 * SECOND,
   maxAttempts: 1_000,
 
+  // --- record of a broker set
+  setMembers: 16,
+  setLosses: 64,
+  setTextLength: 256,
+  setRecordBytes: 64 * KIB,
+
+  // --- between replicas
+  /** Records in one message, unless a single one is larger. */
+  replicationBatchBytes: 1 * MIB,
+  replicationMessageBytes: 8 * MIB,
+  /** Part of a file of a snapshot. */
+  replicationPartBytes: 4 * MIB,
+  manifestFiles: 100_000,
+  manifestNameLength: 64,
+  refusalTextBytes: 1_024,
+
   // --- log
   recordBytes: 6 * MIB,
   /** Records that wait for the disk; beyond it sends are refused with TOO_MANY_REQUESTS. */
@@ -86,3 +102,17 @@ assert(LIMITS.recordBytes < LIMITS.appendBatchBytes, 'the largest record fits in
 assert(LIMITS.bodyBytes < LIMITS.receiveBatchBytes, 'the largest message fits into one receive answer');
 assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
 assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');
+// Of texts without characters that JSON has to escape.
+assert(
+  LIMITS.setMembers * 5 * (LIMITS.setTextLength + 64) + LIMITS.setLosses * (LIMITS.setTextLength + 128) <
+    LIMITS.setRecordBytes,
+  'the largest set record fits into its bound',
+);
+assert(
+  LIMITS.replicationBatchBytes + LIMITS.recordBytes + 64 * KIB < LIMITS.replicationMessageBytes,
+  'a full batch and one record more fit into one message between replicas',
+);
+assert(
+  LIMITS.manifestFiles * (LIMITS.manifestNameLength + 16) < LIMITS.replicationMessageBytes,
+  'the largest manifest fits into one message between replicas',
+);

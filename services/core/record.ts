@@ -123,6 +123,11 @@ export function readRecordHeader(source: Buffer, at: number): RecordHeader {
   };
 }
 
+/** Length of the record that begins at `at`, without judging it. */
+export function readRecordLength(source: Buffer, at: number): number {
+  return source.readUInt32BE(at + 8);
+}
+
 /**
  * Whether a whole, intact record that belongs at log position `position` begins at `at`. `available` is the number of
  * bytes of `source` from `at` on; `recordBytesMax` bounds the length that is believed. With `previousChain` the record

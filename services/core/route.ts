@@ -29,6 +29,15 @@ export interface BrokerEntry {
   readonly version: string;
 }
 
+/** The master of a broker set as one proxy reaches it. */
+export interface Master {
+  readonly api: BrokerApi;
+  /** Higher in every reign. */
+  readonly epoch: number;
+  /** False from the moment when the connection breaks until there is one again. */
+  readonly reachable: boolean;
+}
+
 /**
  * The cluster as one proxy sees it, kept current by watching a NameServer. Reads are answered from memory.
  */
@@ -37,6 +46,8 @@ export interface Cluster {
   topics(): readonly TopicRoute[];
   /** The current master of a set, or undefined while none is known. */
   broker(set: string): BrokerApi | undefined;
+  /** The same with what tells whether it is worth asking. */
+  master(set: string): Master | undefined;
   /** Every set with a known master, sorted by name. */
   brokers(): readonly { readonly set: string; readonly api: BrokerApi }[];
   entries(): readonly BrokerEntry[];
@@ -44,6 +55,6 @@ export interface Cluster {
   putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>>;
   /** Deletes it on every set and resolves when `route` no longer shows it. */
   deleteTopic(name: string): Promise<Fault | undefined>;
-  /** Called after each change of routes or masters. Returns a function that ends the calls. */
+  /** Called after each change of routes, masters or connections to them. Returns a function that ends the calls. */
   onChange(listener: () => void): () => void;
 }

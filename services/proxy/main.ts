@@ -56,7 +56,8 @@ export async function startProxy({ settings, logger, ...parts }: ProxyParts): Pr
     resolve: () => resolveAddresses(settings.nameservers),
     connect: (address) => connectNameServer(address),
     log: logger,
-    connectBroker: parts.connectBroker ?? ((address) => connectBroker(address, { ...ports, logger })),
+    connectBroker:
+      parts.connectBroker ?? ((address, onChange) => connectBroker(address, { ...ports, logger, onChange })),
   });
   const messaging = messagingService({
     ...{ cluster, ...ports, logger, observer },

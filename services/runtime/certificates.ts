@@ -9,6 +9,8 @@ export interface KeyPair {
   readonly key: string;
   /** PEM, the server's own certificate first. */
   readonly cert: string;
+  /** PEM of who must have signed the certificate of whoever connects; absent: nobody has to show one. */
+  readonly clientCa?: string;
 }
 
 const DAY_MS = 24 * 60 * 60 * 1000;

@@ -1,6 +1,7 @@
 // A connection to one gRPC server, for our own services among each other, the command line and tests. Reconnects by
 // itself; a call while there is no connection fails at once with UNAVAILABLE unless it asks to wait.
 
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import {
@@ -11,14 +12,22 @@ import {
   credentials,
   Metadata,
 } from '@grpc/grpc-js';
+import type { KeyPair } from './certificates.ts';
 import { methodDefinition } from './protos.ts';
 import { type Codec, FULMAR_CODE, GRPC_STATUS, RpcFailure } from './rpc.ts';
 
+export interface TrustedServers {
+  /** PEM of who may have signed the server's certificate; undefined for the authorities that Node knows. */
+  readonly trusted: string | undefined;
+  /** What this client shows of itself. */
+  readonly own?: KeyPair;
+  /** The server's certificate must be valid for one of them, the first one a DNS name; absent: for the address. */
+  readonly serverNames?: readonly [string, ...string[]];
+}
+
 export interface GrpcClientOptions {
-  /**
-   * `off`: plaintext. `any`: TLS with whatever certificate the server shows. Else the PEM of who may have signed it.
-   */
-  readonly tls?: 'off' | 'any' | { readonly trusted: string };
+  /** `off`: plaintext. `any`: TLS with whatever certificate the server shows. */
+  readonly tls?: 'off' | 'any' | TrustedServers;
   /** The largest message that is taken. */
   readonly receiveBytes?: number;
   /** The server is asked every so often whether it is still there while calls are open. */
@@ -107,17 +116,38 @@ function channelOptions(options: GrpcClientOptions): ChannelOptions {
     // Two connections to one server are two: closing or losing one leaves the other alone.
     'grpc.use_local_subchannel_pool': 1,
     'grpc-node.flow_control_window': options.windowBytes ?? 1024 * 1024,
+    ...serverNameOption(options.tls),
     ...(options.exactFlush === true ? { 'grpc.per_rpc_retry_buffer_size': 0 } : {}),
   };
 }
 
 function channelCredentials(tls: GrpcClientOptions['tls']) {
   if (tls === undefined || tls === 'off') return credentials.createInsecure();
-  if (tls !== 'any') return credentials.createSsl(Buffer.from(tls.trusted));
+  if (tls !== 'any') return trustingCredentials(tls);
   return credentials.createSsl(null, null, null, {
     rejectUnauthorized: false,
     checkServerIdentity: () => undefined,
   });
+}
+
+function trustingCredentials({ trusted, own, serverNames }: TrustedServers) {
+  const pem = (text: string | undefined) => (text === undefined ? null : Buffer.from(text));
+  const checks =
+    serverNames === undefined
+      ? {}
+      : {
+          checkServerIdentity: (_asked: string, certificate: PeerCertificate) => {
+            const errors = serverNames.map((name) => checkServerIdentity(name, certificate));
+            return errors.includes(undefined) ? undefined : errors[0];
+          },
+        };
+  return credentials.createSsl(pem(trusted), pem(own?.key), pem(own?.cert), checks);
+}
+
+/** The name that the client asks for by SNI, which must not be a number. */
+function serverNameOption(tls: GrpcClientOptions['tls']): ChannelOptions {
+  if (typeof tls !== 'object' || tls.serverNames === undefined) return {};
+  return { 'grpc.ssl_target_name_override': tls.serverNames[0] };
 }
 
 function failureOf(status: Pick<StatusObject, 'code' | 'details' | 'metadata'>): RpcFailure {

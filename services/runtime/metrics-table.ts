@@ -85,6 +85,22 @@ export const METRICS: readonly MetricRow[] = [
   sampled('rocketmq_storage_size', STORE, 'Bytes of the log.'),
   sampled('rocketmq_storage_flush_behind_bytes', STORE, 'Bytes written and not yet on stable storage.'),
   sampled('rocketmq_storage_message_reserve_time', STORE, 'Milliseconds since the oldest message kept was stored.'),
+
+  // --- replication
+  sampled('fulmar_replication_master', [], '1 while this broker serves as the master of its set.'),
+  sampled('fulmar_replication_epoch', [], 'The newest epoch of the set that this broker knows.'),
+  sampled('fulmar_replication_in_sync', [], '1 while this broker is in the in-sync set and may become master.'),
+  sampled('fulmar_replication_commit_position', [], 'Log position up to which messages are committed.'),
+  sampled('fulmar_replication_in_sync_replicas', [], 'Size of the in-sync set; the master tells.'),
+  sampled('fulmar_replication_degraded', [], 'Known replicas that are not in the in-sync set; the master tells.'),
+  sampled('fulmar_replication_lag_bytes', ['replica'], 'Bytes of the log that a replica has not yet stored.'),
+  counter(
+    'fulmar_log_repairs_total',
+    ['kind'],
+    'Damaged records and index files that were fetched from another replica.',
+  ),
+
+  // --- services
   sampled('fulmar_nameserver_brokers', ['role'], 'Brokers registered at this NameServer.'),
   sampled('fulmar_nameserver_watchers', [], 'Streams on which this NameServer tells changes of routes.'),
   gauge('rocketmq_proxy_up', ['proxy_mode'], '1 while the proxy runs.'),

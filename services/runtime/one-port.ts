@@ -21,6 +21,7 @@ export interface OnePortOptions {
 
 export interface OnePort {
   readonly port: number;
+  /** Whether clients have to show a certificate stays as it was at the start. */
   setKeyPair(pair: KeyPair): void;
   /** Takes no more connections; those that are there stay. */
   close(): void;
@@ -66,7 +67,7 @@ export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
   await listen(server, options.host, options.port);
   return {
     port: (server.address() as AddressInfo).port,
-    setKeyPair: (pair) => tls?.setSecureContext(pair),
+    setKeyPair: (pair) => tls?.setSecureContext(contextOf(pair)),
     close: () => {
       server.close();
       tls?.close();
@@ -74,11 +75,15 @@ export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
   };
 }
 
+function contextOf({ key, cert, clientCa }: KeyPair) {
+  return { key, cert, ...(clientCa === undefined ? {} : { ca: clientCa }), minVersion: 'TLSv1.2' } as const;
+}
+
 function tlsServer(options: OnePortOptions, pair: KeyPair): TlsServer {
   const server = createTlsServer({
-    ...pair,
+    ...contextOf(pair),
+    ...(pair.clientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),
     ALPNProtocols: ['h2'],
-    minVersion: 'TLSv1.2',
     handshakeTimeout: options.handshakeMs,
   });
   server.on('secureConnection', (socket) => {

@@ -1,8 +1,8 @@
 // The acceptance checklist of the wire over real brokers: the same statements that run over a fake cluster beside the
 // proxy's handlers, here with a log on a simulated disk behind them.
 
-import type { Broker } from '@fulmar/broker/broker.ts';
-import { openBroker } from '@fulmar/broker/open.ts';
+import type { BrokerNode } from '@fulmar/broker/node.ts';
+import { openSoleBroker } from '@fulmar/broker/sole-broker.ts';
 import type { TopicDescription } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
@@ -38,9 +38,9 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
     while (scheduler.nowMs < untilMs) await settle();
   };
   const time = manualTime(settled);
-  const brokers: Broker[] = [];
+  const brokers: BrokerNode[] = [];
   for (let i = 0; i < (options.sets ?? 1); i++) {
-    const opening = openBroker({
+    const opening = openSoleBroker({
       cluster: 'test',
       set: `set-${String.fromCharCode(97 + i)}`,
       version: 'test',
@@ -108,7 +108,7 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
 }
 
 /** What a proxy's view of the cluster would be when every NameServer has told everything. */
-function clusterOf(brokers: readonly Broker[]): Cluster {
+function clusterOf(brokers: readonly BrokerNode[]): Cluster {
   const sets = brokers.map((api, i) => ({ set: `set-${String.fromCharCode(97 + i)}`, api }));
   const route = (topic: string): TopicRoute | undefined => {
     const shares = sets.flatMap(({ set, api }) => {
@@ -122,6 +122,10 @@ function clusterOf(brokers: readonly Broker[]): Cluster {
     topics: () =>
       [...new Set(brokers.flatMap((broker) => [...broker.topicNames()]))].sort().map((name) => route(name)!),
     broker: (set) => sets.find((each) => each.set === set)?.api,
+    master: (set) => {
+      const found = sets.find((each) => each.set === set);
+      return found === undefined ? undefined : { api: found.api, epoch: found.api.epoch, reachable: true };
+    },
     brokers: () => sets,
     entries: () => [],
     async putTopic(request): Promise<Outcome<TopicDescription>> {

@@ -1,6 +1,6 @@
-// The log whose files lie in tests/golden/log-v1: what is in it, and how it was written. Whatever changes, these files
-// must be read for ever as they are read here. Run once, when a format is new: node tests/conformance/golden-log.ts
-// <empty directory>, and rename *.snap to *.snapshot.
+// The log whose files lie in tests/golden/log-v1 and log-v2, a directory for each version of the formats: what is in
+// it, and how it was written. Whatever changes, these files must be read for ever as they are read here. Run once, when
+// a format is new: node tests/conformance/golden-log.ts <empty directory>, and rename *.snap to *.snapshot.
 import { fileURLToPath } from 'node:url';
 import { type CommitLog, type LogPolicy, queueKeyOf } from '@fulmar/broker/log/log.ts';
 import { type LogOptions, openLog } from '@fulmar/broker/log/open.ts';
@@ -9,7 +9,10 @@ import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { systemTimers } from '@fulmar/runtime/clock.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
 
-export const GOLDEN_DIRECTORY = fileURLToPath(new URL('../golden/log-v1', import.meta.url));
+export const GOLDEN_VERSIONS = [1, 2] as const;
+export const GOLDEN_NEWEST = 2;
+export const goldenDirectoryOf = (version: number) =>
+  fileURLToPath(new URL(`../golden/log-v${version}`, import.meta.url));
 export const GOLDEN_STORE_UID = '000000010000000200000003'.concat('00000004');
 export const STARTED_AT_MS = 1_900_000_000_000;
 export const SNAPSHOT_STATE = 'the state before position ';

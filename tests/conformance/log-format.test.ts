@@ -1,5 +1,5 @@
-// Files written by version 1 of the log formats are read by today's program, today's program still writes the very same
-// bytes, and files of a version that it does not know are refused by name and left as they are.
+// Files written by every version of the log formats are read by today's program, today's program still writes the very
+// same bytes as the newest one, and files of a version that it does not know are refused by name and left as they are.
 import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { crc32 } from 'node:zlib';
@@ -10,8 +10,10 @@ import { openLog } from '@fulmar/broker/log/open.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, type RecordHeader } from '@fulmar/core/record.ts';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import {
-  GOLDEN_DIRECTORY,
+  GOLDEN_NEWEST,
   GOLDEN_STORE_UID,
+  GOLDEN_VERSIONS,
+  goldenDirectoryOf,
   goldenOptions,
   MESSAGES,
   SNAPSHOT_STATE,
@@ -24,11 +26,11 @@ afterAll(() => rmSync(temporary, { recursive: true }));
 let made = 0;
 
 /** Snapshots have another ending there, because Jest takes every file that ends in .snap for its own. */
-function copyOfGolden(): string {
+function copyOfGolden(version: number = GOLDEN_NEWEST): string {
   const directory = `${temporary}/${made++}`;
   mkdirSync(directory);
-  for (const name of readdirSync(GOLDEN_DIRECTORY)) {
-    copyFileSync(`${GOLDEN_DIRECTORY}/${name}`, `${directory}/${name.replace(/snapshot$/, 'snap')}`);
+  for (const name of readdirSync(goldenDirectoryOf(version))) {
+    copyFileSync(`${goldenDirectoryOf(version)}/${name}`, `${directory}/${name.replace(/snapshot$/, 'snap')}`);
   }
   return directory;
 }
@@ -60,20 +62,23 @@ async function open(directory: string, change = {}): Promise<Opened> {
   return { log, states, replayed };
 }
 
-describe('a log of version 1', () => {
+describe.each(GOLDEN_VERSIONS)('a log of version %i', (version) => {
   test('gives back its newest state and the records behind it', async () => {
-    const { log, states, replayed } = await open(copyOfGolden());
+    const { log, states, replayed } = await open(copyOfGolden(version));
     const start = replayed[0]!.header;
     expect(states).toEqual([`${SNAPSHOT_STATE}${start.position}`]);
     expect(start).toMatchObject({ type: RECORD_TYPE.segmentStart, epoch: 3, version: 1 });
     expect(replayed.slice(1).map(({ body }) => body)).toEqual(MESSAGES.slice(-4).map(({ body }) => body));
     expect(replayed.every(({ header }) => header.logTimeMs > STARTED_AT_MS)).toBe(true);
     expect(log).toMatchObject({ storeUid: GOLDEN_STORE_UID, startPosition: 0, epoch: 3 });
+    // The newest snapshot of version 1 does not know where the epoch began.
+    expect(log.epochs).toEqual([{ epoch: 3, startPosition: 0, leader: '' }]);
+    expect(log.commitHint).toBeGreaterThanOrEqual(start.position);
     await log.close();
   });
 
   test('finds every message of its sealed segments by queue and offset, and reads it', async () => {
-    const { log } = await open(copyOfGolden());
+    const { log } = await open(copyOfGolden(version));
     const sealed = MESSAGES.slice(0, 10);
     for (const queue of new Set(MESSAGES.map((message) => message.queue))) {
       const expected = sealed.filter((message) => message.queue === queue);
@@ -88,7 +93,9 @@ describe('a log of version 1', () => {
     }
     await log.close();
   });
+});
 
+describe('the newest version', () => {
   test('is what is written today, byte by byte', async () => {
     const directory = `${temporary}/${made++}`;
     await writeGoldenLog(directory);
@@ -108,7 +115,7 @@ describe('a log of version 1', () => {
 
 /** Raises the version of a file or slot that begins with the common prefix, with a checksum that fits. */
 function raisePrefix(bytes: Buffer): void {
-  bytes[4] = 2;
+  bytes[4]! += 1;
   bytes.writeUInt32BE(crc32(bytes.subarray(12), crc32(bytes.subarray(0, 8))), 8);
 }
 
@@ -148,7 +155,7 @@ describe('a version that is not known yet is refused by name, and nothing is cha
       }
     };
     await expect(use()).rejects.toThrow(LogVersionError);
-    await expect(use()).rejects.toThrow(`${name} has format version 2`);
+    await expect(use()).rejects.toThrow(`${name} has format version ${kind === '.snap' || kind === 'meta' ? 3 : 2}`);
     expect(namesOf(directory)).toEqual(before);
     if (kind !== 'meta') expect(readFileSync(`${directory}/${name}`).equals(bytes)).toBe(true);
   });

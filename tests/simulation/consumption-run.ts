@@ -1,7 +1,7 @@
 // One simulated life story of a broker, from one seed: producers and consumers of every habit, power cuts and kills in
 // between, and a checker over what they saw. Throws a Violation for the first promise that does not hold.
-import type { Broker } from '@fulmar/broker/broker.ts';
-import { openBroker } from '@fulmar/broker/open.ts';
+import type { BrokerNode } from '@fulmar/broker/node.ts';
+import { openSoleBroker } from '@fulmar/broker/sole-broker.ts';
 import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
@@ -27,7 +27,7 @@ const SLOW_DISK_MS = 3_000;
 const RETRY_WITHIN_MS = 30_000;
 
 interface Life {
-  readonly broker: Broker;
+  readonly broker: BrokerNode;
   readonly process: SimulatedProcess;
   over: boolean;
 }
@@ -74,7 +74,7 @@ export class ConsumptionRun {
 
   private async begin(): Promise<Life> {
     const process = new SimulatedProcess(this.scheduler, this.random.below(100_000) - 50_000);
-    const opening = openBroker({
+    const opening = openSoleBroker({
       cluster: 'cluster',
       set: 'set-0',
       version: 'simulated',

@@ -6,7 +6,7 @@ import { checkRecord } from '@fulmar/core/record.ts';
 
 export type Mistake = (options: LogOptions) => LogOptions;
 
-function withDisk(options: LogOptions, change: (disk: LogDisk) => Partial<LogDisk>): LogOptions {
+export function withDisk(options: LogOptions, change: (disk: LogDisk) => Partial<LogDisk>): LogOptions {
   const { disk } = options;
   const plain: LogDisk = {
     open: (path, mode) => disk.open(path, mode),
@@ -21,7 +21,10 @@ function withDisk(options: LogOptions, change: (disk: LogDisk) => Partial<LogDis
   return { ...options, disk: { ...plain, ...change(disk) } };
 }
 
-function withFiles(options: LogOptions, change: (file: DiskFile, path: string) => Partial<DiskFile>): LogOptions {
+export function withFiles(
+  options: LogOptions,
+  change: (file: DiskFile, path: string) => Partial<DiskFile>,
+): LogOptions {
   return withDisk(options, (disk) => ({
     async open(path, mode) {
       const file = await disk.open(path, mode);

@@ -2,7 +2,8 @@
 // and the fold over them. The engine here is as small as an engine can be: it counts messages by queue and hashes what
 // it has applied, so that a record lost, repeated, changed or out of order shows.
 import { crc32 } from 'node:zlib';
-import type { CommitLog, IndexEntry, StoredRecord } from '@fulmar/broker/log/log.ts';
+import type { CommitLog, EpochEntry, IndexEntry, StoredRecord } from '@fulmar/broker/log/log.ts';
+import { readEpochStart } from '@fulmar/core/epoch-start.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readUint64, writeUint64 } from '@fulmar/core/record.ts';
 
 export class Violation extends Error {}
@@ -85,6 +86,20 @@ export class History {
     this.records.length = index!;
   }
 
+  /** The reigns, by the naive way. */
+  epochs(): EpochEntry[] {
+    const found: EpochEntry[] = [];
+    for (const { position, bytes } of this.records) {
+      const epoch = bytes.readUInt32BE(12);
+      let last = found.at(-1);
+      if (last?.epoch !== epoch) found.push({ epoch, startPosition: position, leader: '' });
+      last = found.at(-1)!;
+      if (bytes[5] !== RECORD_TYPE.epochStart) continue;
+      found[found.length - 1] = { ...last, leader: readEpochStart(bytes, RECORD_HEADER_BYTES, bytes.length).storeUid };
+    }
+    return found;
+  }
+
   /** The messages of a queue that lie before `end`, by the naive way. */
   entries(queue: number, end: number): IndexEntry[] {
     const found: IndexEntry[] = [];
@@ -102,11 +117,14 @@ export class ModelEngine {
   hash = 0;
   private readonly log: CommitLog;
   private readonly history: History;
+  /** Records behind it are read by recovery, but may not be committed. */
+  private readonly replayUpTo: () => number;
   private counts = new Map<number, number>();
 
-  constructor(log: CommitLog, history: History) {
+  constructor(log: CommitLog, history: History, replayUpTo = () => Number.MAX_SAFE_INTEGER) {
     this.log = log;
     this.history = history;
+    this.replayUpTo = replayUpTo;
   }
 
   loadSnapshot(state: Buffer): boolean {
@@ -127,7 +145,7 @@ export class ModelEngine {
     const index = this.history.indexOf(header.position);
     const known = index === undefined ? undefined : this.history.records[index];
     demand(known?.bytes.equals(bytes) === true, () => `recovery made up a record at ${header.position}`);
-    this.apply(header.position, bytes);
+    if (header.position + header.length <= this.replayUpTo()) this.apply(header.position, bytes);
   }
 
   apply(position: number, bytes: Buffer): void {

@@ -6,6 +6,7 @@ import { CorruptLogError } from '@fulmar/broker/log/errors.ts';
 import type { CommitLog, IndexEntry, LogPolicy } from '@fulmar/broker/log/log.ts';
 import { type LogOptions, openLog } from '@fulmar/broker/log/open.ts';
 import type { LogTuning } from '@fulmar/broker/log/tuning.ts';
+import { epochStartBytes, writeEpochStart } from '@fulmar/core/epoch-start.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_MAGIC, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { SimulatedDisk } from './disk.ts';
@@ -119,8 +120,10 @@ export class LogRun {
     demand(engine.hash === hash, () => 'the state after recovery is not the fold over the records that are there');
     const lastTimeMs = Number(history.records.at(-1)?.bytes.readBigUInt64BE(24) ?? 0);
     demand(log.logTimeMs() >= lastTimeMs, () => 'log time went back');
-    log.beginEpoch(log.epoch + 1);
     log.onProgress(() => this.progress(log, engine));
+    // Without its epoch start nothing that the log writes is a witness for what was durable.
+    log.beginEpoch(log.epoch + 1);
+    this.appendEpochStart(log);
     return { log, engine, process };
   }
 
@@ -170,6 +173,15 @@ export class LogRun {
     if (position > before) this.remember(log, before, position - before);
     this.remember(log, position, length);
     this.counts.records++;
+  }
+
+  private appendEpochStart(log: CommitLog): void {
+    const payload = { storeUid: log.storeUid, version: 'simulated' };
+    const before = log.endPosition;
+    const length = RECORD_HEADER_BYTES + epochStartBytes(payload);
+    const end = log.append(RECORD_TYPE.epochStart, epochStartBytes(payload), writeEpochStart, payload);
+    if (end - length > before) this.remember(log, before, end - length - before);
+    this.remember(log, end - length, length);
   }
 
   private remember(log: CommitLog, position: number, length: number): void {
@@ -317,8 +329,10 @@ export class LogRun {
       this.disk.killProcess();
       this.counts.crashes++;
     } else {
-      const isWhole = log.failure === undefined;
       await scheduler.settle(log.close());
+      // A call that failed before may be found out only now.
+      const isWhole = log.failure === undefined;
+      demand(isWhole || this.disturbed, () => `the log failed without a reason: ${log.failure}`);
       if (isWhole) this.promised = log.endPosition;
       process.kill();
       if (choice === 9 && isWhole) {
@@ -373,7 +387,7 @@ function withoutChain(record: Buffer): Buffer {
   return copy;
 }
 
-function randomPolicy(random: SeededRandom): LogPolicy {
+export function randomPolicy(random: SeededRandom): LogPolicy {
   const segmentBytes = random.between(1, 16) * 1024;
   return {
     flush: random.chance(0.7) ? 'sync' : 'async',
@@ -386,7 +400,7 @@ function randomPolicy(random: SeededRandom): LogPolicy {
   };
 }
 
-function randomTuning(random: SeededRandom): LogTuning {
+export function randomTuning(random: SeededRandom): LogTuning {
   return {
     recordBytesMax: RECORD_BYTES_MAX,
     batchBytes: random.between(1, 16) * 1024,

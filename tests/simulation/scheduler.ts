@@ -65,10 +65,11 @@ export class Scheduler {
   }
 
   private step(): boolean {
-    const event = this.pop();
+    let event = this.pop();
+    while (event !== undefined && event.run === undefined) event = this.pop();
     if (event === undefined) return false;
     this.nowMs = Math.max(this.nowMs, event.dueMs);
-    event.run?.();
+    event.run!();
     return true;
   }
 
@@ -114,17 +115,32 @@ function drainPromises(): Promise<void> {
   return new Promise((resolve) => systemTimers.soon(resolve));
 }
 
-/** One simulated process: its clocks and timers, which stop when it is killed. */
+/** One simulated process: its clocks and timers, which stop when it is killed and wait while it is paused. */
 export class SimulatedProcess implements Clock, Timers {
   private readonly scheduler: Scheduler;
-  private readonly wallSkewMs: number;
   private readonly startedMs: number;
+  /** How fast its monotonic clock runs. */
+  private readonly rate: number;
+  private wallSkewMs: number;
   private alive = true;
+  private paused = false;
+  /** What reached it while it stood still, and has not happened to it yet. */
+  private readonly waiting: (() => void)[] = [];
+  private readonly mourners: (() => void)[] = [];
 
-  constructor(scheduler: Scheduler, wallSkewMs = 0) {
+  constructor(scheduler: Scheduler, wallSkewMs = 0, rate = 1) {
     this.scheduler = scheduler;
     this.wallSkewMs = wallSkewMs;
+    this.rate = rate;
     this.startedMs = scheduler.nowMs;
+  }
+
+  get isAlive(): boolean {
+    return this.alive;
+  }
+
+  get isPaused(): boolean {
+    return this.paused;
   }
 
   wallMs(): number {
@@ -132,21 +148,66 @@ export class SimulatedProcess implements Clock, Timers {
   }
 
   monotonicMs(): number {
-    return this.scheduler.nowMs - this.startedMs;
+    return (this.scheduler.nowMs - this.startedMs) * this.rate;
   }
 
   after(delayMs: number, callback: () => void): Timer {
-    return this.scheduler.after(delayMs, () => {
-      if (this.alive) callback();
-    });
+    // The microsecond more makes sure that rounding never wakes it before its own clock says so.
+    const ownMs = this.rate === 1 ? delayMs : Math.max(0, delayMs) / this.rate + 0.001;
+    let run: (() => void) | undefined = callback;
+    const timer = this.scheduler.after(ownMs, () => this.deliver(() => run?.()));
+    return {
+      cancel() {
+        run = undefined;
+        timer.cancel();
+      },
+    };
   }
 
   soon(callback: () => void): void {
     this.after(0, callback);
   }
 
+  /** Something reaches the process: now, when it goes on, or never. */
+  deliver(event: () => void): void {
+    if (!this.alive) return;
+    if (this.paused || this.waiting.length > 0) this.waiting.push(event);
+    else event();
+  }
+
+  /** It stands still, and nobody else notices but by its silence; its clocks go on. */
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** What has reached it meanwhile happens to it now, in order and one event at a time. */
+  resume(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    if (this.waiting.length > 0) this.scheduler.after(0, () => this.catchUp());
+  }
+
+  private catchUp(): void {
+    if (this.paused || !this.alive) return;
+    const event = this.waiting.shift();
+    event?.();
+    if (this.waiting.length > 0) this.scheduler.after(0, () => this.catchUp());
+  }
+
+  jumpWall(byMs: number): void {
+    this.wallSkewMs += byMs;
+  }
+
+  /** The listener belongs to the world around the process, such as its operating system; it runs once, at its end. */
+  onKill(listener: () => void): void {
+    this.mourners.push(listener);
+  }
+
   /** Nothing of this process happens any more. */
   kill(): void {
+    if (!this.alive) return;
     this.alive = false;
+    this.waiting.length = 0;
+    for (const listener of this.mourners) listener();
   }
 }

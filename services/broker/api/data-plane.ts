@@ -215,5 +215,7 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return outcome(await api.lag(call.name), (lags) => ({ kind: 'lags', lags }));
     case 'status':
       return { kind: 'status', status: await api.status() };
+    case 'stepDown':
+      return done(await api.stepDown(call.preferred));
   }
 }

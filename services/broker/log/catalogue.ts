@@ -35,6 +35,11 @@ export class Catalogue {
     this.start = this.segments[0]!.base;
   }
 
+  /** Takes the newest segment away, before its file goes. */
+  removeNewest(): void {
+    this.segments.pop();
+  }
+
   get oldest(): Segment | undefined {
     return this.segments[0];
   }

@@ -1,13 +1,16 @@
 // Puts the parts of the log together behind the interface that the broker sees, and keeps the periodic work going: the
 // look at free space, the hint of what is durable, retention. It holds no rules of its own.
 import { assert } from '@fulmar/core/errors.ts';
-import type { Clock, Disk, Logger, Timer, Timers } from '@fulmar/core/ports.ts';
+import type { Clock, Disk, Logger, Observer, Timer, Timers } from '@fulmar/core/ports.ts';
 import { Catalogue } from './catalogue.ts';
+import { EpochTable } from './epoch-table.ts';
 import type { LogIdentity } from './errors.ts';
 import { IndexFiles } from './index-files.ts';
 import type {
   CommitLog,
+  EpochEntry,
   IndexEntry,
+  LogManifest,
   LogPolicy,
   PayloadWriter,
   QueueKey,
@@ -17,16 +20,19 @@ import type {
   StoredRecord,
 } from './log.ts';
 import { LogClock } from './log-clock.ts';
-import type { MetaFile } from './meta.ts';
+import { OfferedFiles } from './manifest.ts';
+import { type MetaFile, NO_CUT } from './meta.ts';
 import { QueueIndex } from './queue-index.ts';
 import { Reader } from './reader.ts';
 import { recoverLog } from './recovery.ts';
+import { type LogRepair, Repair } from './repair.ts';
 import { Retention } from './retention.ts';
 import type { RecordCheck } from './scan.ts';
 import { Sealing } from './sealing.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { SpaceWatch } from './space-watch.ts';
 import { Tail } from './tail.ts';
+import { truncateLog } from './truncation.ts';
 import type { LogTuning } from './tuning.ts';
 import { Writer } from './writer.ts';
 
@@ -44,8 +50,13 @@ export interface CommitLogParts {
   readonly tuning: LogTuning;
   readonly check: RecordCheck;
   readonly pin: () => number;
-  readonly trustDurableDistance: (epoch: number) => boolean;
+  readonly trustDurableDistance?: (epoch: number) => boolean;
   readonly meta: MetaFile;
+  /** Whom to ask for what the disk has lost; without it damage is only reported. */
+  readonly repair?: LogRepair;
+  readonly observer: Observer;
+  /** What is known to be committed before anything is read. */
+  readonly commitHint: number;
   /** Gives the directory back. */
   readonly release: () => Promise<void>;
 }
@@ -54,23 +65,30 @@ export class FileCommitLog implements CommitLog {
   private readonly parts: CommitLogParts;
   private readonly clock: LogClock;
   private readonly catalogue = new Catalogue();
+  private readonly epochTable = new EpochTable();
+  private readonly tail: Tail;
   private readonly files: SegmentWriter;
   private readonly writer: Writer;
   private readonly queues: QueueIndex;
   private readonly reader: Reader;
   private readonly sealing: Sealing;
   private readonly retention: Retention;
+  private readonly offered: OfferedFiles;
   private readonly space: SpaceWatch;
   private readonly timersRunning = new Set<Timer>();
   private phase: 'opened' | 'recovering' | 'running' | 'closed' = 'opened';
+  private committed: number;
+  private truncating: Promise<void> | undefined;
 
   constructor(parts: CommitLogParts) {
     const { disk, directory, timers, logger, policy, identity, tuning, check } = parts;
-    const { catalogue } = this;
+    const { catalogue, epochTable: epochs } = this;
     this.parts = parts;
+    this.committed = parts.commitHint;
     const clock = new LogClock(parts.clock);
     this.clock = clock;
     const tail = new Tail(tuning.tailCacheBytes, tuning.tailChunkBytes);
+    this.tail = tail;
     const preparation = { pieceBytes: tuning.preparePieceBytes, aheadBytes: tuning.prepareAheadBytes };
     this.files = new SegmentWriter(disk, directory, policy.segmentBytes, preparation, logger);
     this.writer = new Writer({
@@ -80,13 +98,18 @@ export class FileCommitLog implements CommitLog {
       clock,
       policy,
       identity,
+      epochs,
+      check,
+      recordBytesMax: tuning.recordBytesMax,
       batchBytes: tuning.batchBytes,
       segmentBegan: (segment) => catalogue.add(segment),
     });
-    const indexFiles = new IndexFiles(disk, directory, tuning.indexCacheBytes);
+    const repair = parts.repair && this.repairFrom(parts.repair);
+    const indexFiles = new IndexFiles(disk, directory, tuning.indexCacheBytes, repair);
     this.queues = new QueueIndex(catalogue, indexFiles, directory, tuning.chainLinksMax);
-    this.reader = new Reader(disk, directory, tail, catalogue, check, tuning.recordBytesMax);
-    this.sealing = new Sealing({ disk, directory, timers, catalogue, index: this.queues, writer: this.writer });
+    this.reader = new Reader(disk, directory, tail, catalogue, check, tuning.recordBytesMax, repair);
+    this.sealing = new Sealing({ disk, directory, timers, catalogue, epochs, index: this.queues, writer: this.writer });
+    this.offered = new OfferedFiles({ disk, directory, catalogue, snapshots: () => this.sealing.snapshots });
     this.retention = new Retention({
       disk,
       directory,
@@ -112,6 +135,19 @@ export class FileCommitLog implements CommitLog {
         this.sealing.retry();
         this.files.prepare();
       },
+    });
+    this.onFailure(() => undefined);
+  }
+
+  private repairFrom(source: LogRepair): Repair {
+    const { parts, catalogue, epochTable } = this;
+    return new Repair({
+      ...parts,
+      source,
+      catalogue,
+      recordBytesMax: parts.tuning.recordBytesMax,
+      epochs: () => epochTable.entries,
+      settledPosition: () => Math.min(this.committed, this.writtenPosition),
     });
   }
 
@@ -143,6 +179,36 @@ export class FileCommitLog implements CommitLog {
     return this.writer.epoch;
   }
 
+  get lastEpoch(): number {
+    return this.writer.lastEpoch;
+  }
+
+  get epochs(): readonly EpochEntry[] {
+    return this.epochTable.entries;
+  }
+
+  get acceptedEpoch(): number {
+    return Math.max(this.parts.meta.content.acceptedEpoch, this.writer.lastEpoch);
+  }
+
+  async acceptEpoch(epoch: number): Promise<void> {
+    assert(this.phase === 'running', 'an epoch is accepted between recovery and close');
+    assert(epoch >= this.acceptedEpoch, 'an epoch that was promised is never taken back');
+    await this.parts.meta.save({ acceptedEpoch: epoch }, true).catch((error: unknown) => {
+      this.writer.fail(error as Error);
+      throw error;
+    });
+  }
+
+  get commitHint(): number {
+    return this.committed;
+  }
+
+  noteCommitted(position: number): void {
+    assert(position <= this.endPosition, 'what is committed here is here');
+    this.committed = Math.max(this.committed, position);
+  }
+
   get lastLogTimeMs(): number {
     return this.writer.lastTimeMs;
   }
@@ -160,7 +226,11 @@ export class FileCommitLog implements CommitLog {
       {
         ...parts,
         catalogue: this.catalogue,
+        epochs: this.epochTable,
+        storeUid: parts.meta.found.storeUid,
+        trustDurableDistance: parts.trustDurableDistance,
         flushedHint: parts.meta.content.flushedHint,
+        cutPosition: parts.meta.content.cutPosition ?? NO_CUT,
         recordBytesMax: parts.tuning.recordBytesMax,
         windowBytes: parts.tuning.scanWindowBytes,
         begin: (position, heads) => this.queues.start(position, heads),
@@ -177,9 +247,17 @@ export class FileCommitLog implements CommitLog {
       epoch: before?.epoch ?? 0,
       segmentBase: open?.base,
       segmentRecords: open?.records ?? 0,
+      timeMs: before?.logTimeMs ?? clock.nowMs(),
     });
+    this.committed = Math.min(this.committed, position);
     if (open !== undefined) this.files.resume(open.base, open.file, position - open.base, open.sizeBytes);
     this.sealing.adopt(found.snapshots);
+    // Everything that was found is durable now, whatever the process before had left.
+    const { unflushed, cutPosition = NO_CUT } = parts.meta.content;
+    const isAsync = parts.policy.flush === 'async';
+    if (unflushed !== isAsync || cutPosition !== NO_CUT) {
+      await parts.meta.save({ unflushed: isAsync, cutPosition: NO_CUT }, true);
+    }
     this.repeat(HINT_INTERVAL_MS, () => this.saveHint());
     this.repeat(RETENTION_INTERVAL_MS, () => this.retain());
     this.phase = 'running';
@@ -187,7 +265,7 @@ export class FileCommitLog implements CommitLog {
       snapshotPosition: found.snapshotPosition,
       replayedRecords: found.replayedRecords,
       cutBytes: found.cutBytes,
-      closedInOrder: parts.meta.wasClosedInOrder,
+      closedInOrder: parts.meta.found.closedInOrder,
     };
   }
 
@@ -205,13 +283,17 @@ export class FileCommitLog implements CommitLog {
 
   private async saveHint(): Promise<void> {
     const { meta } = this.parts;
-    if (meta.content.flushedHint !== this.durablePosition)
-      await meta.save({ flushedHint: this.durablePosition }, false);
+    const { durablePosition: flushedHint, committed: commitHint } = this;
+    // A cut saves its own, and what lies behind it must not come back by this.
+    if (this.truncating !== undefined) return;
+    const isNew = meta.content.flushedHint !== flushedHint || meta.content.commitHint !== commitHint;
+    if (isNew) await meta.save({ flushedHint, commitHint }, false);
   }
 
   beginEpoch(epoch: number): void {
     assert(epoch >= this.writer.epoch, 'epochs never go back');
     this.writer.epoch = epoch;
+    this.clock.start(this.writer.lastTimeMs);
   }
 
   logTimeMs(): number {
@@ -228,13 +310,68 @@ export class FileCommitLog implements CommitLog {
     return this.writer.append(type, payloadBytes, write, value);
   }
 
+  appendFrames(frames: Uint8Array): void {
+    assert(this.phase === 'running', 'records are appended between recovery and close');
+    try {
+      this.writer.appendFrames(Buffer.from(frames.buffer, frames.byteOffset, frames.byteLength));
+    } finally {
+      // Time is the leader's; until its next record it goes on by this machine's clock.
+      this.clock.start(this.writer.lastTimeMs);
+    }
+  }
+
+  readFrames(
+    position: number,
+    maxBytes: number,
+  ): readonly Buffer[] | undefined | Promise<readonly Buffer[] | undefined> {
+    if (position < this.startPosition) return undefined;
+    const { endPosition, tail } = this;
+    assert(position <= endPosition, 'records are read where the log has some');
+    if (position === endPosition) return [];
+    const held = tail.records(position, maxBytes);
+    return held ?? this.reader.readFrames(position, maxBytes, tail.startPosition ?? endPosition);
+  }
+
+  truncate(position: number): Promise<void> {
+    assert(this.phase === 'running', 'a log is cut between recovery and close');
+    assert(this.truncating === undefined, 'one cut at a time');
+    this.truncating = this.cut(position).finally(() => {
+      this.truncating = undefined;
+    });
+    return this.truncating;
+  }
+
+  private async cut(position: number): Promise<void> {
+    const { parts, catalogue, queues, tail, files, writer, reader, clock } = this;
+    const { recordBytesMax, scanWindowBytes: windowBytes } = parts.tuning;
+    const own = { catalogue, queues, tail, files, writer, reader, clock, recordBytesMax, windowBytes };
+    try {
+      await truncateLog({ ...parts, ...own, epochs: this.epochTable }, position);
+      this.committed = Math.min(this.committed, position);
+    } catch (error) {
+      writer.fail(error as Error);
+      throw error;
+    }
+  }
+
+  manifest(): Promise<LogManifest | undefined> {
+    return this.offered.manifest();
+  }
+
+  readFile(name: string, offset: number, length: number): Promise<Buffer> {
+    return this.offered.read(name, offset, length);
+  }
+
   onProgress(listener: () => void): void {
     this.writer.onProgress(listener);
   }
 
   onFailure(listener: (error: Error) => void): void {
     this.writer.onFailure((error) => {
-      this.parts.logger.error('The log has failed and takes nothing more', { error: String(error) });
+      const { logger, policy, meta } = this.parts;
+      logger.error('The log has failed and takes nothing more', { error: String(error) });
+      // Records that others count on may be lost, although this machine still shows them.
+      if (policy.flush === 'async') meta.save({ doubtful: true }, true).catch(() => undefined);
       listener(error);
     });
   }
@@ -283,6 +420,7 @@ export class FileCommitLog implements CommitLog {
     this.phase = 'closed';
     const { meta, release, logger } = this.parts;
     try {
+      await this.truncating?.catch(() => undefined);
       const drained = await this.writer.drain();
       await this.sealing.close();
       await this.retention.close();
@@ -292,7 +430,8 @@ export class FileCommitLog implements CommitLog {
       await this.reader.close();
       // Also when this process wrote nothing: then the log is as durable as recovery found it.
       const isWhole = wasRunning && drained && this.failure === undefined;
-      if (isWhole) await meta.save({ flushedHint: this.durablePosition, closedInOrder: true }, true);
+      const { durablePosition: flushedHint, committed: commitHint } = this;
+      if (isWhole) await meta.save({ flushedHint, commitHint, unflushed: false, closedInOrder: true }, true);
     } catch (error) {
       logger.error('The log could not be closed in order', { error: String(error) });
     } finally {

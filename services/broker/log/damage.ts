@@ -15,6 +15,8 @@ export interface TailOptions {
   readonly position: number;
   readonly sizeBytes: number;
   readonly flushedHint: number;
+  /** From here on the process before was cutting the log off: whatever is left there is no evidence. */
+  readonly cutPosition: number;
   readonly trustDurableDistance: (epoch: number) => boolean;
   readonly check: RecordCheck;
   readonly recordBytesMax: number;
@@ -43,7 +45,8 @@ export async function judgeTail(options: TailOptions): Promise<TailVerdict> {
     const got = await file.read(buffer.subarray(0, Math.min(buffer.length, sizeBytes - windowAt)), windowAt);
     const window = buffer.subarray(0, got);
     allZero &&= isZero(window);
-    const witness = allZero ? undefined : findWitness(window, base + windowAt, options);
+    const witness =
+      allZero || position >= options.cutPosition ? undefined : findWitness(window, base + windowAt, options);
     if (witness !== undefined) return { kind: 'damaged', evidence: witness };
     if (windowAt + got >= sizeBytes) break;
   }

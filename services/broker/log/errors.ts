@@ -34,6 +34,17 @@ export class LogVersionError extends Error {
   }
 }
 
+/** Another replica's log was being copied into the directory, and the copy did not end. */
+export class IncompleteLogError extends Error {
+  constructor(file: string) {
+    super(
+      `${file} says that the log is an unfinished copy of another replica's. ` +
+        'Copy it again from the leader, which begins anew by itself; nothing was changed.',
+    );
+    this.name = 'IncompleteLogError';
+  }
+}
+
 /** The directory holds the log of another cluster or broker set. */
 export class ForeignLogError extends Error {
   constructor(file: string, found: LogIdentity, expected: LogIdentity) {

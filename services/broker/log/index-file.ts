@@ -162,6 +162,10 @@ export class IndexFront {
     };
   }
 
+  get blockCount(): number {
+    return Math.ceil(this.bytes.readUInt32BE(52) / ENTRIES_PER_BLOCK);
+  }
+
   /** Place, length and checksum of a block of entries in the file. */
   block(number: number): { readonly at: number; readonly length: number; readonly checksum: number } {
     const total = this.bytes.readUInt32BE(52);

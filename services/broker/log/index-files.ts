@@ -1,10 +1,12 @@
 // Loads parts of index files and keeps the ones used last, bounded by bytes. What is loaded is proven by its checksum;
-// what is kept is the file's own bytes, searched in place.
+// what is kept is the file's own bytes, searched in place. A damaged file is fetched from another replica if that can
+// be asked.
 import { crc32 } from 'node:zlib';
 import { type Disk, DiskError, type DiskFile } from '@fulmar/core/ports.ts';
 import { CorruptLogError } from './errors.ts';
 import { numberedName } from './file-names.ts';
 import { frontBytesOf, IndexFront } from './index-file.ts';
+import type { Repair } from './repair.ts';
 
 type Part = { readonly byteLength: number };
 
@@ -18,14 +20,16 @@ export class IndexFiles {
   private readonly disk: Disk;
   private readonly directory: string;
   private readonly limitBytes: number;
+  private readonly repair: Repair | undefined;
   private readonly parts = new Map<string, Part>();
   private readonly loading = new Map<string, Promise<void>>();
   private heldBytes = 0;
 
-  constructor(disk: Disk, directory: string, limitBytes: number) {
+  constructor(disk: Disk, directory: string, limitBytes: number, repair: Repair | undefined) {
     this.disk = disk;
     this.directory = directory;
     this.limitBytes = limitBytes;
+    this.repair = repair;
   }
 
   front(base: number): IndexFront | undefined {
@@ -65,11 +69,21 @@ export class IndexFiles {
     const key = keyOf(base, number);
     const underWay = this.loading.get(key);
     if (underWay !== undefined) return underWay;
-    const loading = this.open(base, read)
+    const loading = this.openRepaired(base, read)
       .then((part) => this.keep(key, part))
       .finally(() => this.loading.delete(key));
     this.loading.set(key, loading);
     return loading;
+  }
+
+  private async openRepaired<T>(base: number, read: (file: DiskFile, path: string) => Promise<T>): Promise<T> {
+    try {
+      return await this.open(base, read);
+    } catch (error) {
+      const isDamage = error instanceof CorruptLogError || (error instanceof DiskError && error.code === 'EIO');
+      if (!isDamage || (await this.repair?.index(base)) !== true) throw error;
+    }
+    return this.open(base, read);
   }
 
   private async open<T>(base: number, read: (file: DiskFile, path: string) => Promise<T>): Promise<T> {

@@ -93,8 +93,9 @@ export interface Recovery {
    */
   loadSnapshot(state: Buffer): boolean;
   /**
-   * Every record behind the snapshot, in order, segment starts included; the view is valid during the call only. Records
-   * behind `commitHint` may not be committed: the engine must not apply those yet, but read them again when they are.
+   * Every record behind the snapshot, in order, segment starts included; the view is valid during the call only.
+   * Records behind `commitHint` may not be committed: the engine must not apply those yet, but read them again when
+   * they are.
    */
   replay(record: StoredRecord): void;
 }
@@ -167,9 +168,9 @@ export interface CommitLog {
   append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number;
 
   /**
-   * Appends whole records of a leader, byte by byte as they are, and rolls where one of them begins a segment; the bytes
-   * are copied before it returns. Throws `FrameError` at the first record that does not check, does not continue the
-   * chain, or goes back in epoch; what stood before it in `frames` has been appended then.
+   * Appends whole records of a leader, byte by byte as they are, and rolls where one of them begins a segment; the
+   * bytes are copied before it returns. Throws `FrameError` at the first record that does not check, does not continue
+   * the chain, or goes back in epoch; what stood before it in `frames` has been appended then.
    */
   appendFrames(frames: Uint8Array): void;
   /**
@@ -187,7 +188,9 @@ export interface CommitLog {
    */
   truncate(position: number): Promise<void>;
 
-  /** What another replica has to copy to stand where this one's newest snapshot stands; undefined without a snapshot. */
+  /**
+   * What another replica has to copy to stand where this one's newest snapshot stands; undefined without a snapshot.
+   */
   manifest(): Promise<LogManifest | undefined>;
   /** Part of a file of a manifest. Rejects when retention has removed it meanwhile. */
   readFile(name: string, offset: number, length: number): Promise<Buffer>;

@@ -5,9 +5,10 @@ import type { Disk, DiskFile, Logger } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { Catalogue, RecordBefore } from './catalogue.ts';
 import { judgeTail } from './damage.ts';
+import type { EpochTable } from './epoch-table.ts';
 import { assertIdentity, CorruptLogError, type LogIdentity, LogVersionError } from './errors.ts';
 import { META_NAME, numberedName, positionsOf, SPARE_NAME, TEMPORARY_SUFFIX } from './file-names.ts';
-import type { Recovery, StoredRecord } from './log.ts';
+import type { EpochEntry, Recovery, StoredRecord } from './log.ts';
 import { NumberTable } from './number-table.ts';
 import { type RecordCheck, type ScanEnd, scanSegment } from './scan.ts';
 import { LOG_FORMAT_VERSION, readSegmentStart } from './segment-start.ts';
@@ -20,7 +21,11 @@ export interface RecoveryParts {
   readonly logger: Logger;
   readonly catalogue: Catalogue;
   readonly flushedHint: number;
-  readonly trustDurableDistance: (epoch: number) => boolean;
+  readonly cutPosition: number;
+  readonly epochs: EpochTable;
+  /** Name of this copy when it wrote what is found: in its own epochs it is known what records say of the disk. */
+  readonly storeUid: string;
+  readonly trustDurableDistance: ((epoch: number) => boolean) | undefined;
   readonly check: RecordCheck;
   readonly recordBytesMax: number;
   readonly windowBytes: number;
@@ -52,14 +57,14 @@ export async function recoverLog(parts: RecoveryParts, recovery: Recovery): Prom
   const usable = positionsOf(names, 'snap').filter((position) => position >= (bases[0] ?? 0));
   refuseMissingSegments(parts, bases, usable);
   const snapshot = await loadNewest(parts, recovery, bases, usable);
-  const replay = new Replay(parts, recovery, snapshot.before);
+  const replay = new Replay(parts, recovery, snapshot);
   for (const base of bases) {
     if (base < snapshot.position) parts.catalogue.add({ base, before: undefined, oldestTimeMs: undefined });
   }
   parts.begin(snapshot.position, snapshot.heads);
   const behind = bases.filter((base) => base >= snapshot.position);
   for (let i = 0; i < behind.length - 1; i++) await replay.sealedSegment(behind[i]!, behind[i + 1]!);
-  if (behind.length > 0) await replay.lastSegment(behind[behind.length - 1]!);
+  if (behind.length > 0) await replay.lastSegment(behind[behind.length - 1]!, usable);
   await parts.settle();
   const snapshots = usable.filter((position) => position <= snapshot.position).slice(-2);
   await tidy(parts, names, bases, snapshots, snapshot.position);
@@ -89,6 +94,8 @@ interface Beginning {
   readonly position: number;
   readonly heads: NumberTable;
   readonly before: RecordBefore | undefined;
+  readonly epochs: readonly EpochEntry[];
+  readonly isVersion1: boolean;
 }
 
 async function loadNewest(
@@ -102,7 +109,7 @@ async function loadNewest(
     const snapshot = await readSnapshot(disk, directory, position);
     const problem = typeof snapshot === 'string' ? snapshot : 'the engine could not read it';
     if (typeof snapshot !== 'string' && recovery.loadSnapshot(snapshot.state)) {
-      return { position, heads: snapshot.heads, before: snapshot };
+      return { ...snapshot, before: snapshot };
     }
     logger.error('A snapshot is damaged, an older one is used', { position, problem });
   }
@@ -111,7 +118,7 @@ async function loadNewest(
     const path = `${directory}/${numberedName(first, 'log')}`;
     throw new CorruptLogError(path, 0, 'it is the oldest segment kept and no usable snapshot leads up to it');
   }
-  return { position: 0, heads: new NumberTable(), before: undefined };
+  return { position: 0, heads: new NumberTable(), before: undefined, epochs: [], isVersion1: false };
 }
 
 class Replay {
@@ -122,11 +129,22 @@ class Replay {
   open: Recovered['open'];
   private readonly parts: RecoveryParts;
   private readonly recovery: Recovery;
+  private readonly beginning: Beginning;
+  /** The segment before the one that is being read, and its number of records. */
+  private previous: { readonly base: number; readonly records: number } | undefined;
 
-  constructor(parts: RecoveryParts, recovery: Recovery, before: RecordBefore | undefined) {
+  constructor(parts: RecoveryParts, recovery: Recovery, beginning: Beginning) {
     this.parts = parts;
     this.recovery = recovery;
-    this.before = before;
+    this.beginning = beginning;
+    this.before = beginning.before;
+    parts.epochs.start(beginning.epochs);
+  }
+
+  /** Only of this copy's own records it is known that they speak of this disk. Version 1 knew no other replicas. */
+  private trusts(epoch: number): boolean {
+    const leader = this.parts.epochs.leaderOf(epoch);
+    return leader === this.parts.storeUid || (leader === '' && this.beginning.isVersion1);
   }
 
   async sealedSegment(base: number, nextBase: number): Promise<void> {
@@ -141,20 +159,22 @@ class Replay {
           `a record does not check (${end.problem}) although a later segment exists`,
         );
       }
+      this.previous = { base, records: end.records };
     } finally {
       await file.close();
     }
     await this.parts.settle();
   }
 
-  async lastSegment(base: number): Promise<void> {
-    const { disk, logger, recordBytesMax } = this.parts;
+  async lastSegment(base: number, snapshots: readonly number[]): Promise<void> {
+    const { disk, logger, recordBytesMax, trustDurableDistance = (epoch) => this.trusts(epoch) } = this.parts;
     const path = this.pathOf(base);
     const file = await disk.open(path, 'write');
     try {
       const end = await this.scan(file, base, undefined);
       const { position, sizeBytes } = end;
-      const verdict = await judgeTail({ ...this.parts, file, base, position, sizeBytes, recordBytesMax });
+      const place = { file, base, position, sizeBytes };
+      const verdict = await judgeTail({ ...this.parts, ...place, trustDurableDistance, recordBytesMax });
       if (verdict.kind === 'damaged') {
         const what = `a record does not check (${end.problem}), but ${verdict.evidence}`;
         throw new CorruptLogError(path, position - base, what);
@@ -170,8 +190,7 @@ class Replay {
         this.open = { base, file, records: end.records, sizeBytes: kept };
         return;
       }
-      // The log had rolled, and not one record of the new segment was finished. The file stays, because a snapshot
-      // may stand at its position; the next record begins the segment again.
+      // The log had rolled, and not one record of the new segment was finished.
       if (verdict.kind === 'torn') await file.truncate(0);
       await file.sync();
     } catch (error) {
@@ -179,6 +198,22 @@ class Replay {
       throw error;
     }
     await file.close();
+    // Where a snapshot stands the file stays, and the next record begins the segment again. Elsewhere it goes, because
+    // the next record may come from a leader whose log does not roll there.
+    if (this.previous !== undefined && !snapshots.includes(base)) await this.reopen(this.previous, base);
+  }
+
+  /** Goes on in the segment before an empty one, which is removed. */
+  private async reopen(previous: { readonly base: number; readonly records: number }, empty: number): Promise<void> {
+    const { disk, directory } = this.parts;
+    const { base, records } = previous;
+    const file = await disk.open(this.pathOf(base), 'write');
+    const sizeBytes = empty - base;
+    this.open = { base, file, records, sizeBytes };
+    await file.truncate(sizeBytes);
+    await file.sync();
+    await disk.remove(this.pathOf(empty));
+    await disk.syncDirectory(directory);
   }
 
   /**
@@ -223,6 +258,7 @@ class Replay {
     else if (header.type === RECORD_TYPE.segmentStart) {
       throw new CorruptLogError(this.pathOf(base), header.position - base, 'a segment begins within another one');
     }
+    this.parts.epochs.note(header.type, header.epoch, header.position, header.length, record.bytes, 0);
     this.recovery.replay(record);
     this.before = { chain: header.chain, epoch: header.epoch, logTimeMs: header.logTimeMs };
     this.position = header.position + header.length;

@@ -4,6 +4,7 @@
 import { assert } from '@fulmar/core/errors.ts';
 import { type Disk, DiskError, type Timers } from '@fulmar/core/ports.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { EpochTable } from './epoch-table.ts';
 import { numberedName } from './file-names.ts';
 import { encodeIndex } from './index-file.ts';
 import type { MemoryIndex } from './memory-index.ts';
@@ -17,6 +18,7 @@ export interface SealingParts {
   readonly directory: string;
   readonly timers: Timers;
   readonly catalogue: Catalogue;
+  readonly epochs: EpochTable;
   readonly index: QueueIndex;
   readonly writer: Writer;
 }
@@ -75,7 +77,7 @@ export class Sealing {
   }
 
   private async sealSegment(complete: MemoryIndex, position: number, state: readonly Uint8Array[]): Promise<void> {
-    const { disk, directory, catalogue, index, writer } = this.parts;
+    const { disk, directory, catalogue, epochs, index, writer } = this.parts;
     await writer.untilDurable(position);
     const segment = catalogue.holding(complete.base)!;
     const place = catalogue.holding(position)!.before!;
@@ -95,7 +97,11 @@ export class Sealing {
     await this.untilThereIsRoom(() => replaceFile(disk, directory, numberedName(complete.base, 'idx'), content));
     index.sealed(complete);
     index.dropDeadHeads();
-    await this.untilThereIsRoom(() => writeSnapshot(disk, directory, { position, ...place }, index.heads, state));
+    epochs.forget(catalogue.startPosition);
+    const known = epochs.before(position);
+    await this.untilThereIsRoom(() =>
+      writeSnapshot(disk, directory, { position, ...place }, known, index.heads, state),
+    );
     this.snapshots = [...this.snapshots.filter((other) => other !== position), position].sort((a, b) => a - b);
     await this.removeOldSnapshots();
   }

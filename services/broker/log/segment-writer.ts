@@ -37,6 +37,15 @@ export class SegmentWriter {
     this.current = new PreparedFile(base, file, this.segmentBytes, this.sizes, writtenBytes, sizeBytes);
   }
 
+  /** Lets go of the current segment, so that the log's end can be cut; `resume` or `roll` goes on. */
+  async release(): Promise<void> {
+    // A segment that was finished may become the current one again: nothing may cut it later.
+    await this.finishing;
+    const released = this.current;
+    this.current = undefined;
+    await released?.close();
+  }
+
   get lacksSpace(): boolean {
     return this.spareLacksSpace || this.current?.lacksSpace === true;
   }

@@ -2,6 +2,8 @@
 // readers read from them: one copy serves all three. The bound counts whole chunks, so it is what is really held; only
 // bytes that are not on disk yet may pass it, and those are bounded by back-pressure.
 
+import { readRecordLength } from '@fulmar/core/record.ts';
+
 interface Chunk {
   /** Log position of the chunk's first byte. */
   readonly position: number;
@@ -54,6 +56,42 @@ export class Tail {
     this.chunks.push(chunk);
     this.held += needed;
     return chunk;
+  }
+
+  /** Forgets everything: what comes next begins in chunks of its own, so that views of the old ones stay. */
+  clear(): void {
+    this.chunks.length = 0;
+    this.held = 0;
+  }
+
+  /** Position of the oldest byte that is held. */
+  get startPosition(): number | undefined {
+    return this.chunks[0]?.position;
+  }
+
+  /** Whole records from one that begins at `from`, about `bytesMax` of them and at least one; undefined if not held. */
+  records(from: number, bytesMax: number): Buffer[] | undefined {
+    let number = this.chunkIndexOf(from);
+    if (number < 0) return undefined;
+    const buffers: Buffer[] = [];
+    let left = bytesMax;
+    for (; number < this.chunks.length && left > 0; number++) {
+      const { position, buffer, usedBytes } = this.chunks[number]!;
+      const start = Math.max(0, from - position);
+      let end = usedBytes;
+      if (usedBytes - start > left) {
+        end = start;
+        while (end < usedBytes && end + readRecordLength(buffer, end) - start <= left) {
+          end += readRecordLength(buffer, end);
+        }
+        if (end === start && buffers.length > 0) break;
+        if (end === start) end += readRecordLength(buffer, end);
+        left = 0;
+      }
+      if (end > start) buffers.push(buffer.subarray(start, end));
+      left -= end - start;
+    }
+    return buffers;
   }
 
   /** The bytes [position, position + length) if all of them are held in one piece. */

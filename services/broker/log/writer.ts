@@ -2,14 +2,16 @@
 // collects, and when it ends all that has collected goes at once. Nothing waits for a timer. A failed write or sync is
 // never repeated, because the kernel may by then call lost pages clean: the log stops instead. The one exception is a
 // full disk (see `holdUntilSpace`).
-
 import { assert } from '@fulmar/core/errors.ts';
 import { DiskError, type Timer, type Timers } from '@fulmar/core/ports.ts';
-import { RECORD_HEADER_BYTES, RECORD_TYPE, sealRecord } from '@fulmar/core/record.ts';
+import { RECORD_HEADER_BYTES, RECORD_TYPE, type RecordHeader, sealRecord } from '@fulmar/core/record.ts';
 import type { Segment } from './catalogue.ts';
+import type { EpochTable } from './epoch-table.ts';
 import type { LogIdentity } from './errors.ts';
+import { nextFrame } from './frame-check.ts';
 import type { LogPolicy, PayloadWriter } from './log.ts';
 import type { LogClock } from './log-clock.ts';
+import type { RecordCheck } from './scan.ts';
 import { type SegmentStart, segmentStartBytes, writeSegmentStart } from './segment-start.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 import type { Tail } from './tail.ts';
@@ -22,6 +24,8 @@ export interface WriterStart {
   /** Base of the segment to go on in; undefined begins a new one. */
   readonly segmentBase: number | undefined;
   readonly segmentRecords: number;
+  /** Log time of the last record, or of now if there is none. */
+  readonly timeMs: number;
 }
 
 export interface WriterParts {
@@ -31,6 +35,9 @@ export interface WriterParts {
   readonly clock: LogClock;
   readonly policy: LogPolicy;
   readonly identity: LogIdentity;
+  readonly epochs: EpochTable;
+  readonly check: RecordCheck;
+  readonly recordBytesMax: number;
   readonly batchBytes: number;
   readonly segmentBegan: (segment: Segment) => void;
 }
@@ -40,6 +47,8 @@ export class Writer {
   writtenPosition = 0;
   durablePosition = 0;
   epoch = 0;
+  /** Epoch of the last record. */
+  lastEpoch = 0;
   /** Log time of the last record. */
   lastTimeMs = 0;
   failure: Error | undefined;
@@ -49,12 +58,13 @@ export class Writer {
   private chain = 0;
   private segmentBase: number | undefined;
   private segmentRecords = 0;
-  private lastEpoch = 0;
   /** Bases of segments that begin in what is not written yet. */
-  private readonly rolls: number[] = [];
+  private rolls: number[] = [];
   private writing = false;
   private scheduled = false;
   private full = false;
+  /** The end of the log is being cut off: nothing is written. */
+  private halted = false;
   private flushTimer: Timer | undefined;
   private flushing: Promise<void> | undefined;
   private progressed: () => void = () => {};
@@ -68,11 +78,14 @@ export class Writer {
   }
 
   start(from: WriterStart): void {
+    this.rolls = [];
+    this.full = false;
+    this.halted = false;
     this.reach(from.position);
     this.chain = from.chain;
     this.epoch = from.epoch;
     this.lastEpoch = from.epoch;
-    this.lastTimeMs = this.parts.clock.nowMs();
+    this.lastTimeMs = from.timeMs;
     this.segmentBase = from.segmentBase;
     this.segmentRecords = from.segmentRecords;
   }
@@ -100,11 +113,45 @@ export class Writer {
 
   append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number {
     if (this.failure !== undefined) throw this.failure;
+    assert(!this.halted, 'nothing is appended while the log is being cut');
     const length = RECORD_HEADER_BYTES + payloadBytes;
     if (this.mustRoll(length)) this.beginSegment();
     this.place(type, length, write, value);
     if (!this.scheduled && !this.writing) this.schedule();
     return this.endPosition;
+  }
+
+  /** Takes over whole records as they are; see `CommitLog.appendFrames`. */
+  appendFrames(frames: Buffer): void {
+    if (this.failure !== undefined) throw this.failure;
+    assert(!this.halted, 'nothing is appended while the log is being cut');
+    const { check, recordBytesMax, identity } = this.parts;
+    try {
+      for (let at = 0; at < frames.length; ) {
+        const { endPosition: position, chain, lastEpoch: epoch } = this;
+        const isInSegment = this.segmentBase !== undefined;
+        const header = nextFrame(frames, at, { position, chain, epoch, isInSegment, identity, check, recordBytesMax });
+        this.placeFrame(header, frames, at);
+        at += header.length;
+      }
+    } finally {
+      if (!this.scheduled && !this.writing && this.writtenPosition < this.endPosition) this.schedule();
+    }
+  }
+
+  private placeFrame(header: RecordHeader, frames: Buffer, at: number): void {
+    const { type, epoch, position, length, logTimeMs } = header;
+    const { tail, epochs } = this.parts;
+    epochs.note(type, epoch, position, length, frames, at);
+    if (type === RECORD_TYPE.segmentStart) this.beganSegment(position, logTimeMs);
+    const target = tail.place(length, position, this.writtenPosition);
+    frames.copy(target, tail.placedAt, at, at + length);
+    this.chain = header.chain;
+    this.lastTimeMs = logTimeMs;
+    this.lastEpoch = epoch;
+    this.epoch = Math.max(this.epoch, epoch);
+    this.segmentRecords++;
+    this.endPosition = position + length;
   }
 
   private mustRoll(length: number): boolean {
@@ -116,18 +163,21 @@ export class Writer {
   }
 
   private beginSegment(): void {
-    const base = this.endPosition;
-    const before = { chain: this.chain, epoch: this.lastEpoch, logTimeMs: this.lastTimeMs };
-    this.parts.segmentBegan({ base, before, oldestTimeMs: this.parts.clock.nowMs() });
-    this.rolls.push(base);
-    this.segmentBase = base;
-    this.segmentRecords = 0;
+    this.beganSegment(this.endPosition, this.parts.clock.nowMs());
     const payload: SegmentStart = { ...this.parts.identity, previousChain: this.chain };
     this.place(RECORD_TYPE.segmentStart, RECORD_HEADER_BYTES + this.startBytes, writeSegmentStart, payload);
   }
 
+  private beganSegment(base: number, timeMs: number): void {
+    const before = { chain: this.chain, epoch: this.lastEpoch, logTimeMs: this.lastTimeMs };
+    this.parts.segmentBegan({ base, before, oldestTimeMs: timeMs });
+    this.rolls.push(base);
+    this.segmentBase = base;
+    this.segmentRecords = 0;
+  }
+
   private place<T>(type: number, length: number, write: PayloadWriter<T>, value: T): void {
-    const { tail, clock } = this.parts;
+    const { tail, clock, epochs } = this.parts;
     const position = this.endPosition;
     const target = tail.place(length, position, this.writtenPosition);
     const at = tail.placedAt;
@@ -135,6 +185,7 @@ export class Writer {
     const timeMs = clock.nowMs();
     const distance = position - this.durablePosition;
     this.chain = sealRecord(target, at, type, length, this.epoch, position, timeMs, distance, this.chain);
+    epochs.note(type, this.epoch, position, length, target, at);
     this.lastTimeMs = timeMs;
     this.lastEpoch = this.epoch;
     this.segmentRecords++;
@@ -146,7 +197,7 @@ export class Writer {
     // Behind the events that wait already: their appends join the same batch.
     this.parts.timers.soon(() => {
       this.scheduled = false;
-      if (this.writing || this.full || this.failure !== undefined) return;
+      if (this.writing || this.full || !this.mayWrite) return;
       if (this.writtenPosition < this.endPosition) void this.writeCollected();
     });
   }
@@ -159,11 +210,16 @@ export class Writer {
       this.writing = false;
       if (error instanceof DiskError && error.code === 'ENOSPC') this.holdUntilSpace();
       else this.fail(error as Error);
+      this.wake();
       return;
     }
     this.writing = false;
     this.tell();
-    if (this.failure === undefined && this.writtenPosition < this.endPosition && !this.scheduled) this.schedule();
+    if (this.mayWrite && this.writtenPosition < this.endPosition && !this.scheduled) this.schedule();
+  }
+
+  private get mayWrite(): boolean {
+    return this.failure === undefined && !this.halted;
   }
 
   /** Writes what has collected, up to the end of a segment. */
@@ -197,7 +253,7 @@ export class Writer {
 
   /** Called every second: tries again what had no room. */
   retry(): void {
-    if (!this.full || this.failure !== undefined) return;
+    if (!this.full || !this.mayWrite) return;
     this.full = false;
     this.schedule();
   }
@@ -227,7 +283,7 @@ export class Writer {
   fail(error: Error): void {
     if (this.failure !== undefined) return;
     this.failure = error;
-    this.flushTimer?.cancel();
+    this.disarmFlush();
     this.wake();
     this.failed(error);
   }
@@ -249,18 +305,44 @@ export class Writer {
     assert(position <= this.endPosition, 'only what has been appended can become durable');
     while (this.durablePosition < position) {
       if (this.failure !== undefined) throw this.failure;
-      await new Promise<void>((resume) => this.waiting.push(resume));
+      await this.nextChange();
     }
+  }
+
+  /**
+   * Ends writing once everything before `position` is written, so that the log may be cut there; `start` goes on. What
+   * lies behind may be written or not. Rejects if the log fails first.
+   */
+  async halt(position: number): Promise<void> {
+    assert(!this.halted, 'one cut at a time');
+    while (this.failure === undefined && this.writtenPosition < position) await this.nextChange();
+    this.halted = true;
+    while (this.failure === undefined && (this.writing || this.flushing !== undefined)) {
+      await (this.flushing ?? this.nextChange());
+    }
+    if (this.failure !== undefined) throw this.failure;
+    this.disarmFlush();
+  }
+
+  private nextChange(): Promise<void> {
+    return new Promise<void>((resume) => this.waiting.push(resume));
+  }
+
+  private disarmFlush(): void {
+    this.flushTimer?.cancel();
+    this.flushTimer = undefined;
   }
 
   /** Writes and flushes what has been taken in. False if the disk has no room for it. */
   async drain(): Promise<boolean> {
     this.retry();
     while (this.failure === undefined && !this.full && this.writtenPosition < this.endPosition) {
-      await new Promise<void>((resume) => this.waiting.push(resume));
+      await this.nextChange();
     }
     if (this.failure === undefined && !this.full) await this.flush();
-    this.flushTimer?.cancel();
+    // A failed log too: the directory must not be given back while a segment may still get its name in it.
+    while (this.writing) await this.nextChange();
+    this.disarmFlush();
     return this.failure === undefined && !this.full;
   }
 }

@@ -100,7 +100,9 @@ export interface ReplicationPeer {
   manifest(): Promise<LogManifest | undefined>;
   /** Part of a file of the manifest. Rejects when the file is gone. */
   readFile(name: string, offset: number, length: number): Promise<Buffer>;
-  /** The whole record at a position, checked there; undefined if that replica does not have it. */
+  /**
+   * The whole committed record at a position, checked there; undefined if that replica does not have it. Length 0: any.
+   */
   readRecord(position: number, length: number): Promise<Buffer | undefined>;
   close(): void;
 }

@@ -1,6 +1,7 @@
 // What one replica of a broker set needs from the outside, and what it tells the broker that it is part of.
+
+import type { Coordination, Member } from '@fulmar/core/coordination.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
-import type { Coordination } from './coordination.ts';
 import type { ConnectPeer } from './messages.ts';
 import type { ReplicatedLog } from './replicated-log.ts';
 
@@ -33,7 +34,9 @@ export interface ReplicaEngine {
    * uid, and opens the replica again. The replica does nothing more.
    */
   outdated(leaderAddress: string): void;
-  /** Something that must never be was seen, or the log failed: the process should end. The replica does nothing more. */
+  /**
+   * Something that must never be was seen, or the log failed: the process should end. The replica does nothing more.
+   */
   failed(error: Error): void;
 }
 
@@ -47,8 +50,12 @@ export interface ReplicaOptions {
   readonly version: string;
   readonly flush: 'sync' | 'async';
   readonly minInSync: number;
+  /** Configured names of all replicas of the set; a fixed in-sync set consists of them. */
+  readonly replicas: readonly string[];
   /** Whether it may found the set: the one replica that writes the first record when there is none. */
   readonly founder: boolean;
+  /** Found the set on this log, although the store knows nothing of a set that has one. */
+  readonly adoptLog: boolean;
   readonly times: ReplicationTimes;
   readonly log: ReplicatedLog;
   /** What was committed when the log was recovered. */
@@ -66,7 +73,7 @@ export interface ReplicaOptions {
 export type ReplicaRole = 'follower' | 'candidate' | 'leader';
 
 /** How a replica stands, for status, metrics and readiness. */
-export interface ReplicaStatus {
+export interface ReplicaStanding {
   readonly role: ReplicaRole;
   /** The newest epoch that it knows of. */
   readonly epoch: number;
@@ -76,6 +83,8 @@ export interface ReplicaStatus {
   readonly minInSync: number;
   /** Whether this replica is in the in-sync set. */
   readonly isInSync: boolean;
+  /** Every replica that the set knows. */
+  readonly members: readonly Member[];
   /** Of each replica that follows this leader: how many bytes it has not yet stored. */
   readonly followers: readonly { readonly replica: string; readonly lagBytes: number; readonly inSync: boolean }[];
 }

@@ -18,12 +18,11 @@ export type ReplicatedLog = Pick<
   | 'appendFrames'
   | 'readFrames'
   | 'truncate'
-  | 'manifest'
-  | 'readFile'
-  | 'read'
 >;
 
-/** Where the epoch ends in this log; `endPosition` for the last one, undefined for an epoch that has no records here. */
+/**
+ * Where the epoch ends in this log; `endPosition` for the last one, undefined for an epoch that has no records here.
+ */
 export function endOfEpoch(log: Pick<ReplicatedLog, 'epochs' | 'endPosition'>, epoch: number): number | undefined {
   const at = log.epochs.findIndex((entry) => entry.epoch === epoch);
   return at < 0 ? undefined : (log.epochs[at + 1]?.startPosition ?? log.endPosition);

@@ -291,5 +291,5 @@ export class Dispatcher {
 
 export const UNKNOWN_FATE: Outcome<never> = failure(
   'MASTER_PERSISTENCE_TIMEOUT',
-  'The disk failed while this was being written, so it may or may not be stored. Repeat the request.',
+  'The broker stopped leading while this was being written, so it may or may not be stored. Repeat the request.',
 );

@@ -4,7 +4,7 @@ import type { MessageToStore, SendCommand, SendResult } from '@fulmar/core/broke
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
-import type { Committer } from '../committer.ts';
+import { type Committer, refusalOf } from '../committer.ts';
 import { RecentMessageIds } from '../state/recent-message-ids.ts';
 import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
@@ -15,7 +15,7 @@ import { run, type Steps } from './steps.ts';
 const UNKNOWN_FATE: SendResult = {
   fault: fault(
     'MASTER_PERSISTENCE_TIMEOUT',
-    'The disk failed while the message was being written, so it may or may not be stored. Send it again.',
+    'This broker stopped leading while the message was being written, so it may or may not be stored. Send it again.',
   ),
 };
 
@@ -55,8 +55,7 @@ export class Sending {
 
   private refusalOf(topic: Topic | undefined): Fault | undefined {
     if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
-    const refusal = this.committer.refusal();
-    return refusal === undefined ? undefined : fault('TOO_MANY_REQUESTS', refusal);
+    return refusalOf(this.committer);
   }
 
   private sendOne(topic: Topic, message: MessageToStore, settle: Settle): void {

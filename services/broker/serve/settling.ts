@@ -29,7 +29,7 @@ const INVALID = fault(
 
 const UNKNOWN_FATE = fault(
   'MASTER_PERSISTENCE_TIMEOUT',
-  'The disk failed while this was being written, so it may or may not count. Repeat the request.',
+  'The broker stopped leading while this was being written, so it may or may not count. Repeat the request.',
 );
 
 /** What a handle turns out to name. */

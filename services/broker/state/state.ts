@@ -1,6 +1,7 @@
 // The state of one broker set: what a fold over the committed records of its log gives, and nothing else. `apply`
 // reads no clock, no randomness and no environment, so every replica that has applied the same records holds the same
 // state, and a hash of two snapshots compares them. What a leader has decided but not committed is not in here.
+import type { EpochStartRecord } from '@fulmar/core/epoch-start.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { Groups } from './groups.ts';
@@ -13,13 +14,7 @@ import type {
   PopRecord,
 } from './records/consumption.ts';
 import type { DeadLetterRecord } from './records/dead-letter.ts';
-import type {
-  DeleteRecord,
-  EpochStartRecord,
-  GroupPutRecord,
-  SubscriptionPutRecord,
-  TopicPutRecord,
-} from './records/definitions.ts';
+import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { MessageRecord } from './records/message.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';

@@ -2,10 +2,11 @@
 // just a list of topics and a registration, and the proxy's view. Its clocks run ten times as fast as the wall.
 
 import { type Registration, startRegistration } from '@fulmar/broker/registration.ts';
-import type { BrokerApi, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
+import type { TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { type Clock, silentLogger, silentObserver, type Timers } from '@fulmar/core/ports.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
+import type { BrokerConnection } from '@fulmar/proxy/cluster/broker-links.ts';
 import { ClusterView } from '@fulmar/proxy/cluster/cluster-view.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { type GrpcServer, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
@@ -60,7 +61,7 @@ export async function startNameServer(port = 0): Promise<TestNameServer> {
 export class TestBroker {
   readonly topics = new Map<string, TopicDescription>();
   readonly registration: Registration;
-  readonly api: BrokerApi & { close(): void };
+  readonly api: BrokerConnection;
   entry: BrokerEntry;
   closedConnections = 0;
 
@@ -70,10 +71,11 @@ export class TestBroker {
     this.api = {
       putTopic: async (request: TopicRequest): Promise<Outcome<TopicDescription>> => success(this.put(request)),
       deleteTopic: async (name: string): Promise<Fault | undefined> => this.delete(name),
+      reachable: true,
       close: () => {
         this.closedConnections++;
       },
-    } as BrokerApi & { close(): void };
+    } as Partial<BrokerConnection> as BrokerConnection;
     this.registration = startRegistration({
       ...ports,
       resolve: async () => nameServers,

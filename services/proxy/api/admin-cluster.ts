@@ -1,8 +1,13 @@
-// The state of the cluster, told even while parts of it do not answer.
+// The state of the cluster, told even while parts of it do not answer, and the hand-over of a broker set.
 import type { BrokerStatus } from '@fulmar/core/broker-api.ts';
+import { FaultError } from '@fulmar/core/errors.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
-import { type AdminDependencies, answerInTime } from './admin-context.ts';
+import { type AdminDependencies, answerInTime, refuse } from './admin-context.ts';
 import type { UnaryHandler } from './call.ts';
+import { isAbsence } from './masters.ts';
+
+/** How long a hand-over waits for the next master; the old one has stepped down by then. */
+const SUCCESSOR_WITHIN_MS = 5_000;
 
 interface BrokerInfo {
   readonly set: string;
@@ -16,6 +21,16 @@ interface BrokerInfo {
   readonly commitPosition: number;
   readonly flush: string;
   readonly writesRefused: string;
+  readonly inSync: boolean;
+  readonly lagBytes: number;
+  readonly registeredRole: string;
+  readonly minInSync: number;
+  readonly acknowledge: string;
+}
+
+interface Successor {
+  readonly replica: string;
+  readonly epoch: number;
 }
 
 export interface ClusterHandlers {
@@ -30,6 +45,7 @@ export interface ClusterHandlers {
       readonly clients: number;
     }
   >;
+  readonly StepDown: UnaryHandler<{ readonly set?: string; readonly preferred?: string }, Successor>;
 }
 
 export function clusterHandlers(dependencies: AdminDependencies): ClusterHandlers {
@@ -46,17 +62,59 @@ export function clusterHandlers(dependencies: AdminDependencies): ClusterHandler
     }
   }
 
+  /** The master of a newer reign, as soon as there is one. */
+  function successorOf(set: string, epoch: number): Promise<Successor> {
+    return new Promise((resolve) => {
+      const finish = (successor: Successor): void => {
+        timer.cancel();
+        stopListening();
+        resolve(successor);
+      };
+      const look = (): void => {
+        const entry = cluster.entries().find((each) => each.set === set && each.role === 'master');
+        if (entry !== undefined && entry.epoch > epoch) finish({ replica: entry.replica, epoch: entry.epoch });
+      };
+      const timer = dependencies.timers.after(SUCCESSOR_WITHIN_MS, () => finish({ replica: '', epoch: 0 }));
+      const stopListening = cluster.onChange(look);
+      look();
+    });
+  }
+
   return {
+    async StepDown(_call, { set = '', preferred = '' }) {
+      const master = cluster.master(set);
+      if (master === undefined || !master.reachable) {
+        const isKnown = master !== undefined || cluster.entries().some((entry) => entry.set === set);
+        if (!isKnown) refuse('NOT_FOUND', `There is no broker set ${set}. The sets: fulmar broker list.`);
+        refuse('HA_NOT_AVAILABLE', `Broker set ${set} has no master that could step down. Look again in a second.`);
+      }
+      const refused = await answerInTime(dependencies, set, () => master.api.stepDown(preferred));
+      // The connection to the old master ends as soon as the new one is known, perhaps before its answer is here.
+      const isLost = isAbsence(refused) && refused?.error !== 'NOT_MASTER';
+      if (refused !== undefined && !isLost) throw new FaultError(refused);
+      const successor = await successorOf(set, master.epoch);
+      if (refused !== undefined && successor.replica === '') throw new FaultError(refused);
+      return successor;
+    },
+
     async GetClusterStatus() {
       const entries = cluster.entries();
       const masters = cluster.brokers().map(({ set }) => set);
       const sets = [...new Set([...entries.map(({ set }) => set), ...masters])].sort();
       const statuses = new Map(await Promise.all(sets.map(async (set) => [set, await statusOf(set)] as const)));
       const brokers = sets.flatMap((set) => {
-        const replicas = entries.filter((entry) => entry.set === set);
+        const registered = entries.filter((entry) => entry.set === set);
+        const status = statuses.get(set);
+        const infos = registered.map((entry) => infoOf(entry, status));
+        for (const { name, role } of status?.replicas ?? []) {
+          if (registered.some(({ replica }) => replica === name)) continue;
+          // The master knows a member that no NameServer does: it is down, or cut off from them.
+          const entry = { ...entryOf(clusterName, set), replica: name, role };
+          infos.push({ ...infoOf(entry, status), registeredRole: '' });
+        }
         // A broker in this process serves without being registered.
-        const shown = replicas.length === 0 ? [entryOf(clusterName, set)] : replicas;
-        return [...shown].sort(mastersFirst).map((entry) => infoOf(entry, statuses.get(set)));
+        if (infos.length === 0) infos.push({ ...infoOf(entryOf(clusterName, set), status), registeredRole: '' });
+        return infos.sort(mastersFirst);
       });
       let clients = 0;
       for (const _ of dependencies.clients()) clients++;
@@ -77,14 +135,16 @@ function entryOf(cluster: string, set: string): BrokerEntry {
   return { cluster, set, replica: set, role: 'master', epoch: 0, address: '', version: '' };
 }
 
-function mastersFirst(a: BrokerEntry, b: BrokerEntry): number {
-  if (a.role !== b.role) return a.role === 'master' ? -1 : 1;
+function mastersFirst(a: BrokerInfo, b: BrokerInfo): number {
+  const rank = ({ role }: BrokerInfo): number => (role === 'slave' ? 1 : 0);
+  if (rank(a) !== rank(b)) return rank(a) - rank(b);
   return a.replica < b.replica ? -1 : 1;
 }
 
 function infoOf(entry: BrokerEntry, status: BrokerStatus | undefined): BrokerInfo {
   const { set, replica, address } = entry;
   const told = entry.role === 'master' ? status : undefined;
+  const member = status?.replicas.find(({ name }) => name === replica);
   const silentRole = entry.role === 'master' ? 'unreachable' : entry.role;
   return {
     set,
@@ -98,5 +158,10 @@ function infoOf(entry: BrokerEntry, status: BrokerStatus | undefined): BrokerInf
     commitPosition: told?.commitPosition ?? 0,
     flush: told?.flush ?? '',
     writesRefused: told?.writesRefused ?? '',
+    inSync: member?.inSync ?? false,
+    lagBytes: member?.lagBytes ?? -1,
+    registeredRole: entry.role,
+    minInSync: told?.minInSync ?? 0,
+    acknowledge: told?.acknowledge ?? '',
   };
 }

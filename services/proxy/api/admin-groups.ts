@@ -116,6 +116,7 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
 
     async DeleteGroup(_call, { name = '' }) {
       checkKey(name, checkGroupName);
+      refuseWhileSetsAreAway(dependencies);
       const faults = (await askEverySet(dependencies, (broker) => broker.deleteGroup(name))).map(
         ({ answer }) => answer,
       );
@@ -132,6 +133,13 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
       return { subscriptions: topic === '' ? lags : lags.filter((each) => each.topic === topic) };
     },
   };
+}
+
+/** A set that keeps the group would give it back to the others. */
+function refuseWhileSetsAreAway({ cluster }: AdminDependencies): void {
+  const away = cluster.entries().find(({ set }) => !cluster.master(set)?.reachable);
+  if (away === undefined) return;
+  refuse('HA_NOT_AVAILABLE', `Broker set ${away.set} has no master and would keep the group. Repeat when it is back.`);
 }
 
 function checkNumbers(maxAttempts: number, backoffMs: readonly number[]): void {

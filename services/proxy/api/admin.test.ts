@@ -153,6 +153,59 @@ describe('administration', () => {
     expect((await call('DescribeTopic', { name: 'T' })).subscriptions).toEqual([lag]);
   });
 
+  test('a group is deleted on every set or not at all, so that it does not come back with one', async () => {
+    await call('CreateGroup', { name: 'G' });
+    harness.cluster.setMaster('set-b', false);
+    expect(await refusal('DeleteGroup', { name: 'G' })).toBe('HA_NOT_AVAILABLE');
+    expect((await call('ListGroups', {})).groups).toHaveLength(1);
+    harness.cluster.setMaster('set-b', true);
+    expect(await refusal('DeleteGroup', { name: 'G' })).toBeUndefined();
+  });
+
+  test('a set is handed over to the replica that is named, and the answer says who leads then', async () => {
+    const asked: string[] = [];
+    harness.broker.stepDown = async (preferred) => {
+      asked.push(preferred);
+      setImmediate(() => harness.cluster.elect('set-a'));
+      return undefined;
+    };
+    const answer = await call('StepDown', { set: 'set-a', preferred: 'set-a-0' });
+    expect(answer).toEqual({ replica: 'set-a-0', epoch: 2 });
+    expect(asked).toEqual(['set-a-0']);
+  });
+
+  test('a hand-over whose answer got lost with the old master has worked when there is a new one', async () => {
+    harness.broker.stepDown = async () => {
+      harness.cluster.elect('set-a');
+      return undefined;
+    };
+    expect(await call('StepDown', { set: 'set-a' })).toEqual({ replica: 'set-a-0', epoch: 2 });
+  });
+
+  test('a hand-over is refused where nobody could take over, for a set without master, and for no set', async () => {
+    expect(await refusal('StepDown', { set: 'set-b' })).toBe('PRECONDITION_FAILED');
+    harness.cluster.lose('set-b');
+    expect(await refusal('StepDown', { set: 'set-b' })).toBe('HA_NOT_AVAILABLE');
+    expect(await refusal('StepDown', { set: 'set-x' })).toBe('NOT_FOUND');
+  });
+
+  test('the status shows what the master says of its slaves beside what NameServers say', async () => {
+    const { status } = harness.broker;
+    harness.broker.status = async () => ({
+      ...(await status.call(harness.broker)),
+      minInSync: 2,
+      replicas: [
+        { name: 'set-a-0', role: 'master', lagBytes: 0, inSync: true },
+        { name: 'set-a-1', role: 'slave', lagBytes: 77, inSync: false },
+      ],
+    });
+    const { brokers } = await call('GetClusterStatus', {});
+    expect(brokers.slice(0, 2)).toMatchObject([
+      { replica: 'set-a-0', role: 'master', registeredRole: 'master', inSync: true, lagBytes: 0, minInSync: 2 },
+      { replica: 'set-a-1', role: 'slave', registeredRole: '', inSync: false, lagBytes: 77, minInSync: 0 },
+    ]);
+  });
+
   test('the status of the cluster is told while a set has no master', async () => {
     await call('CreateTopic', { name: 'T' });
     harness.cluster.setMaster('set-b', false);

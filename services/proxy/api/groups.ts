@@ -4,7 +4,7 @@
 import type { GroupDescription } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { ProxyDependencies } from './dependencies.ts';
-import { answerWithin } from './masters.ts';
+import { answerWithin, isAbsence } from './masters.ts';
 
 const FRESH_MS = 5_000;
 /** Behind this age an answer is not used while a new one is fetched. */
@@ -29,6 +29,8 @@ export interface Groups {
   ensure(key: string): Promise<Outcome<GroupDescription>>;
   /** Forgets what is known, because a broker said otherwise. */
   forget(key: string): void;
+  /** Asks anew, and gives the group to the sets that lack it and are there. */
+  renew(key: string): Promise<Outcome<GroupDescription>>;
   /** Asks anew about a group that is in use, because it was just changed. */
   refresh(key: string): void;
   /** The listener hears of each group when it becomes known and when it turns out to have changed. */
@@ -77,6 +79,8 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     if (before !== undefined && outcome.fault !== undefined && outcome.fault.error !== 'CONSUMER_GROUP_NOT_FOUND') {
       return success(before);
     }
+    // Who is back may be asked at once.
+    if (isAbsence(outcome.fault)) return outcome;
     entries.delete(key);
     if (entries.size >= REMEMBERED_MAX) entries.delete(entries.keys().next().value!);
     entries.set(key, { askedAtMs: clock.monotonicMs(), outcome });
@@ -104,12 +108,11 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     const known = answers.find((answer) => answer.value !== undefined)?.value;
     if (known !== undefined) {
       // A broker set that joined later gets the group as the others have it, not one with default settings.
-      for (const [i, answer] of answers.entries()) {
-        if (!isMissing(answer)) continue;
-        const { set, api } = brokers[i]!;
-        const request = { ...known, backoffMs: known.backoff.delaysMs };
-        void answerWithin(dependencies, set, ANSWER_WITHIN_MS, () => api.putGroup(request));
-      }
+      const request = { ...known, backoffMs: known.backoff.delaysMs };
+      const lacking = brokers.filter((_, i) => isMissing(answers[i]!));
+      await Promise.all(
+        lacking.map(({ set, api }) => answerWithin(dependencies, set, ANSWER_WITHIN_MS, () => api.putGroup(request))),
+      );
       return success(known);
     }
     const faults = answers.map((answer) => answer.fault as Fault);
@@ -122,6 +125,7 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     forget: (key) => {
       entries.delete(key);
     },
+    renew: ask,
     refresh: (key) => {
       if (entries.has(key)) void ask(key);
     },

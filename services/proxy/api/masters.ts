@@ -1,21 +1,41 @@
-// Calls to the master of a broker set. Masters change: a call that meets no master, or a broker that is none any more,
-// waits a moment for the next one and is repeated once; a lost connection is not, because its call may have been done.
-
+// The masters of broker sets as handlers meet them: the texts of their absence, which faults mean that a call was not
+// carried out and which that nobody knows, and when it is worth asking a master that has just failed once more.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
-import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
+import { type ErrorName, type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
+import type { Cluster, Master } from '@fulmar/core/route.ts';
 import type { ProxyDependencies } from './dependencies.ts';
+import { LOOK_AGAIN_MS } from './patience.ts';
 
-/** The longest wait for a new master; short enough that a client's call of 3 s still gets its answer. */
-const WAIT_FOR_MASTER_MS = 1_500;
+type Needs = Pick<ProxyDependencies, 'timers' | 'logger'>;
 
-type Needs = Pick<ProxyDependencies, 'cluster' | 'timers' | 'logger'>;
+/** Brokers answer with these before anything was written: the call may be repeated anywhere. */
+const REFUSED: ReadonlySet<ErrorName> = new Set(['HA_NOT_AVAILABLE', 'NOT_MASTER']);
+/** Nobody knows whether the call has taken effect or will. */
+const UNKNOWN: ReadonlySet<ErrorName> = new Set([
+  'PROXY_TIMEOUT',
+  'MASTER_PERSISTENCE_TIMEOUT',
+  'SLAVE_PERSISTENCE_TIMEOUT',
+]);
+
+export function isRefusal(found: Fault | undefined): boolean {
+  return found !== undefined && REFUSED.has(found.error);
+}
+
+export function isUnknown(found: Fault | undefined): boolean {
+  return found !== undefined && UNKNOWN.has(found.error);
+}
+
+/** The broker was not there to answer, rather than answering no. */
+export function isAbsence(found: Fault | undefined): boolean {
+  return isRefusal(found) || found?.error === 'PROXY_TIMEOUT';
+}
 
 export function noMaster(set: string): { readonly fault: Fault } {
   return failure('HA_NOT_AVAILABLE', `Broker set ${set} has no master at the moment. Repeat the request in a second.`);
 }
 
-export function lostBroker(needs: Needs, set: string, thrown: unknown): { readonly fault: Fault } {
+export function lostBroker(needs: Pick<Needs, 'logger'>, set: string, thrown: unknown): { readonly fault: Fault } {
   needs.logger.warn('a call to a broker failed', { set, error: String(thrown) });
   return failure('HA_NOT_AVAILABLE', `The connection to broker set ${set} was lost. Repeat the request in a second.`);
 }
@@ -32,7 +52,8 @@ export async function answerWithin<T>(
     tooLate.resolve(failure('PROXY_TIMEOUT', `Broker set ${set} did not answer in time. Repeat the request.`));
   });
   try {
-    return await Promise.race([ask(), tooLate.promise]);
+    const outcome = await Promise.race([ask(), tooLate.promise]);
+    return outcome.fault?.error === 'NOT_MASTER' ? noMaster(set) : outcome;
   } catch (thrown) {
     return lostBroker(needs, set, thrown);
   } finally {
@@ -40,49 +61,33 @@ export async function answerWithin<T>(
   }
 }
 
-/**
- * Asks the master of `set`. `faultIn` finds in the answer the fault that concerns the whole call, so that NOT_MASTER is
- * noticed. Never rejects.
- */
-export async function askMaster<Answer>(
-  needs: Needs,
-  set: string,
-  ask: (broker: BrokerApi) => Promise<Answer>,
-  faultIn: (answer: Answer) => Fault | undefined,
-): Promise<Outcome<Answer>> {
-  let refused: BrokerApi | undefined;
-  for (let attempt = 1; ; attempt++) {
-    const broker = needs.cluster.broker(set);
-    if (broker !== undefined && broker !== refused) {
-      try {
-        const answer = await ask(broker);
-        if (attempt > 1 || faultIn(answer)?.error !== 'NOT_MASTER') return success(answer);
-        refused = broker;
-      } catch (thrown) {
-        return lostBroker(needs, set, thrown);
-      }
-    }
-    if (attempt > 1) return noMaster(set);
-    await masterOtherThan(needs, set, refused);
-  }
+/** A master that could not carry out a call, as it was then. */
+export interface Failed {
+  readonly api: BrokerApi;
+  readonly epoch: number;
+  readonly wasReachable: boolean;
+  readonly atMs: number;
 }
 
-/** Resolves when the set has a master that is not `refused`, or when it has taken too long. */
-function masterOtherThan(needs: Needs, set: string, refused: BrokerApi | undefined): Promise<void> {
-  return new Promise((resolve) => {
-    const look = (): void => {
-      const broker = needs.cluster.broker(set);
-      if (broker !== undefined && broker !== refused) finish();
-    };
-    const stop = needs.cluster.onChange(look);
-    const timer = needs.timers.after(WAIT_FOR_MASTER_MS, () => finish());
-    const finish = (): void => {
-      timer.cancel();
-      stop();
-      resolve();
-    };
-    look();
-  });
+export function failedNow(cluster: Cluster, set: string, { api, epoch }: Master, nowMs: number): Failed {
+  const now = cluster.master(set);
+  return { api, epoch, wasReachable: now?.api !== api || now.reachable, atMs: nowMs };
+}
+
+/**
+ * The master of the set, if there is reason to hope that it answers: not the dead address that has just failed, but
+ * another master, the same one in a new reign or connected again, or the same one after a while.
+ */
+export function masterToAsk(
+  cluster: Cluster,
+  set: string,
+  failed: Failed | undefined,
+  nowMs: number,
+): Master | undefined {
+  const master = cluster.master(set);
+  if (master === undefined || !master.reachable || failed === undefined) return master?.reachable ? master : undefined;
+  const isNews = master.api !== failed.api || master.epoch > failed.epoch || !failed.wasReachable;
+  return isNews || nowMs - failed.atMs >= LOOK_AGAIN_MS ? master : undefined;
 }
 
 /** The set of this hash, whether it has a master at the moment or not; undefined if the cluster has none such. */

@@ -1,13 +1,19 @@
 // One receive over all broker sets of a topic: no consumer waits at an empty set while another has messages. The first
-// set that has some wins; what others hand out at the same moment goes back to them without a counted attempt.
+// set that has some wins; what others hand out at the same moment goes back to them without a counted attempt. A set
+// without a master is waited for beside the others, and only a receive that met no master at all is a fault.
 import type { BrokerApi, PopCall, PopCommand, PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import type { ProxyContext } from './context.ts';
-import { lostBroker, noMaster } from './masters.ts';
+import { type Failed, failedNow, isAbsence, lostBroker, masterToAsk, noMaster } from './masters.ts';
+import { changeWithin } from './patience.ts';
 
 /** A broker that has not ended a poll this long after its time is not waited for; its late answer is given back. */
 const LATE_MS = 300;
+/** When the sets are asked in turn, one that does not answer holds up the others for no longer than this. */
+const PROBE_MS = 200;
+/** A poll that a broker ended so much too early was ended by its leaving. */
+const EARLY_MS = 200;
 const REMEMBERED_ATTEMPTS_MAX = 10_000;
 
 export interface Catch {
@@ -71,6 +77,7 @@ export function createPolls(context: ProxyContext): StartPoll {
     const { cluster, clock, timers } = context;
     const startedAtMs = clock.monotonicMs();
     const open = new Set<PopCall>();
+    const waiting = new Set<() => void>();
     let isOver = false;
     let finish: (outcome: Outcome<Catch | undefined>) => void = () => {};
     const result = new Promise<Outcome<Catch | undefined>>((resolve) => {
@@ -83,6 +90,7 @@ export function createPolls(context: ProxyContext): StartPoll {
       isOver = true;
       guard.cancel();
       for (const call of [...open]) call.cancel();
+      for (const wake of [...waiting]) wake();
       finish(outcome);
     }
 
@@ -110,27 +118,53 @@ export function createPolls(context: ProxyContext): StartPoll {
       }
     }
 
-    async function run(): Promise<void> {
-      const sets: { set: string; broker: BrokerApi }[] = [];
-      for (const set of orderOf(route, command.attemptId)) {
-        const broker = cluster.broker(set);
-        if (broker !== undefined) sets.push({ set, broker });
+    function leftMs(): number {
+      return Math.max(0, Math.floor(waitMs - (clock.monotonicMs() - startedAtMs)));
+    }
+
+    /** Under load the first set has messages; asking all at once would only make them take messages back. */
+    async function askInTurn(sets: readonly string[]): Promise<void> {
+      for (const set of sets) {
+        const master = masterToAsk(cluster, set, undefined, 0);
+        if (master === undefined) continue;
+        const probe = Promise.withResolvers<void>();
+        const timer = timers.after(PROBE_MS, probe.resolve);
+        await Promise.race([ask(set, master.api, 0), probe.promise]);
+        timer.cancel();
+        if (isOver) return;
       }
-      if (sets.length === 0) {
-        over(noMaster(route.shares[0]!.set));
-        return;
-      }
-      if (sets.length > 1) {
-        // Under load the first set has messages; asking all of them at once would only make them take messages back.
-        for (const { set, broker } of sets) {
-          await ask(set, broker, 0);
-          if (isOver) return;
+    }
+
+    /** Stays with one set until the poll is over, through changes of its master. */
+    async function stayWith(set: string): Promise<Fault | undefined> {
+      let failed: Failed | undefined;
+      let isGroupRenewed = false;
+      for (;;) {
+        const master = masterToAsk(cluster, set, failed, clock.monotonicMs());
+        if (master !== undefined) {
+          const fault = await ask(set, master.api, leftMs());
+          if (isOver || (fault === undefined && leftMs() <= EARLY_MS)) return undefined;
+          if (fault?.error === 'CONSUMER_GROUP_NOT_FOUND' && route.shares.length > 1 && !isGroupRenewed) {
+            // The group was made while this set was away.
+            isGroupRenewed = true;
+            const renewed = await context.groups.renew(command.group);
+            if (renewed.value !== undefined) continue;
+          }
+          if (fault !== undefined && !isAbsence(fault)) return fault;
+          failed = failedNow(cluster, set, master, clock.monotonicMs());
         }
+        if (isOver || leftMs() === 0) return isOver ? undefined : noMaster(set).fault;
+        await changeWithin(context, leftMs(), waiting);
       }
-      const leftMs = Math.max(0, waitMs - (clock.monotonicMs() - startedAtMs));
-      const faults = await Promise.all(sets.map(({ set, broker }) => ask(set, broker, Math.floor(leftMs))));
-      const [first] = faults;
-      over(first !== undefined && faults.every((each) => each !== undefined) ? { fault: first } : success(undefined));
+    }
+
+    async function run(): Promise<void> {
+      const sets = orderOf(route, command.attemptId);
+      if (sets.length > 1) await askInTurn(sets);
+      if (isOver) return;
+      const faults = await Promise.all(sets.map(stayWith));
+      const fault = faults.find((each) => each !== undefined && !isAbsence(each)) ?? faults[0];
+      over(fault !== undefined && faults.every((each) => each !== undefined) ? { fault } : success(undefined));
     }
 
     void run();

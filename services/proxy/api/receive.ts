@@ -5,6 +5,7 @@ import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { logFault, observeLatency, refuseWith, thrownFault, unwrap } from './answering.ts';
+import { whileAbsent } from './ask-master.ts';
 import type { CallContext, ResponseSink, StreamHandler } from './call.ts';
 import { decodeReceiveRequest, type ReceiveRequest } from './codec/receive-request.ts';
 import { deliveryTimestampFrame, messageFrame, statusFrame, topicField } from './codec/receive-response.ts';
@@ -12,6 +13,7 @@ import type { ProxyContext } from './context.ts';
 import { addressText, endpointsOf } from './endpoints.ts';
 import { parseFilter } from './filter.ts';
 import { CLIENT_TYPE } from './messages.ts';
+import { Patience } from './patience.ts';
 import { type Catch, type CatchHandles, createPolls, giveBack, handlesOf, type Poll, type StartPoll } from './poll.ts';
 import { pollMs } from './poll-time.ts';
 import { checkClientId, largestFrameBytes, type Requester, requesterOf } from './requester.ts';
@@ -101,13 +103,20 @@ async function wait(
   if (session.clientType === CLIENT_TYPE.unspecified) {
     session.clientType = request.autoRenew ? CLIENT_TYPE.pushConsumer : CLIENT_TYPE.simpleConsumer;
   }
-  const endPoll = (): void => receive.poll?.cancel();
+  const waitMs = pollMs(request.longPollingMs, call.remainingMs);
+  const patience = new Patience(context, call, waitMs);
+  const endPoll = (): void => {
+    patience.stop();
+    receive.poll?.cancel();
+  };
   session.endPolls.add(endPoll);
   try {
-    const [foundRoute, foundGroup] = await Promise.all([context.topics.find(topic), context.groups.ensure(group)]);
+    const [foundRoute, foundGroup] = await Promise.all([
+      whileAbsent(patience, () => context.topics.find(topic)),
+      whileAbsent(patience, () => context.groups.ensure(group)),
+    ]);
     const route = unwrap(foundRoute);
     const description = unwrap(foundGroup);
-    const waitMs = pollMs(request.longPollingMs, call.remainingMs);
     const command = {
       group,
       topic,

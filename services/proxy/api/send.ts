@@ -1,21 +1,24 @@
 // SendMessage: judges every message by itself, stores those that are good, and answers one entry for each in order. All
-// messages of one message group go to one broker set, and a repeated message to the set that had it the first time.
+// messages of one message group go to one broker set, whether that has a master at the moment or not. Any other message
+// takes the next set while its own has none, and a repeated one goes to the set that had it the first time.
 import type { MessageToStore, SendResult } from '@fulmar/core/broker-api.ts';
-import { type Fault, FaultError, fault, type Outcome } from '@fulmar/core/errors.ts';
-import { hash32 } from '@fulmar/core/hash.ts';
+import { FaultError, fault } from '@fulmar/core/errors.ts';
+import { hash32, mix32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
+import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import { refuseWith, unary, unwrap } from './answering.ts';
+import { askMaster, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
 import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
 import { messageToStore } from './codec/stored-message.ts';
 import type { ProxyContext } from './context.ts';
-import { askMaster } from './masters.ts';
 import { checkMessage, checkTypeForTopic, typeName, typeOf } from './message-rules.ts';
 import type { Resource } from './messages.ts';
+import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
 import { topicKeyOf } from './resources.ts';
 import { overallStatus, STATUS_OK, statusOf } from './status.ts';
@@ -27,22 +30,19 @@ interface Shipment {
   readonly messages: MessageToStore[];
 }
 
-/** Faults before which nothing was written, so that another broker set may take the message instead. */
-const REFUSED_AT_ONCE = new Set<string>(['HA_NOT_AVAILABLE', 'NOT_MASTER']);
-const SETS_TRIED = 2;
-
 export function sendMessage(context: ProxyContext): RawUnaryHandler {
   return unary<Buffer, Buffer>(context, {
     name: 'SendMessage',
     needsClientId: true,
-    async handle(requester, request) {
+    async handle(requester, request, call) {
       const messages = decode(request);
       const topicKey = topicOf(requester, messages);
-      const route = unwrap(await context.topics.find(topicKey));
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
+      const route = unwrap(await whileAbsent(patience, () => context.topics.find(topicKey)));
       const nowMs = context.clock.wallMs();
       const results = new Array<SendResult>(messages.length);
       const shipments = pack(messages, route, nowMs, results);
-      await Promise.all(shipments.map((shipment) => ship(context, route, shipment, results)));
+      await Promise.all(shipments.map((shipment) => ship(context, patience, route, shipment, results)));
       return answerOf(context, requester, messages, route, results);
     },
     refuse(status, request) {
@@ -141,41 +141,34 @@ function mergeBySet(shipments: readonly Shipment[], route: TopicRoute): readonly
 
 async function ship(
   context: ProxyContext,
+  patience: Patience,
   route: TopicRoute,
-  shipment: Shipment,
+  { key, indexes, messages }: Shipment,
   results: SendResult[],
 ): Promise<void> {
   const { topic } = route;
-  let outcome: Outcome<readonly SendResult[]> | undefined;
-  for (const set of candidates(context, route, shipment)) {
-    outcome = await askMaster(
-      context,
-      set,
-      (broker) => broker.send({ topic, messages: shipment.messages }),
-      (answers) => answers[0]?.fault,
-    );
-    if (!wasRefusedAtOnce(outcome)) break;
-  }
-  for (const [i, index] of shipment.indexes.entries()) {
-    results[index] = outcome!.fault !== undefined ? { fault: outcome!.fault } : outcome!.value[i]!;
+  const sets = setsInOrder(route, key);
+  const outcome = await askMaster(context, {
+    // Order would be lost if the messages of one group went to another set while theirs rests.
+    sets: messages[0]!.messageGroup === '' ? sets : sets.slice(0, 1),
+    ask: (broker) => broker.send({ topic, messages }),
+    faultsOf: (answers) => answers.map(({ fault }) => fault),
+    patience,
+  });
+  for (const [i, index] of indexes.entries()) {
+    results[index] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
   }
 }
 
-/** The sets to try, best first; never empty. */
-function candidates(context: ProxyContext, { shares }: TopicRoute, { key, messages }: Shipment): readonly string[] {
+/**
+ * The sets of the topic, the one that the key belongs to first. When a set comes or goes, only what belongs to it has
+ * another first set than before.
+ */
+function setsInOrder({ shares }: TopicRoute, key: string): readonly string[] {
   if (shares.length === 1) return [shares[0]!.set];
-  const first = hash32(key) % shares.length;
-  // Order would be lost if the messages of one group went to another set while theirs rests.
-  if (messages[0]!.messageGroup !== '') return [shares[first]!.set];
-  const sets = shares.map((_, i) => shares[(first + i) % shares.length]!.set);
-  const alive = sets.filter((set) => context.cluster.broker(set) !== undefined);
-  return (alive.length === 0 ? sets : alive).slice(0, SETS_TRIED);
-}
-
-/** Whether nothing of the shipment was or will be written, so that it may go elsewhere. */
-function wasRefusedAtOnce(outcome: Outcome<readonly SendResult[]>): boolean {
-  const refused = (found: Fault | undefined): boolean => found !== undefined && REFUSED_AT_ONCE.has(found.error);
-  return outcome.fault === undefined && outcome.value.every((result) => refused(result.fault));
+  const hash = hash32(key);
+  const rank = new Map(shares.map(({ set }) => [set, mix32(hash ^ setHashOf(set))]));
+  return [...rank.keys()].sort((a, b) => rank.get(b)! - rank.get(a)!);
 }
 
 function answerOf(

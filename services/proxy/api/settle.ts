@@ -9,6 +9,7 @@ import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { type Answer, unary, unwrap } from './answering.ts';
+import { askMaster } from './ask-master.ts';
 import type { RawUnaryHandler, UnaryHandler } from './call.ts';
 import {
   type AckEntry,
@@ -18,13 +19,14 @@ import {
   encodeChangeInvisibleResponse,
 } from './codec/settle.ts';
 import type { ProxyContext } from './context.ts';
-import { askMaster, setByHash } from './masters.ts';
+import { setByHash } from './masters.ts';
 import {
   CLIENT_TYPE,
   type ForwardMessageToDeadLetterQueueRequest,
   type Status,
   type StatusResponse,
 } from './messages.ts';
+import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
 import { groupKeyOf, topicKeyOf } from './resources.ts';
 import { overallStatus, STATUS_OK, statusOf } from './status.ts';
@@ -63,14 +65,15 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
   return unary<Buffer, Buffer>(context, {
     name: 'AckMessage',
     needsClientId: true,
-    async handle(requester, bytes) {
+    async handle(requester, bytes, call) {
       const request = decodeAckRequest(bytes);
       const group = unwrap(groupKeyOf(requester, request.group));
       const topic = unwrap(topicKeyOf(requester, request.topic));
       if (request.entries.length === 0) {
         throw new FaultError(fault('BAD_REQUEST', 'The request has no entry. Name at least one receipt handle.'));
       }
-      const faults = await ackBySet(context, group, topic, request.entries);
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
+      const faults = await ackBySet(context, patience, group, topic, request.entries);
       const entries = request.entries.map((entry, i) => ({ ...entry, status: settledStatus(faults[i], requester) }));
       const status = overallStatus(entries.map((entry) => entry.status));
       return { code: status.code, response: encodeAckResponse(status, entries) };
@@ -86,6 +89,7 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
 
 async function ackBySet(
   context: ProxyContext,
+  patience: Patience,
   group: string,
   topic: string,
   entries: readonly AckEntry[],
@@ -101,12 +105,12 @@ async function ackBySet(
   }
   const ackSet = async ([set, indexes]: [string, number[]]): Promise<void> => {
     const receiptHandles = indexes.map((i) => entries[i]!.receiptHandle);
-    const outcome = await askMaster(
-      context,
-      set,
-      (broker) => broker.ack({ group, topic, receiptHandles }),
-      (answers) => answers[0],
-    );
+    const outcome = await askMaster(context, {
+      sets: [set],
+      ask: (broker) => broker.ack({ group, topic, receiptHandles }),
+      faultsOf: (answers) => answers,
+      patience,
+    });
     for (const [at, i] of indexes.entries()) faults[i] = outcome.fault ?? outcome.value[at];
   };
   await Promise.all([...indexesBySet].map(ackSet));
@@ -128,7 +132,7 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
   return unary<Buffer, Buffer>(context, {
     name: 'ChangeInvisibleDuration',
     needsClientId: true,
-    async handle(requester, bytes) {
+    async handle(requester, bytes, call) {
       const { receiptHandle, invisibleMs, ...request } = decodeChangeInvisibleRequest(bytes);
       const group = unwrap(groupKeyOf(requester, request.group));
       const topic = unwrap(topicKeyOf(requester, request.topic));
@@ -141,12 +145,12 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
       let found: Fault | undefined = STALE;
       if (set !== undefined) {
         const raiseToBackoff = needsRaise(context, requester, invisibleMs);
-        const outcome = await askMaster(
-          context,
-          set,
-          (broker) => broker.changeInvisible({ group, topic, receiptHandle, invisibleMs, raiseToBackoff }),
-          (answer) => answer,
-        );
+        const outcome = await askMaster(context, {
+          sets: [set],
+          ask: (broker) => broker.changeInvisible({ group, topic, receiptHandle, invisibleMs, raiseToBackoff }),
+          faultsOf: (answer) => [answer],
+          patience: new Patience(context, call, patienceMs(call.remainingMs)),
+        });
         found = outcome.fault ?? outcome.value;
       }
       const status = settledStatus(found, requester);
@@ -179,7 +183,7 @@ export function forwardMessageToDeadLetterQueue(
   return unary<ForwardMessageToDeadLetterQueueRequest, StatusResponse>(context, {
     name: 'ForwardMessageToDeadLetterQueue',
     needsClientId: true,
-    async handle(requester, request): Promise<Answer<StatusResponse>> {
+    async handle(requester, request, call): Promise<Answer<StatusResponse>> {
       const group = unwrap(groupKeyOf(requester, request.group));
       const topic = unwrap(topicKeyOf(requester, request.topic));
       const { receiptHandle = '', messageId = '' } = request;
@@ -189,13 +193,14 @@ export function forwardMessageToDeadLetterQueue(
         );
       }
       const command = { group, topic, receiptHandle, messageId, clientId: requester.clientId };
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
       const ask = async (set: string): Promise<Fault | undefined> => {
-        const outcome = await askMaster(
-          context,
-          set,
-          (broker) => broker.deadLetter(command),
-          (answer) => answer,
-        );
+        const outcome = await askMaster(context, {
+          sets: [set],
+          ask: (broker) => broker.deadLetter(command),
+          faultsOf: (answer) => [answer],
+          patience,
+        });
         return outcome.fault ?? outcome.value;
       };
       const faults = await Promise.all(setsToAsk(context, topic, receiptHandle).map(ask));

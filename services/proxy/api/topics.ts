@@ -5,7 +5,8 @@ import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute, TopicShare } from '@fulmar/core/route.ts';
 import { AUTO_CREATED_QUEUES, type ProxyDependencies } from './dependencies.ts';
-import { answerWithin } from './masters.ts';
+import { answerWithin, isAbsence } from './masters.ts';
+import { createTopicSpread } from './topic-spread.ts';
 
 /** After a failed search the same one is answered from memory for this long, so that a mistyped name costs little. */
 const REMEMBER_MISSING_MS = 1_000;
@@ -34,6 +35,7 @@ export function acceptedTypesOf(type: TopicType): readonly number[] {
 
 export function createTopics(dependencies: ProxyDependencies): Topics {
   const { cluster, clock, config } = dependencies;
+  const spread = createTopicSpread(dependencies);
   const searches = new Map<string, Promise<Outcome<TopicRoute>>>();
   const missing = new Map<string, { readonly untilMs: number; readonly outcome: Outcome<TopicRoute> }>();
 
@@ -44,7 +46,10 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
 
   function find(key: string): Promise<Outcome<TopicRoute>> {
     const route = shown(key);
-    if (route !== undefined) return Promise.resolve(success(route));
+    if (route !== undefined) {
+      spread(route);
+      return Promise.resolve(success(route));
+    }
     const remembered = missing.get(key);
     if (remembered !== undefined) {
       if (clock.monotonicMs() < remembered.untilMs) return Promise.resolve(remembered.outcome);
@@ -60,7 +65,8 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
 
   async function search(key: string): Promise<Outcome<TopicRoute>> {
     const outcome = await searchBrokers(key);
-    if (outcome.fault !== undefined) {
+    // Who is back may be asked at once.
+    if (outcome.fault !== undefined && !isAbsence(outcome.fault)) {
       if (missing.size >= REMEMBERED_MAX) missing.clear();
       missing.set(key, { untilMs: clock.monotonicMs() + REMEMBER_MISSING_MS, outcome });
     }

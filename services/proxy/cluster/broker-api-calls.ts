@@ -66,6 +66,7 @@ export function brokerApiOver(
     deleteGroup: (name) => done({ method: 'deleteGroup', name }),
     listGroups: async () => unwrap(expect(await call({ method: 'listGroups' }), 'groups')).groups,
     lag: async (group) => mapped(expect(await call({ method: 'lag', name: group }), 'lags'), (reply) => reply.lags),
+    stepDown: (preferred) => done({ method: 'stepDown', preferred }),
     status: async () => unwrap(expect(await call({ method: 'status' }), 'status')).status,
   };
 }

@@ -60,6 +60,7 @@ function cluster(nameServers: readonly string[]) {
           return answers.get(address)!.put;
         },
         deleteTopic: async () => answers.get(address)!.delete,
+        reachable: true,
         close() {},
       }) as Partial<BrokerConnection> as BrokerConnection,
   });

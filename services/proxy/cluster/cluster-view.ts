@@ -7,7 +7,7 @@ import type { Fault, Outcome } from '@fulmar/core/errors.ts';
 import { MasterEpochs } from '@fulmar/core/masters.ts';
 import { NAME_SERVICE, type WatchEvent } from '@fulmar/core/name-service.ts';
 import type { Timer } from '@fulmar/core/ports.ts';
-import type { BrokerEntry, Cluster, TopicRoute } from '@fulmar/core/route.ts';
+import type { BrokerEntry, Cluster, Master, TopicRoute } from '@fulmar/core/route.ts';
 import { BrokerLinks, type ConnectBroker } from './broker-links.ts';
 import { type FollowerParts, NameServerFollower } from './name-server-follower.ts';
 import { RouteTable } from './route-table.ts';
@@ -36,7 +36,7 @@ export class ClusterView implements Cluster {
 
   constructor(parts: ClusterViewParts) {
     this.#parts = parts;
-    this.#links = new BrokerLinks(parts.connectBroker);
+    this.#links = new BrokerLinks(parts.connectBroker, () => this.#changed());
     this.#follower = new NameServerFollower(parts, {
       onBegin: () => this.#table.onBegin(),
       onEvent: (event) => this.#onEvent(event),
@@ -67,6 +67,10 @@ export class ClusterView implements Cluster {
   }
 
   broker(set: string): BrokerApi | undefined {
+    return this.#links.get(set)?.api;
+  }
+
+  master(set: string): Master | undefined {
     return this.#links.get(set);
   }
 
@@ -91,7 +95,7 @@ export class ClusterView implements Cluster {
 
   deleteTopic(name: string): Promise<Fault | undefined> {
     const shares = this.route(name)?.shares ?? [];
-    const missing = shares.map((share) => share.set).filter((set) => this.broker(set) === undefined);
+    const missing = shares.map((share) => share.set).filter((set) => !this.master(set)?.reachable);
     return deleteTopicOn(this.brokers(), missing, name, this.#parts.timers, this.#onAnswer);
   }
 

@@ -38,6 +38,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     listGroups: unused,
     lag: unused,
     status: unused,
+    stepDown: unused,
     ...methods,
   };
 }

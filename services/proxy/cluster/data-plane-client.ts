@@ -1,7 +1,7 @@
 // The proxy's end of the data plane: a BrokerApi whose calls travel in batches over one stream to one broker. The
 // stream comes back by itself after it broke. Until then calls fail at once, and those under way fail with what is
 // known about them: never sent (HA_NOT_AVAILABLE), or sent and without an answer, so that nobody knows (PROXY_TIMEOUT).
-import type { BrokerApi, PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
+import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Clock, Logger, Random, Timer, Timers } from '@fulmar/core/ports.ts';
@@ -12,12 +12,15 @@ import { type BrokerCall, type BrokerReply, OPEN } from '@fulmar/runtime/data-pl
 import { connectGrpc, type DuplexCall, type GrpcClient } from '@fulmar/runtime/grpc-client.ts';
 import type { RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { brokerApiOver } from './broker-api-calls.ts';
+import type { BrokerConnection as Connection } from './broker-links.ts';
 
 export interface BrokerConnectionOptions {
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
   readonly logger: Logger;
+  /** Called when `reachable` is different. */
+  readonly onChange?: () => void;
   /** How long a call may take; a pop may take its own wait on top. */
   readonly callTimeoutMs?: number;
   /** Bytes of calls that may wait for the network. */
@@ -28,11 +31,10 @@ export interface BrokerConnectionOptions {
 
 export type BrokerConnectionState = 'connecting' | 'ready' | 'waiting' | 'closed';
 
-export interface BrokerConnection extends BrokerApi {
+export interface BrokerConnection extends Connection {
   readonly address: string;
   /** `waiting`: the last attempt failed, the next one comes soon. */
   readonly state: BrokerConnectionState;
-  close(): void;
 }
 
 const CALL_TIMEOUT_MS = 5_000;
@@ -73,6 +75,10 @@ export function connectBroker(address: string, options: BrokerConnectionOptions)
     get state() {
       return calls.state;
     },
+    get reachable() {
+      return calls.reachable;
+    },
+    reconnect: () => calls.reconnect(),
     close: () => calls.close(),
     ...brokerApiOver(
       (call) => calls.call(call),
@@ -109,14 +115,27 @@ class BrokerCalls {
     this.#open();
   }
 
+  /** Calls that are made while the first attempt is under way leave as soon as it succeeds. */
+  get reachable(): boolean {
+    return this.#failures === 0 && this.state !== 'closed';
+  }
+
+  reconnect(): void {
+    if (this.state !== 'waiting') return;
+    this.#retry?.cancel();
+    this.#open();
+  }
+
   #open(): void {
     this.state = 'connecting';
     const stream = this.#client.duplex(OPEN, {
       onHeaders: () => {
         if (this.#stream !== stream) return;
+        const isBack = !this.reachable;
         this.state = 'ready';
         this.#failures = 0;
         writer.start();
+        if (isBack) this.#options.onChange?.();
       },
       onMessage: (frame) => this.#onFrame(frame),
       onEnd: (failure) => {
@@ -163,6 +182,7 @@ class BrokerCalls {
   #onBroken(failure: RpcFailure | undefined): void {
     this.#stream = undefined;
     this.#fail();
+    const wasReachable = this.reachable;
     const ceiling = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** this.#failures);
     this.#failures = Math.min(this.#failures + 1, 10);
     // Half to whole, so that proxies that lost a broker together do not come back together.
@@ -174,6 +194,7 @@ class BrokerCalls {
       retryMs: Math.round(delayMs),
     });
     this.#retry = this.#options.timers.after(delayMs, () => this.#open());
+    if (wasReachable) this.#options.onChange?.();
   }
 
   /** Fails everything that is under way. */

@@ -248,8 +248,10 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   }
 
   async status(): Promise<BrokerStatus> {
+    const replica = `${this.set}-0`;
     return {
       set: this.set,
+      replica,
       role: 'master',
       epoch: 1,
       startPosition: 0,
@@ -258,9 +260,17 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       topics: this.topics.size,
       groups: this.groups.size,
       flush: 'sync',
+      acknowledge: 'isr',
+      inSync: [replica],
+      minInSync: 1,
+      replicas: [{ name: replica, role: 'master', lagBytes: 0, inSync: true }],
       writesRefused: '',
       version: 'fake',
     };
+  }
+
+  async stepDown(_preferred: string): Promise<Fault | undefined> {
+    return fault('PRECONDITION_FAILED', 'This set has one replica, so that nobody could take over.');
   }
 }
 

@@ -1,26 +1,42 @@
-// A cluster of fake broker sets, whose routes follow their topics at once. A test can take a set's master away.
+// A cluster of fake broker sets, whose routes follow their topics at once. A test can take a set's master away, break
+// the connection to it, and have another one elected.
 import type { TopicDescription } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
 import type { BrokerEntry, Cluster, TopicRoute } from '@fulmar/core/route.ts';
 import type { FakeBroker } from './fake-broker.ts';
+import { FakeReign } from './fake-reign.ts';
 
 export interface FakeCluster extends Cluster {
   readonly sets: readonly FakeBroker[];
   /** Takes the master of a set away, or brings it back. */
   setMaster(set: string, isThere: boolean): void;
+  /** The present or last reign of a set. */
+  reign(set: string): FakeReign;
+  /** The connection to the master breaks; it is still named as the master. */
+  lose(set: string): void;
+  /** The connection to the same master is there again. */
+  reconnect(set: string): void;
+  /** Another replica leads from now on, and is told of. */
+  elect(set: string): void;
+  /** A set that has left altogether: no replica of it is known. */
+  setKnown(set: string, isKnown: boolean): void;
   topicsPut(): number;
 }
 
 export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
   const listeners = new Set<() => void>();
   const missing = new Set<string>();
+  const unknown = new Set<string>();
+  const reigns = new Map(sets.map((broker) => [broker.set, new FakeReign(broker, 1)]));
   let routes = new Map<string, TopicRoute>();
   let topicsPut = 0;
 
   function rebuild(): void {
     const next = new Map<string, TopicRoute>();
-    for (const { set, ...broker } of sets.map((each) => ({ set: each.set, topics: each.topicsNow() }))) {
-      for (const { name, type, queues } of broker.topics) {
+    for (const broker of sets) {
+      const { set } = broker;
+      if (unknown.has(set)) continue;
+      for (const { name, type, queues } of broker.topicsNow()) {
         const shares = [...(next.get(name)?.shares ?? []), { set, queues }];
         next.set(name, { topic: name, type, shares });
       }
@@ -30,39 +46,69 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
       if (before !== undefined && JSON.stringify(before) === JSON.stringify(route)) next.set(name, before);
     }
     routes = next;
-    for (const listener of listeners) listener();
+    changed();
+  }
+
+  function changed(): void {
+    for (const listener of [...listeners]) listener();
   }
 
   for (const broker of sets) broker.onTopics = rebuild;
   rebuild();
 
-  const present = (): readonly FakeBroker[] => sets.filter(({ set }) => !missing.has(set));
+  const present = (): readonly FakeBroker[] => sets.filter(({ set }) => !missing.has(set) && !unknown.has(set));
+  const master = (set: string): FakeReign | undefined =>
+    missing.has(set) || unknown.has(set) ? undefined : reigns.get(set);
 
   return {
     sets,
     setMaster(set, isThere) {
       if (isThere) missing.delete(set);
       else missing.add(set);
-      for (const listener of listeners) listener();
+      changed();
+    },
+    reign: (set) => reigns.get(set)!,
+    lose(set) {
+      reigns.get(set)!.break();
+      changed();
+    },
+    reconnect(set) {
+      reigns.get(set)!.reachable = true;
+      changed();
+    },
+    elect(set) {
+      const before = reigns.get(set)!;
+      reigns.set(set, new FakeReign(sets.find((broker) => broker.set === set)!, before.epoch + 1));
+      missing.delete(set);
+      before.break();
+      changed();
+    },
+    setKnown(set, isKnown) {
+      if (isKnown) unknown.delete(set);
+      else unknown.add(set);
+      rebuild();
     },
     topicsPut: () => topicsPut,
     route: (topic) => routes.get(topic),
     topics: () => [...routes.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1)),
-    broker: (set) => present().find((broker) => broker.set === set),
-    brokers: () => present().map((api) => ({ set: api.set, api })),
+    broker: (set) => master(set)?.api,
+    master,
+    brokers: () => present().map(({ set }) => ({ set, api: reigns.get(set)!.api })),
     entries: (): readonly BrokerEntry[] =>
-      sets.map(({ set }) => ({
-        cluster: 'test',
-        set,
-        replica: `${set}-0`,
-        role: 'master',
-        epoch: 1,
-        address: `${set}:9000`,
-        version: 'fake',
-      })),
+      sets
+        .filter(({ set }) => !unknown.has(set))
+        .map(({ set }) => ({
+          cluster: 'test',
+          set,
+          replica: `${set}-0`,
+          role: 'master',
+          epoch: reigns.get(set)!.epoch,
+          address: `${set}:9000`,
+          version: 'fake',
+        })),
     async putTopic(request): Promise<Outcome<TopicDescription>> {
       topicsPut++;
-      const outcomes = await Promise.all(present().map((broker) => broker.putTopic(request)));
+      const outcomes = await Promise.all(present().map(({ set }) => reigns.get(set)!.api.putTopic(request)));
       return (
         outcomes.find((outcome) => outcome.fault !== undefined) ??
         outcomes[0] ??
@@ -70,7 +116,7 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
       );
     },
     async deleteTopic(name): Promise<Fault | undefined> {
-      const faults = await Promise.all(present().map((broker) => broker.deleteTopic(name)));
+      const faults = await Promise.all(present().map(({ set }) => reigns.get(set)!.api.deleteTopic(name)));
       return faults.includes(undefined) ? undefined : faults[0];
     },
     onChange(listener) {

@@ -92,6 +92,7 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
+  { method: 'stepDown', preferred: 'replica-1' },
   { method: 'cancel', callId: 2 ** 40 },
 ];
 
@@ -144,6 +145,7 @@ const REPLIES: readonly BrokerReply[] = [
     kind: 'status',
     status: {
       set: 'a',
+      replica: 'replica-0',
       role: 'master',
       epoch: 3,
       startPosition: 1,
@@ -152,6 +154,14 @@ const REPLIES: readonly BrokerReply[] = [
       topics: 4,
       groups: 5,
       flush: 'async',
+      acknowledge: 'leader',
+      inSync: ['replica-0', 'replica-2'],
+      minInSync: 2,
+      replicas: [
+        { name: 'replica-0', role: 'master', lagBytes: 0, inSync: true },
+        { name: 'replica-1', role: 'slave', lagBytes: 2 ** 41, inSync: false },
+        { name: 'replica-2', role: 'slave', lagBytes: 3, inSync: true },
+      ],
       writesRefused: 'The disk is full.',
       version: '0.1.0',
     },

@@ -66,6 +66,8 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'deleteGroup':
     case 'lag':
       return { method, name: readNamed(reader).name };
+    case 'stepDown':
+      return { method, preferred: readNamed(reader).name };
     case 'cancel':
       return { method, callId: readCancel(reader) };
     case 'listTopics':

@@ -5,6 +5,7 @@ import type {
   GroupDescription,
   PoppedMessage,
   QueueStatus,
+  ReplicaStatus,
   SendResult,
   SubscriptionLag,
   TopicDescription,
@@ -219,36 +220,53 @@ function readLag(reader: ProtobufReader): SubscriptionLag {
 const ROLES: readonly BrokerStatus['role'][] = ['master', 'slave', 'starting', 'failed'];
 
 function readStatus(reader: ProtobufReader): BrokerStatus {
-  const texts = ['', '', '', '', ''];
-  const numbers = [0, 0, 0, 0, 0, 0];
+  const texts = new Map<number, string>();
+  const numbers = new Map<number, number>();
+  const inSync: string[] = [];
+  const replicas: ReplicaStatus[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     const field = tag >>> 3;
-    if (field === 1 || field === 2) texts[field - 1] = reader.string();
-    else if (field >= 3 && field <= 8) numbers[field - 3] = reader.int64();
-    else if (field >= 9 && field <= 11) texts[field - 7] = reader.string();
+    if (STATUS_TEXTS.has(field)) texts.set(field, reader.string());
+    else if (STATUS_NUMBERS.has(field)) numbers.set(field, reader.int64());
+    else if (field === 13) inSync.push(reader.string());
+    else if (field === 15) replicas.push(readReplica(reader.message()));
     else reader.skip(tag);
   }
-  const [set, role, flush, writesRefused, version] = texts as [string, string, string, string, string];
-  const [epoch, startPosition, endPosition, commitPosition, topics, groups] = numbers as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const text = (field: number): string => texts.get(field) ?? '';
+  const number = (field: number): number => numbers.get(field) ?? 0;
   return {
-    set,
-    role: ROLES.find((known) => known === role) ?? 'failed',
-    epoch,
-    startPosition,
-    endPosition,
-    commitPosition,
-    topics,
-    groups,
-    flush: flush === 'async' ? 'async' : 'sync',
-    writesRefused,
-    version,
+    set: text(1),
+    replica: text(12),
+    role: ROLES.find((known) => known === text(2)) ?? 'failed',
+    epoch: number(3),
+    startPosition: number(4),
+    endPosition: number(5),
+    commitPosition: number(6),
+    topics: number(7),
+    groups: number(8),
+    flush: text(9) === 'async' ? 'async' : 'sync',
+    acknowledge: text(16) === 'leader' ? 'leader' : 'isr',
+    inSync,
+    minInSync: number(14),
+    replicas,
+    writesRefused: text(10),
+    version: text(11),
   };
+}
+
+const STATUS_TEXTS = new Set([1, 2, 9, 10, 11, 12, 16]);
+const STATUS_NUMBERS = new Set([3, 4, 5, 6, 7, 8, 14]);
+
+function readReplica(reader: ProtobufReader): ReplicaStatus {
+  const replica = { name: '', role: '', lagBytes: 0, inSync: false };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) replica.name = reader.string();
+    else if (tag >>> 3 === 2) replica.role = reader.string();
+    else if (tag >>> 3 === 3) replica.lagBytes = reader.int64();
+    else if (tag >>> 3 === 4) replica.inSync = reader.bool();
+    else reader.skip(tag);
+  }
+  return { ...replica, role: replica.role === 'master' ? 'master' : 'slave' };
 }

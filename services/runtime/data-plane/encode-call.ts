@@ -66,6 +66,9 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'lag':
       writeText(writer, 1, call.name);
       break;
+    case 'stepDown':
+      writeText(writer, 1, call.preferred);
+      break;
     case 'cancel':
       writer.varint(1, call.callId);
       break;

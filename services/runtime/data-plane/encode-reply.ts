@@ -3,6 +3,7 @@ import type {
   BrokerStatus,
   GroupDescription,
   PoppedMessage,
+  ReplicaStatus,
   SendResult,
   SubscriptionLag,
   TopicDescription,
@@ -139,5 +140,15 @@ function writeStatus(writer: ProtobufWriter, status: BrokerStatus): void {
   writeNumber(writer, 8, status.groups);
   writer.string(9, status.flush);
   writeText(writer, 10, status.writesRefused);
-  writer.string(11, status.version);
+  writer.string(11, status.version).string(12, status.replica);
+  for (const name of status.inSync) writer.string(13, name);
+  writeNumber(writer, 14, status.minInSync);
+  for (const replica of status.replicas) nested(writer, 15, () => writeReplica(writer, replica));
+  writer.string(16, status.acknowledge);
+}
+
+function writeReplica(writer: ProtobufWriter, replica: ReplicaStatus): void {
+  writer.string(1, replica.name).string(2, replica.role);
+  writeNumber(writer, 3, replica.lagBytes);
+  writeFlag(writer, 4, replica.inSync);
 }

@@ -36,6 +36,7 @@ export type BrokerCall =
   | { readonly method: 'putGroup'; readonly request: GroupRequest }
   | { readonly method: 'deleteTopic' | 'describeTopic' | 'deleteGroup' | 'lag'; readonly name: string }
   | { readonly method: 'listTopics' | 'listGroups' | 'status' }
+  | { readonly method: 'stepDown'; readonly preferred: string }
   /** Ends the wait of the pop with this id. */
   | { readonly method: 'cancel'; readonly callId: number };
 
@@ -75,6 +76,7 @@ export const CALL_FIELD = {
   lag: 17,
   status: 18,
   cancel: 19,
+  stepDown: 20,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */

@@ -1,4 +1,5 @@
 import { TOPIC_TYPES } from '@fulmar/core/broker-api.ts';
+import { epochStartBytes, writeEpochStart } from '@fulmar/core/epoch-start.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -73,8 +74,8 @@ const cases = [
     'epochStart',
     RECORD_TYPE.epochStart,
     fc.record({ storeUid: name, version: name }),
-    definitions.epochStartBytes,
-    definitions.writeEpochStart,
+    epochStartBytes,
+    writeEpochStart,
   ],
   [
     'subscriptionPut',

@@ -1,9 +1,10 @@
 // From the type and payload bytes of a record to what the state understands. The inverse stands with each payload.
+import { readEpochStart } from '@fulmar/core/epoch-start.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { StateRecord } from '../state.ts';
 import { readAck, readChangeInvisible, readClientGone, readPop } from './consumption.ts';
 import { readDeadLetter } from './dead-letter.ts';
-import { readDelete, readEpochStart, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
+import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readMessagePayload } from './message.ts';
 
 /** Decodes the payload in `bytes[at, end)`. Throws on a type or version that this program does not know. */

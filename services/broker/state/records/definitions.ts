@@ -141,25 +141,3 @@ export function readSubscriptionPut(bytes: Buffer, at: number, end: number): Sub
   for (let left = reader.uint32(); left > 0; left--) startOffsets.push(reader.uint64());
   return { groupId, topicId, startOffsets };
 }
-
-/** A leader begins. Everything behind it in the log, up to the next one, was written by that leader. */
-export interface EpochStartRecord {
-  /** Which copy of the log wrote it: see the meta file. */
-  readonly storeUid: string;
-  /** Version of the program. */
-  readonly version: string;
-}
-
-export function epochStartBytes(record: EpochStartRecord): number {
-  return 1 + stringBytes(record.storeUid) + stringBytes(record.version);
-}
-
-export function writeEpochStart(target: Buffer, at: number, record: EpochStartRecord): void {
-  new PayloadWriter(target, at).uint8(VERSION).string(record.storeUid).string(record.version);
-}
-
-export function readEpochStart(bytes: Buffer, at: number, end: number): EpochStartRecord {
-  const reader = new PayloadReader(bytes, at, end);
-  checkVersion(reader.uint8(), 'epoch start');
-  return { storeUid: reader.string(), version: reader.string() };
-}

@@ -49,6 +49,13 @@ export interface Observed {
 
 export interface Coordination {
   /**
+   * The in-sync set is all configured replicas and stays so: a write of another one is a bug, and rejected. Its members
+   * have other names then, see `memberUid`.
+   */
+  readonly fixedInSync?: true;
+  /** This replica may only look, by configuration: it must not try to take over, and every write is rejected. */
+  readonly readOnly?: true;
+  /**
    * The record as it is now: a read that sees every write that was finished before it began. Undefined if there is none
    * yet. Rejects when the store cannot be asked.
    */
@@ -67,7 +74,19 @@ export interface Coordination {
   close(): Promise<void>;
 }
 
-/** Whether two texts name the same record; the order of members does not matter to anybody. */
+/** Whether two in-sync sets are the same; the order of members does not matter to anybody. */
 export function sameInSync(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((uid) => b.includes(uid));
+}
+
+/**
+ * What stands for a replica's copy of the log wherever the record names one. With a fixed in-sync set that is the
+ * replica itself, because nobody could ever take in the new copy of a replica that lost its disk.
+ */
+export function memberUid(coordination: Coordination, replica: string, storeUid: string): string {
+  return coordination.fixedInSync === true ? replicaUid(replica) : storeUid;
+}
+
+export function replicaUid(replica: string): string {
+  return `replica:${replica}`;
 }

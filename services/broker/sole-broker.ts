@@ -1,0 +1,28 @@
+// A broker set of one replica, with nobody to agree with: what the embedded cluster and simulations of a single broker
+// run. It serves as soon as its own log is recovered.
+import { BrokerNode, type NodeOptions } from './node.ts';
+import { DEFAULT_TIMES } from './replication/replica-options.ts';
+import { soleReplica } from './replication/sole-replica.ts';
+
+type SetOptions = 'replica' | 'replicas' | 'minInSync' | 'acknowledge' | 'founder' | 'adoptLog' | 'times' | 'address';
+
+export type SoleBrokerOptions = Omit<NodeOptions, SetOptions | 'openCoordination' | 'connect' | 'bootId'>;
+
+export function soleNodeOptions(replica: string): Pick<NodeOptions, SetOptions | 'openCoordination' | 'connect'> {
+  return {
+    ...{ replica, replicas: [replica], minInSync: 1, acknowledge: 'isr', founder: true, adoptLog: true },
+    times: DEFAULT_TIMES,
+    address: '',
+    openCoordination: async () => soleReplica(),
+    connect: () => {
+      throw new Error('a set of one replica has nobody to connect to');
+    },
+  };
+}
+
+/** Resolves when it serves. */
+export async function openSoleBroker(options: SoleBrokerOptions): Promise<BrokerNode> {
+  const node = await BrokerNode.open({ ...options, ...soleNodeOptions('replica-0'), bootId: undefined });
+  await node.whenServing();
+  return node;
+}

@@ -1,0 +1,75 @@
+// Keeps one child process running: starts it again when it ends, with growing pauses while it does not stay, and says
+// so. Stopped, it waits for the child to end in order and kills it by its own id when that takes too long.
+import type { Clock, Timer, Timers } from '@fulmar/core/ports.ts';
+import type { Child } from '@fulmar/runtime/child-process.ts';
+
+export interface SupervisorParts {
+  /** As people know it: `set-0/replica-1`. */
+  readonly name: string;
+  readonly start: () => Child;
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly tell: (sentence: string) => void;
+}
+
+const FIRST_PAUSE_MS = 200;
+const LONGEST_PAUSE_MS = 5_000;
+/** Who has run for so long is not in a loop of crashes. */
+const STEADY_MS = 10_000;
+
+export class Supervisor {
+  readonly #parts: SupervisorParts;
+  #child: Child | undefined;
+  #startedMs = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #pause: Timer | undefined;
+  #stopping = false;
+
+  constructor(parts: SupervisorParts) {
+    this.#parts = parts;
+    this.#start();
+  }
+
+  /** Undefined while it is not running. */
+  get pid(): number | undefined {
+    return this.#child?.pid;
+  }
+
+  /** Resolves when the child has ended, at the latest `withinMs` from now by force. */
+  async stop(withinMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#pause?.cancel();
+    const child = this.#child;
+    if (child === undefined) return;
+    const timer = this.#parts.timers.after(withinMs, () => {
+      this.#parts.tell(`${this.#parts.name} does not end; it is killed.`);
+      child.signal('SIGKILL');
+    });
+    child.signal('SIGTERM');
+    await child.ended;
+    timer.cancel();
+  }
+
+  #start(): void {
+    const child = this.#parts.start();
+    this.#child = child;
+    this.#startedMs = this.#parts.clock.monotonicMs();
+    void child.ended.then((how) => this.#onEnd(how));
+  }
+
+  #onEnd(how: string): void {
+    const { name, clock, timers, tell } = this.#parts;
+    const pid = this.#child?.pid;
+    this.#child = undefined;
+    if (this.#stopping) return;
+    if (clock.monotonicMs() - this.#startedMs >= STEADY_MS) this.#pauseMs = FIRST_PAUSE_MS;
+    const pauseMs = this.#pauseMs;
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
+    const who = pid === undefined ? name : `${name} (pid ${pid})`;
+    tell(`${who} has ended: ${how}. It is started again in ${pauseMs / 1_000} s.`);
+    this.#pause = timers.after(pauseMs, () => {
+      this.#start();
+      if (this.pid !== undefined) tell(`${name} runs again, with pid ${this.pid}.`);
+    });
+  }
+}

@@ -1,0 +1,47 @@
+// A topic that was created while a broker set was away is added there when it is used and the set is back: clients that
+// use it are the sign that it is wanted. A topic that is just being deleted looks the same for a moment, so its route
+// has to have stood still for longer than a deletion takes.
+//
+// FIFO topics are left alone, because a new set would take over message groups whose older messages lie elsewhere; and
+// so are topics of the system, which brokers make themselves. `fulmar topic create` adds both at any time.
+import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
+import type { TopicRoute } from '@fulmar/core/route.ts';
+import type { ProxyDependencies } from './dependencies.ts';
+import { answerWithin } from './masters.ts';
+
+/** Longer than a deletion waits for its brokers. */
+const STILL_MS = 10_000;
+const ANSWER_WITHIN_MS = 5_000;
+const REMEMBERED_MAX = 10_000;
+
+/** To be called with every route that is used; costs next to nothing for one that is complete. */
+export function createTopicSpread(dependencies: ProxyDependencies): (route: TopicRoute) => void {
+  const { cluster, clock, logger } = dependencies;
+  const incomplete = new Map<string, { readonly route: TopicRoute; readonly sinceMs: number }>();
+
+  async function add(set: string, { topic, type, shares }: TopicRoute): Promise<void> {
+    const queues = Math.max(...shares.map((share) => share.queues));
+    const api = cluster.broker(set);
+    if (api === undefined) return;
+    const { fault } = await answerWithin(dependencies, set, ANSWER_WITHIN_MS, () =>
+      api.putTopic({ name: topic, type, queues }),
+    );
+    if (fault === undefined) logger.info('a topic was added to a broker set that lacked it', { topic, set, queues });
+    else logger.warn('a topic could not be added to a broker set', { topic, set, reason: fault.message });
+  }
+
+  return (route) => {
+    const { topic, shares } = route;
+    const brokers = cluster.brokers();
+    if (shares.length >= brokers.length || route.type === 'fifo') return;
+    const nowMs = clock.monotonicMs();
+    const seen = incomplete.get(topic);
+    if (seen?.route === route && nowMs - seen.sinceMs < STILL_MS) return;
+    if (seen === undefined && incomplete.size >= REMEMBERED_MAX) incomplete.clear();
+    incomplete.set(topic, { route, sinceMs: nowMs });
+    if (seen?.route !== route || checkNewTopicName(splitResourceKey(topic).name) !== undefined) return;
+    for (const { set } of brokers) {
+      if (cluster.master(set)?.reachable && !shares.some((share) => share.set === set)) void add(set, route);
+    }
+  };
+}

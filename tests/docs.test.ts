@@ -208,7 +208,7 @@ describe('command lines', () => {
           ([head = '', second = '']) =>
             !heads.has(head) ||
             (families.has(head) &&
-              !(Object.hasOwn(SERVICES, head) && second === '') &&
+              !(Object.hasOwn(SERVICES, head) && (second === '' || second.startsWith('-'))) &&
               !names.has(`${head} ${second}`)),
         )
         .map((words) => `${path}: ${words.join(' ')}`),

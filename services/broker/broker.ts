@@ -25,6 +25,7 @@ import { type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
+import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { Presence } from './serve/presence.ts';
@@ -44,6 +45,8 @@ export interface BrokerOptions {
   /** Everything that was committed before this reign has been applied to it. */
   readonly state: BrokerState;
   readonly commitment: Commitment;
+  /** Whether a send is answered when the in-sync set has it, or when this replica has. */
+  readonly acknowledge: 'isr' | 'leader';
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -62,6 +65,7 @@ export class Broker implements MasterApi {
   private readonly state: BrokerState;
   private readonly committer: Committer;
   private readonly catalog: Catalog;
+  private readonly early: EarlyAnswers | undefined;
   private readonly sending: Sending;
   private readonly receiving: Receiving;
   private readonly settling: Settling;
@@ -82,8 +86,9 @@ export class Broker implements MasterApi {
       onDefinitions: (topics) => this.definitionsChanged(topics),
     });
     const reader = new MessageReader(log);
+    this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs);
-    this.sending = new Sending(state, this.committer, reader, wallMs);
+    this.sending = new Sending(state, this.committer, reader, wallMs, this.early);
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash };
     this.receiving = new Receiving(state, serving);
@@ -103,6 +108,11 @@ export class Broker implements MasterApi {
   /** To be called whenever the commit position has moved. */
   committed(): void {
     this.committer.applyCommitted();
+  }
+
+  /** To be called whenever this replica has stored more of its log. */
+  stored(position: number): void {
+    this.early?.stored(position);
   }
 
   /** Takes nothing new and ends every wait; what was taken is still committed and answered. */

@@ -28,6 +28,8 @@ export interface Commitment {
   appended(): void;
   /** Why nothing new can be committed at the moment, in a sentence that says what to do; or undefined. */
   refusal(): string | undefined;
+  /** Whether this replica can be sure enough that nobody else leads to hand messages out before that is committed. */
+  mayHandOut(): boolean;
 }
 
 export interface CommitListener {
@@ -74,25 +76,31 @@ export class Committer {
     return this.commitment.refusal();
   }
 
+  mayHandOut(): boolean {
+    return !this.ended && this.commitment.mayHandOut();
+  }
+
   private get uncommittedBytes(): number {
     return this.log.endPosition - Math.min(this.commitment.commitPosition, this.log.writtenPosition);
   }
 
+  /** Returns the log position behind the record; undefined if it was not taken, which `done` has been told. */
   append<T>(
     record: StateRecord & { readonly payload: T },
     payloadBytes: number,
     write: PayloadWriter<T>,
     done?: Done,
-  ): void {
+  ): number | undefined {
     if (this.ended || this.closed) {
       done?.(false, undefined);
-      return;
+      return undefined;
     }
     const end = this.log.append(record.type, payloadBytes, write, record.payload);
     const length = RECORD_HEADER_BYTES + payloadBytes;
     const logTimeMs = this.log.lastLogTimeMs;
     this.pending.push({ record, position: end - length, length, logTimeMs, done });
     this.commitment.appended();
+    return end;
   }
 
   appendTick(): void {

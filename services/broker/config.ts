@@ -110,6 +110,11 @@ export const BROKER_SETTINGS = {
     default: false,
     text: 'Found the set on the log of this replica, although the coordination store knows nothing of the set.',
   },
+  acceptLoss: {
+    type: 'switch',
+    default: false,
+    text: 'Lead the set with what this replica has, although it is not in sync: what only others had is lost for good.',
+  },
   coordination: {
     type: 'choice',
     default: 'static',

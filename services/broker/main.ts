@@ -154,6 +154,7 @@ function replicaOptions(
     minInSync: settings.minInSync === 0 ? 2 : settings.minInSync,
     founder: settings.coordination === 'static' ? isStaticMaster(settings) : replica.endsWith(FOUNDER_SUFFIX),
     adoptLog: settings.adoptLog,
+    acceptLoss: settings.acceptLoss,
     times: DEFAULT_TIMES,
     openCoordination: () =>
       openCoordination({

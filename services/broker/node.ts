@@ -52,6 +52,7 @@ export interface NodeOptions {
   readonly acknowledge: 'isr' | 'leader';
   readonly founder: boolean;
   readonly adoptLog: boolean;
+  readonly acceptLoss: boolean;
   readonly times: ReplicationTimes;
   /** `host:port` under which the other replicas reach this one. */
   readonly address: string;
@@ -128,12 +129,15 @@ export class BrokerNode implements BrokerApi, ReplicationService {
         lead: (epoch, position) => void this.serve(epoch, position),
         retire: () => this.retire(),
         changed: () => this.changeListener(),
-        outdated: () => this.outdated(),
+        outdated: (why) => this.outdated(why === 'too-old' ? 'remove' : 'keep'),
         failed: (error) => this.fail(error),
       },
     });
     this.replica = replica;
-    log.onProgress(() => replica.logProgressed());
+    log.onProgress(() => {
+      replica.logProgressed();
+      this.broker?.stored(replica.storedPosition);
+    });
     log.onFailure((error) => this.fail(error));
     void replica.start();
   }
@@ -192,9 +196,9 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     await applier!.reached(position);
     if (this.replica !== replica || replica!.role !== 'leader' || replica!.epoch !== epoch || this.failure) return;
     const { log, state } = store!;
-    const { set, clock, timers, random, logger, observer } = options;
+    const { set, acknowledge, clock, timers, random, logger, observer } = options;
     this.broker = new Broker({
-      ...{ set, log, state, clock, timers, random, logger, observer, commitment: replica! },
+      ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, commitment: replica! },
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
@@ -208,20 +212,20 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   }
 
   /** The leader no longer has what would come next here: everything is copied anew, under a new store uid. */
-  private outdated(): void {
+  private outdated(previous: 'remove' | 'keep'): void {
     if (this.closed || this.reinstalling !== undefined) return;
-    this.reinstalling = this.reinstall().finally(() => {
+    this.reinstalling = this.reinstall(previous).finally(() => {
       this.reinstalling = undefined;
     });
   }
 
-  private async reinstall(): Promise<void> {
+  private async reinstall(previous: 'remove' | 'keep'): Promise<void> {
     const { timers, logger } = this.options;
     await this.closeStore();
     this.changeListener();
     while (!this.closed) {
       try {
-        await copyFromAny(this.options, this.others, 'remove');
+        await copyFromAny(this.options, this.others, previous);
         break;
       } catch (error) {
         // Whoever leads then is asked again; an incomplete copy is never taken for a log.

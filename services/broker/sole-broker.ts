@@ -4,13 +4,30 @@ import { BrokerNode, type NodeOptions } from './node.ts';
 import { DEFAULT_TIMES } from './replication/replica-options.ts';
 import { soleReplica } from './replication/sole-replica.ts';
 
-type SetOptions = 'replica' | 'replicas' | 'minInSync' | 'acknowledge' | 'founder' | 'adoptLog' | 'times' | 'address';
+type SetOptions =
+  | 'replica'
+  | 'replicas'
+  | 'minInSync'
+  | 'acknowledge'
+  | 'founder'
+  | 'adoptLog'
+  | 'acceptLoss'
+  | 'times'
+  | 'address';
 
 export type SoleBrokerOptions = Omit<NodeOptions, SetOptions | 'openCoordination' | 'connect' | 'bootId'>;
 
 export function soleNodeOptions(replica: string): Pick<NodeOptions, SetOptions | 'openCoordination' | 'connect'> {
   return {
-    ...{ replica, replicas: [replica], minInSync: 1, acknowledge: 'isr', founder: true, adoptLog: true },
+    ...{
+      replica,
+      replicas: [replica],
+      minInSync: 1,
+      acknowledge: 'isr',
+      founder: true,
+      adoptLog: true,
+      acceptLoss: false,
+    },
     times: DEFAULT_TIMES,
     address: '',
     openCoordination: async () => soleReplica(),

@@ -18,7 +18,7 @@ export const USAGE = `scripts/chaos [--rounds N] [--faults A,B] [--seed N] [--js
               [--replicas N] [--sets N] [--coordination etcd|file|none]
 
 Runs a cluster of real processes, each in a network and on a disk of its own, under traffic of official clients, plays
-faults, and judges what the clients saw. Needs root on Linux. Nothing of it is left afterwards but the directory of a run
+faults, and judges what the clients saw. Needs root on Linux. Nothing of it is left but the directory of a run
 that failed (or of any, with --keep): logs of all processes and histories of all clients.
 
   --rounds N        how many faults are played; as many as there are kinds when it is not given

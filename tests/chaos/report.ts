@@ -77,6 +77,7 @@ export function describe(report: RunReport): string {
     ...Object.entries(report.unfit).map(([fault, reason]) => `not played: ${fault}: ${reason}`),
     ...problems.map(({ fault, problem }) => `PROBLEM in ${fault}: ${problem}`),
     ...violations.slice(0, 20).map(({ verdict, key, text }) => `VIOLATION ${verdict}: ${key} ${text}`),
-    `seed ${report.seed}: ${violations.length} violations, ${problems.length} problems in ${report.rounds.length} rounds`,
+    `seed ${report.seed}: ${violations.length} violations, ` +
+      `${problems.length} problems in ${report.rounds.length} rounds`,
   ].join('\n');
 }

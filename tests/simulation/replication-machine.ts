@@ -85,6 +85,7 @@ export class Machine {
       minInSync: world.minInSync,
       replicas: world.replicas,
       adoptLog: false,
+      acceptLoss: false,
       founder: this.founder,
       times: world.times,
       log,

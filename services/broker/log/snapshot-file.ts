@@ -11,7 +11,7 @@
 //       36      4  number of queue heads
 //       40      8  length of the state in bytes
 //       48      4  number of epochs (not in version 1)
-//       52   16·n  queue heads: queue key u64, base of the newest sealed segment that holds the queue u64 (at offset 48
+//       52   16·n  queue heads: queue key u64, base of the newest sealed segment that holds it u64 (at offset 48
 //                  in version 1)
 //        …         epochs, ascending (not in version 1): epoch u32, position of its first record u64, length u16 and
 //                  UTF-8 bytes of its leader's store uid

@@ -37,7 +37,11 @@ export interface FollowerParts {
   /** The leader leads no more, or not this epoch: look who does. */
   misled(reply: RefusedReply): void;
   /** The leader no longer has the records that would come next. */
-  outdated(leaderAddress: string): void;
+  outdated(): void;
+  /** Whether an operator has given up records that were committed here. */
+  lossAccepted(): boolean;
+  /** The leader does not have what was committed here, because that was given up. */
+  givenUp(): void;
   failed(error: Error): void;
 }
 
@@ -210,6 +214,10 @@ export class Follower {
     // Without that epoch here the leader's end of it is no place in this log: what came later goes, and it asks again.
     const cut = own.epoch === reply.epoch ? Math.min(reply.end, own.end) : own.end;
     const committed = commitPosition();
+    if (cut < committed && this.parts.lossAccepted()) {
+      this.parts.givenUp();
+      return;
+    }
     if (cut < committed) {
       const text = `epoch ${reply.epoch} ends at ${reply.end} there, but ${committed} is committed here`;
       this.parts.failed(new Error(`The leader asks to cut what was committed: ${text}. Ask an operator.`));
@@ -235,7 +243,7 @@ export class Follower {
   }
 
   private takeRefusal(reply: RefusedReply): void {
-    if (reply.reason === 'snapshot-needed') this.parts.outdated(this.leader.address);
+    if (reply.reason === 'snapshot-needed') this.parts.outdated();
     else if (reply.reason === 'foreign') this.parts.failed(new Error(reply.text));
     else {
       this.noteRefused();

@@ -33,6 +33,8 @@ export class Leader {
   private readonly owner: FeedOwner;
   private commitPosition: number;
   private renewedAtMs: number;
+  /** When the store was asked that last said that this replica leads. */
+  private confirmedAtMs: number;
   private pumpScheduled = false;
   private isClosed = false;
 
@@ -43,6 +45,7 @@ export class Leader {
     this.epoch = epoch;
     this.commitPosition = parts.commitPosition;
     this.renewedAtMs = nowMs;
+    this.confirmedAtMs = nowMs;
     this.leadership = new Leadership({
       ...{ me, epoch, startEnd, inSync: record.inSync, lagMs: options.times.lagMs, beganAtMs: nowMs },
       // A higher minimum counts from now on, a lower one only when the store has it.
@@ -177,7 +180,10 @@ export class Leader {
 
   /** A leader that cannot commit lets its lease run out, so that a replica which can may lead. */
   private async renew(nowMs: number): Promise<void> {
-    if (this.leadership.heardMembers(nowMs) < this.leadership.minInSync) return;
+    if (this.leadership.heardMembers(nowMs) < this.leadership.minInSync) {
+      this.confirm(nowMs);
+      return;
+    }
     this.renewedAtMs = nowMs;
     await this.swap({});
   }
@@ -185,6 +191,29 @@ export class Leader {
   /** Nobody leads from now on; true when the store has it. */
   resign(preferred: string): Promise<boolean | undefined> {
     return this.swap({ leader: '', leaderAddress: '', preferred });
+  }
+
+  /**
+   * A set that can hear its members, or a store that was asked a moment ago, would have told of a successor: not for
+   * safety, but so that two masters do not hand out the same messages for long.
+   */
+  isSure(): boolean {
+    const { clock, times, coordination } = this.parts.options;
+    const nowMs = clock.monotonicMs();
+    // Roles that only a person changes do not change behind its back.
+    if (coordination.fixedInSync || this.leadership.heardMembers(nowMs) >= this.leadership.minInSync) return true;
+    return nowMs - this.confirmedAtMs < times.lagMs;
+  }
+
+  /** Asks the store whether this is still the reign, without renewing it. */
+  private confirm(nowMs: number): void {
+    this.renewedAtMs = nowMs;
+    this.parts.registry.read().then(
+      () => {
+        if (this.checkReign()) this.confirmedAtMs = nowMs;
+      },
+      () => undefined,
+    );
   }
 
   /** Changes the record of this reign. False, and the reign may be over, if the store had another one meanwhile. */

@@ -30,10 +30,10 @@ export interface ReplicaEngine {
   /** Epoch or leader, as this replica knows them, have changed: routes and metrics follow. */
   changed(): void;
   /**
-   * The leader has removed what this replica would need next. The engine copies a snapshot from it, under a new store
-   * uid, and opens the replica again. The replica does nothing more.
+   * The leader has removed what this replica would need next, or an operator has given up what it has. The engine
+   * copies a snapshot from it, under a new store uid, and opens the replica again. The replica does nothing more.
    */
-  outdated(leaderAddress: string): void;
+  outdated(why: 'too-old' | 'loss-accepted'): void;
   /**
    * Something that must never be was seen, or the log failed: the process should end. The replica does nothing more.
    */
@@ -56,6 +56,8 @@ export interface ReplicaOptions {
   readonly founder: boolean;
   /** Found the set on this log, although the store knows nothing of a set that has one. */
   readonly adoptLog: boolean;
+  /** Become the whole in-sync set with what this replica has: an operator's decision. */
+  readonly acceptLoss: boolean;
   readonly times: ReplicationTimes;
   readonly log: ReplicatedLog;
   /** What was committed when the log was recovered. */

@@ -1,12 +1,14 @@
 // One replica of a broker set: follows whoever leads, takes over when it should, leads for as long as the coordination
 // store agrees. Every handler runs to its next await as one step. What must never be (see the asserts) stops the
 // replica instead of being repaired.
-import { memberUid, type Observed, replicaUid, type SetRecord } from '@fulmar/core/coordination.ts';
+import { memberUid, type Observed, type SetRecord } from '@fulmar/core/coordination.ts';
 import { epochStartBytes, writeEpochStart } from '@fulmar/core/epoch-start.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import type { Timer } from '@fulmar/core/ports.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { acceptLoss } from './accept-loss.ts';
 import { Follower } from './follower.ts';
+import { findSet, goneBack } from './founding.ts';
 import { Leader } from './leader.ts';
 import type { FollowerPort } from './messages.ts';
 import type { ReplicaOptions, ReplicaRole, ReplicaStanding } from './replica-options.ts';
@@ -60,39 +62,22 @@ export class Replica {
   /** Resolves when the set's record is known, or the set was founded; roles change from then on. */
   async start(): Promise<void> {
     const { timers, logger } = this.options;
+    const isWanted = (): boolean => !this.ended;
+    const refuse = (error: Error): void => this.fail(error);
     this.registry.watch(() => this.observed());
     for (let attempt = 1; !this.ended; attempt++) {
       try {
-        if (await this.findSet()) break;
+        if (await findSet(this.registry, this.options, this.me, isWanted, refuse)) break;
       } catch (error) {
         if (attempt === 1) logger.warn('the coordination store cannot be asked yet', { error: String(error) });
       }
       await new Promise<void>((resume) => timers.after(RETRY_MS, resume));
     }
+    if (!this.ended && this.options.acceptLoss) {
+      await acceptLoss(this.registry, this.options, this.me).catch((error: unknown) => this.fail(error as Error));
+    }
     this.started = true;
     if (!this.ended) this.tick();
-  }
-
-  /** False while there is no record and this replica is not the one to write it. */
-  private async findSet(): Promise<boolean> {
-    const observed = await this.registry.read();
-    const { log, set, founder, adoptLog, minInSync, coordination } = this.options;
-    if (observed !== undefined) {
-      this.goneBack(observed.record);
-      return true;
-    }
-    if (log.endPosition > 0 && !adoptLog && !coordination.fixedInSync) {
-      const what = `The coordination store knows nothing of set ${set}, but this replica has a log of it`;
-      this.fail(new Error(`${what}. Restore the store, or start once with --adopt-log to found the set on this log.`));
-      return true;
-    }
-    if (!founder) return false;
-    const { me } = this;
-    const inSync = coordination.fixedInSync ? this.options.replicas.map(replicaUid) : [me];
-    const nobody = { epoch: log.acceptedEpoch, leader: '', leaderAddress: '', preferred: me, renewals: 0 };
-    const first = { ...nobody, inSync, minInSync, members: [], losses: [] };
-    await this.registry.swap(undefined, first, () => !this.ended);
-    return this.registry.latest !== undefined;
   }
 
   /** Stays what it is: it commits what was taken if it leads, and begins nothing new. Before the log is closed. */
@@ -140,7 +125,7 @@ export class Replica {
   }
 
   /** What this replica has stored, under the flush policy. */
-  private stored(): number {
+  get storedPosition(): number {
     const { flush, log } = this.options;
     return flush === 'sync' ? log.durablePosition : log.writtenPosition;
   }
@@ -172,6 +157,11 @@ export class Replica {
       `Only ${Math.min(inSync.length, heard)} of the ${minInSync} replicas are in sync that this set needs to take ` +
       'messages. Repeat later, or bring replicas back.'
     );
+  }
+
+  /** Whether this replica can be sure enough that nobody else leads to hand messages out before that is committed. */
+  mayHandOut(): boolean {
+    return this.serving && this.leader?.isSure() === true;
   }
 
   standing(): ReplicaStanding {
@@ -287,16 +277,20 @@ export class Replica {
           this.followCommit();
         },
         misled: () => this.look(Number.POSITIVE_INFINITY),
-        outdated: (from) => {
-          if (this.ended) return;
-          this.end();
-          engine.outdated(from);
-        },
+        outdated: () => this.giveUpCopy('too-old'),
+        lossAccepted: () => (this.record()?.losses ?? []).some(({ position }) => position < this.commit),
+        givenUp: () => this.giveUpCopy('loss-accepted'),
         failed: (error) => this.fail(error),
       },
     );
     this.follower.start();
     engine.changed();
+  }
+
+  private giveUpCopy(why: 'too-old' | 'loss-accepted'): void {
+    if (this.ended) return;
+    this.end();
+    this.options.engine.outdated(why);
   }
 
   private followCommit(): void {
@@ -344,7 +338,11 @@ export class Replica {
     if (this.ended || observed === undefined || this.reasonToLead() === undefined) return;
     const { record } = observed;
     const epoch = record.epoch + 1;
-    if (!mayLead(record, this.me) || epoch <= options.log.acceptedEpoch) return this.goneBack(record);
+    if (!mayLead(record, this.me) || epoch <= options.log.acceptedEpoch) {
+      const problem = goneBack(record, options);
+      if (problem !== undefined) this.fail(problem);
+      return;
+    }
     this.currentRole = 'candidate';
     await this.stopFollowing();
     const inSync = inSyncAfter(record, this.me);
@@ -354,14 +352,6 @@ export class Replica {
     if (won === true && !this.ended) await this.lead({ ...swapped, writer: '' }, reason);
     else this.currentRole = 'follower';
     if (this.leader === undefined) this.closeEarly();
-  }
-
-  /** An epoch that was accepted is never unknown to a store that has kept what it stored. */
-  private goneBack(record: SetRecord): void {
-    if (record.epoch >= this.options.log.acceptedEpoch) return;
-    const { set, log } = this.options;
-    const known = `epoch ${record.epoch}, but this replica has accepted epoch ${log.acceptedEpoch}`;
-    this.fail(new Error(`The coordination store has gone back: it knows ${known} of set ${set}. Restore the store.`));
   }
 
   private async lead(record: SetRecord, reason: string): Promise<void> {
@@ -379,7 +369,7 @@ export class Replica {
     this.gaveUp = false;
     this.leader = new Leader({
       ...{ options, registry: this.registry, me, epoch, startEnd, record, commitPosition: this.commit },
-      stored: () => this.stored(),
+      stored: () => this.storedPosition,
       committed: (position) => this.leaderCommitted(position, epoch, startEnd),
       deposed: () => this.deposed(),
     });
@@ -460,7 +450,7 @@ export class Replica {
   private watchDisk(): void {
     const { log, clock, logger } = this.options;
     const nowMs = clock.monotonicMs();
-    this.disk.look(this.stored(), log.endPosition, nowMs);
+    this.disk.look(this.storedPosition, log.endPosition, nowMs);
     const { leader } = this;
     if (leader === undefined || this.handingOver || !this.disk.isStuck(nowMs)) return;
     const successor = leader.successor('');

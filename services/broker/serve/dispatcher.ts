@@ -61,6 +61,7 @@ class Attempts {
 
 const ATTEMPTS_MAX = 1_024;
 const TIMER_MAX_MS = 3_600_000;
+const UNSURE_MS = 500;
 
 export class Dispatcher {
   readonly subscription: Subscription;
@@ -73,6 +74,7 @@ export class Dispatcher {
   private readonly attempts = new Attempts();
   private dueTimer: Timer | undefined;
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
+  private unsureTimer: Timer | undefined;
   private closed = false;
 
   constructor(subscription: Subscription, serving: Serving) {
@@ -104,6 +106,10 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
+      if (!this.serving.committer.mayHandOut()) {
+        this.tryLater();
+        break;
+      }
       this.subscription.collectDue(this.serving.committer.nowMs());
       this.serving.deadLetters.sweep(this.subscription, this.reservations);
       const waiter = this.waiters[0];
@@ -122,10 +128,20 @@ export class Dispatcher {
     this.armTimer();
   }
 
+  /** Somebody else may lead by now; soon this replica will know. */
+  private tryLater(): void {
+    if (this.waiters.length === 0 || this.unsureTimer !== undefined) return;
+    this.unsureTimer = this.serving.timers.after(UNSURE_MS, () => {
+      this.unsureTimer = undefined;
+      if (!this.closed) this.serve();
+    });
+  }
+
   /** Ends every wait; after it nothing is handed out any more. */
   close(reason: PopResult): void {
     this.closed = true;
     this.dueTimer?.cancel();
+    this.unsureTimer?.cancel();
     for (const waiter of [...this.waiters]) this.finish(waiter, reason);
   }
 

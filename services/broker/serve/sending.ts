@@ -9,6 +9,7 @@ import { RecentMessageIds } from '../state/recent-message-ids.ts';
 import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
+import type { EarlyAnswers } from './early-answers.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
 
@@ -29,7 +30,17 @@ export class Sending {
   /** Sends written and not yet committed, by message id: whoever waits for the same one. */
   private readonly underWay = new Map<string, { readonly topicId: number; readonly waiting: Settle[] }>();
 
-  constructor(state: BrokerState, committer: Committer, reader: MessageReader, wallMs: () => number) {
+  private readonly early: EarlyAnswers | undefined;
+
+  /** With `early` sends are answered when this replica has stored them, before they are committed. */
+  constructor(
+    state: BrokerState,
+    committer: Committer,
+    reader: MessageReader,
+    wallMs: () => number,
+    early: EarlyAnswers | undefined,
+  ) {
+    this.early = early;
     this.state = state;
     this.committer = committer;
     this.reader = reader;
@@ -91,16 +102,23 @@ export class Sending {
     const record = messageRecordOf(message, topic.id, queueOf(topic, message), this.wallMs());
     const waiting: Settle[] = [settle];
     this.underWay.set(message.messageId, { topicId: topic.id, waiting });
-    this.committer.append(
+    const expected = this.early?.expect(topic, record.queueId);
+    const end = this.committer.append(
       { type: RECORD_TYPE.message, payload: record },
       messagePayloadBytes(record),
       writeMessagePayload,
       (committed, placed) => {
         if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
+        if (expected !== undefined) this.early!.forget(topic, record.queueId);
         const result = resultOf(committed, placed);
         for (const each of waiting) each(result);
       },
     );
+    if (end === undefined || expected === undefined) return;
+    this.early!.add(end, () => {
+      const result = { queueId: record.queueId, queueOffset: expected };
+      for (const each of waiting.splice(0)) each(result);
+    });
   }
 }
 

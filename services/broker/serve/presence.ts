@@ -1,6 +1,7 @@
 // Which consumers are online, as the proxies report it. A lease of a push consumer lasts as long as its client; when
 // the client says goodbye, is reported gone, or has not been heard of through any proxy for a while, its messages
-// become visible again shortly after. Presence is soft: after a restart every holder gets a fresh period of grace.
+// become visible again shortly after. Nobody knows whether an answer that was under way when a master or a proxy ended has
+// reached its consumer, so what was held through one of these is held for a bounded time only.
 import type { ClientsReport } from '@fulmar/core/broker-api.ts';
 import type { Clock, Timer, Timers } from '@fulmar/core/ports.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -10,10 +11,14 @@ import type { BrokerState } from '../state/state.ts';
 
 /** Proxies report every 10 s; whoever is in nobody's report for so long is gone together with its proxy. */
 const SILENCE_MS = 60_000;
+/** A proxy that has missed three reports. */
+const PROXY_SILENCE_MS = 30_000;
 const SWEEP_MS = 5_000;
 /** A client seen at another proxy within this time is not gone because one proxy says so. */
 const ELSEWHERE_MS = 15_000;
 const VISIBLE_AFTER_MS = 1_000;
+/** How long a message stays with its consumer when the master or the proxy that handed it out is gone. */
+const INHERITED_MS = 30_000;
 
 export class Presence {
   private readonly state: BrokerState;
@@ -34,9 +39,14 @@ export class Presence {
   }
 
   start(): void {
+    for (const clientId of this.holders()) this.end(clientId, INHERITED_MS);
+    this.arm();
+  }
+
+  private arm(): void {
     this.timer = this.timers.after(SWEEP_MS, () => {
       this.sweep();
-      this.start();
+      this.arm();
     });
   }
 
@@ -58,7 +68,7 @@ export class Presence {
       const isElsewhere = [...(seen ?? [])].some(([by, atMs]) => by !== '' && nowMs - atMs < ELSEWHERE_MS);
       if (isElsewhere) continue;
       this.seen.delete(clientId);
-      this.end(clientId);
+      this.end(clientId, VISIBLE_AFTER_MS);
     }
   }
 
@@ -74,11 +84,23 @@ export class Presence {
     for (const clientId of this.holders()) {
       const seen = this.seen.get(clientId);
       if (seen === undefined) this.note(clientId, '');
-      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId);
+      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId, VISIBLE_AFTER_MS);
+      else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS);
     }
     for (const [clientId, seen] of this.seen) {
       if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.seen.delete(clientId);
     }
+  }
+
+  /** Whether a proxy through which the client was online has stopped reporting; it is forgotten. */
+  private lostProxy(seen: Map<string, number>, nowMs: number): boolean {
+    let lost = false;
+    for (const [proxyId, atMs] of seen) {
+      if (proxyId === '' || nowMs - atMs <= PROXY_SILENCE_MS) continue;
+      seen.delete(proxyId);
+      lost = true;
+    }
+    return lost;
   }
 
   private holders(): Set<string> {
@@ -87,9 +109,9 @@ export class Presence {
     return holders;
   }
 
-  private end(clientId: string): void {
+  private end(clientId: string, afterMs: number): void {
     if (!this.holds(clientId)) return;
-    const payload = { clientId, visibleAtMs: this.committer.nowMs() + VISIBLE_AFTER_MS };
+    const payload = { clientId, visibleAtMs: this.committer.nowMs() + afterMs };
     this.committer.append({ type: RECORD_TYPE.clientGone, payload }, clientGoneBytes(payload), writeClientGone);
   }
 

@@ -131,7 +131,7 @@ export class Leader {
     this.feeds.delete(feed);
     if (this.isClosed || feed.storeUid === '') return;
     for (const other of this.feeds) if (other.storeUid === feed.storeUid) return;
-    this.leadership.disconnected(feed.storeUid);
+    this.leadership.disconnected(feed.storeUid, this.parts.options.clock.monotonicMs());
   }
 
   /** Records have been appended: they leave together at the end of this turn. */

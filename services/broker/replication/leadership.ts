@@ -14,6 +14,8 @@ export interface KnownFollower {
   /** What it has reported stored, after its log was found to be a beginning of ours in this epoch. */
   stored: number;
   connected: boolean;
+  /** When its stream ended. */
+  leftAtMs: number;
   heardAtMs: number;
   /** When it last had all that there was: judged by the end of the log one report before. */
   caughtUpAtMs: number;
@@ -38,6 +40,8 @@ export interface Reign {
 
 /** A replica that is further behind is not taken in: the next commit would have to wait for it. */
 const JOIN_LAG_BYTES = 4 * 1024 * 1024;
+
+const GONE_MS = 400;
 
 export class Leadership {
   readonly epoch: number;
@@ -70,6 +74,7 @@ export class Leadership {
       version: request.version,
       stored: Math.max(known?.stored ?? 0, request.stored),
       connected: true,
+      leftAtMs: nowMs,
       heardAtMs: nowMs,
       caughtUpAtMs: known?.caughtUpAtMs ?? nowMs,
       targetPosition: endPosition,
@@ -91,9 +96,11 @@ export class Leadership {
     follower.targetAtMs = nowMs;
   }
 
-  disconnected(uid: string): void {
+  disconnected(uid: string, nowMs: number): void {
     const follower = this.followers.get(uid);
-    if (follower !== undefined) follower.connected = false;
+    if (follower === undefined) return;
+    follower.connected = false;
+    follower.leftAtMs = nowMs;
   }
 
   /** Everybody who has to have a record before it is committed. */
@@ -147,6 +154,8 @@ export class Leadership {
     // Not heard of in this epoch yet: it has as long as anybody else.
     if (follower === undefined) return nowMs - this.beganAtMs > this.lagMs;
     if (this.isReplaced(uid, follower)) return true;
+    // A process that has ended closes its stream; one whose stream only broke is back at once.
+    if (!follower.connected && nowMs - follower.leftAtMs > GONE_MS) return true;
     return nowMs - follower.heardAtMs > this.lagMs || nowMs - follower.caughtUpAtMs > this.lagMs;
   }
 

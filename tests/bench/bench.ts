@@ -1,12 +1,12 @@
 // scripts/bench: measures Fulmar, and beside it Apache RocketMQ where it can be started, with one load generator on one
 // machine. Servers take turns case by case, so that both see the same neighbours. Results go to stdout as Markdown
 // tables and to a file of JSON lines. It judges nothing: these are figures for people, never a test.
-import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
-import { cpus, release, totalmem } from 'node:os';
+import { execFileSync } from 'node:child_process';
+import { appendFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
+import { buildLoad, CACHE, describeMachine, LOAD, PEERS, runLoad } from './load-generator.ts';
 import { type MeasuredServer, startFulmar, startRocketMq } from './servers.ts';
 import { type Measured, table } from './table.ts';
 
@@ -20,9 +20,6 @@ const HELP = `scripts/bench [flags]
   --out FILE                JSON lines of every run (default .cache/bench/results.jsonl)
 The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java.`;
 
-const ROOT = join(import.meta.dirname, '..', '..');
-const CACHE = join(ROOT, '.cache', 'bench');
-
 const { values } = parseArgs({
   options: {
     flush: { type: 'string', default: 'both' },
@@ -35,25 +32,6 @@ const { values } = parseArgs({
     help: { type: 'boolean', default: false },
   },
 });
-
-const peers = process.env.FULMAR_BENCH_DIR ?? join(ROOT, '..', 'shared', 'bench');
-const load = join(CACHE, 'load');
-
-function buildLoad(): void {
-  const source = join(peers, 'load');
-  if (!existsSync(source)) {
-    throw new Error(`The load generator is missing: there is no ${source}. Set FULMAR_BENCH_DIR to its directory.`);
-  }
-  mkdirSync(CACHE, { recursive: true });
-  execFileSync('go', ['build', '-o', load, '.'], { cwd: source, stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-function runLoad(server: MeasuredServer, words: readonly string[]): Record<string, unknown> {
-  const common = ['--endpoint', server.endpoint, '--pid', server.processes, '--transport', 'raw', '--json'];
-  const { stdout, status, stderr } = spawnSync(load, [...words, ...common], { encoding: 'utf8', timeout: 300_000 });
-  if (status !== 0) throw new Error(`load ${words.join(' ')} ended with ${status}: ${stderr}`);
-  return JSON.parse(stdout) as Record<string, unknown>;
-}
 
 function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
   if (of.fill > 0) {
@@ -69,7 +47,7 @@ function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
 function warmUp(server: MeasuredServer): void {
   const send = ['send', '--topic', 'bench', '--size', '1024', '--inflight', '64', '--conns', '4'];
   runLoad(server, [...send, '--seconds', server.name.startsWith('RocketMQ') ? '40' : '8']);
-  execFileSync(load, ['join', '--topic', 'bench-r', '--group', 'bench-g', '--endpoint', server.endpoint], {
+  execFileSync(LOAD, ['join', '--topic', 'bench-r', '--group', 'bench-g', '--endpoint', server.endpoint], {
     stdio: 'ignore',
   });
   const fill = ['send', '--topic', 'bench-r', '--count', '50000', '--inflight', '64', '--conns', '4', '--batch', '8'];
@@ -83,7 +61,7 @@ async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
   const measured: Measured[] = [];
   try {
     servers.push(await startFulmar(flush, join(CACHE, `data-${flush}`)));
-    if (values.peer) servers.push(await startRocketMq(flush, peers));
+    if (values.peer) servers.push(await startRocketMq(flush, PEERS));
     for (const server of servers) warmUp(server);
     for (const of of cases(Number(values.seconds), Number(values.messages))) {
       if (!of.name.includes(values.only)) continue;
@@ -111,12 +89,8 @@ if (values.help) {
 } else {
   buildLoad();
   writeFileSync(values.out, '');
-  const gibibytes = Math.round(totalmem() / 1024 ** 3);
   process.stdout.write(
-    `${new Date().toISOString().slice(0, 10)}: ${cpus().length} × ${cpus()[0]!.model}, ${gibibytes} GiB, ` +
-      `Linux ${release()}, ` +
-      `Node ${process.version}; client and servers share the machine, loopback, no TLS; ` +
-      `median of ${values.repeats} runs, \`scripts/bench ${process.argv.slice(2).join(' ')}\`\n`,
+    `${describeMachine()}; median of ${values.repeats} runs, \`scripts/bench ${process.argv.slice(2).join(' ')}\`\n`,
   );
   for (const flush of ['sync', 'async'] as const) {
     if (values.flush === 'both' || values.flush === flush) await measurePolicy(flush);

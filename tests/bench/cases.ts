@@ -12,21 +12,21 @@ export interface Case {
 
 const connectionsFor = (inFlight: number): string => String(Math.min(4, inFlight));
 
+/** Sends of one size, a case for each number of requests under way. */
+export function sends(size: number, inFlights: readonly number[], seconds: number): Case[] {
+  return inFlights.map((inFlight) => ({
+    name: `send ${size} B, ${inFlight} in flight`,
+    size,
+    fill: 0,
+    arguments: [
+      ...['send', '--topic', 'bench', '--size', String(size), '--inflight', String(inFlight)],
+      ...['--conns', connectionsFor(inFlight), '--seconds', String(seconds), '--warmup', '1.5'],
+    ],
+  }));
+}
+
 export function cases(seconds: number, receiveCount: number): readonly Case[] {
-  const list: Case[] = [];
-  for (const size of [100, 1024]) {
-    for (const inFlight of [1, 64, 256]) {
-      list.push({
-        name: `send ${size} B, ${inFlight} in flight`,
-        size,
-        fill: 0,
-        arguments: [
-          ...['send', '--topic', 'bench', '--size', String(size), '--inflight', String(inFlight)],
-          ...['--conns', connectionsFor(inFlight), '--seconds', String(seconds), '--warmup', '1.5'],
-        ],
-      });
-    }
-  }
+  const list: Case[] = [100, 1024].flatMap((size) => sends(size, [1, 64, 256], seconds));
   for (const size of [100, 1024]) {
     for (const receivers of [1, 16, 64]) {
       const count = receivers === 1 ? Math.ceil(receiveCount / 4) : receiveCount;

@@ -17,6 +17,7 @@ export interface MeasuredServer {
 }
 
 const ROOT = join(import.meta.dirname, '..', '..');
+const PEER_MS = 180_000;
 
 export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string): Promise<MeasuredServer> {
   rmSync(dataDirectory, { recursive: true, force: true });
@@ -64,21 +65,44 @@ function fulmar(endpoint: string, ...words: string[]): void {
   execFileSync(join(ROOT, 'scripts', 'fulmar'), [...words, '--endpoint', endpoint], { stdio: 'ignore' });
 }
 
-export async function startRocketMq(flush: 'sync' | 'async', peers: string): Promise<MeasuredServer> {
-  const peer = (...words: string[]): string =>
-    execFileSync(join(peers, 'run-peer'), words, { encoding: 'utf8' }).trim();
+export function startRocketMq(flush: 'sync' | 'async', peers: string): Promise<MeasuredServer> {
+  return startPeer({ name: `RocketMQ ${flush}`, peer: 'rocketmq-local', flush, processes: 'proxy' }, peers);
+}
+
+/** A SYNC_MASTER with SYNC_FLUSH, one slave, a name server and a proxy, each a JVM of its own; all of them count. */
+export function startRocketMqReplicas(peers: string): Promise<MeasuredServer> {
+  const name = 'RocketMQ, master and slave';
+  return startPeer({ name, peer: 'rocketmq-replica', flush: 'sync', processes: '*' }, peers);
+}
+
+interface Peer {
+  readonly name: string;
+  readonly peer: string;
+  readonly flush: 'sync' | 'async';
+  /** Roles whose processes count. */
+  readonly processes: string;
+}
+
+async function startPeer({ name, peer, flush, processes }: Peer, peers: string): Promise<MeasuredServer> {
+  const runPeer = (...words: string[]): string =>
+    execFileSync(join(peers, 'run-peer'), words, { encoding: 'utf8', timeout: PEER_MS }).trim();
   const startedAt = performance.now();
-  peer('start', 'rocketmq-local', flush);
-  const startMs = performance.now() - startedAt;
-  for (const topic of ['bench', 'bench-r']) peer('topic', 'rocketmq-local', topic, 'NORMAL', '8');
-  peer('group', 'rocketmq-local', 'bench-g');
-  return {
-    name: `RocketMQ ${flush}`,
-    endpoint: '127.0.0.1:8081',
-    processes: peer('pids', 'rocketmq-local', 'proxy'),
-    startMs,
-    async stop() {
-      peer('stop', 'rocketmq-local');
-    },
-  };
+  try {
+    runPeer('start', peer, flush);
+    const startMs = performance.now() - startedAt;
+    for (const topic of ['bench', 'bench-r']) runPeer('topic', peer, topic, 'NORMAL', '8');
+    runPeer('group', peer, 'bench-g');
+    return {
+      name,
+      endpoint: '127.0.0.1:8081',
+      processes: runPeer('pids', peer, processes),
+      startMs,
+      async stop() {
+        runPeer('stop', peer);
+      },
+    };
+  } catch (error) {
+    runPeer('stop', peer);
+    throw error;
+  }
 }

@@ -63,3 +63,33 @@ export function table(measured: readonly Measured[]): string {
   }
   return lines.join('\n');
 }
+
+/**
+ * Each server as a multiple of the one named, for runs that were made in turns: the ratio of the runs of one turn, and of
+ * those the median with the least and the greatest, which tells how much is noise.
+ */
+export function ratios(measured: readonly Measured[], reference: string): string {
+  const lines = [
+    `| case | compared with ${reference} | msg/s | p50 | p99 | server CPU per message |`,
+    '|---|---|---|---|---|---|',
+  ];
+  const runsOf = (name: string, server: string): Measured['result'][] =>
+    measured.filter((one) => one.case === name && one.server === server).map(({ result }) => result);
+  for (const name of new Set(measured.map((one) => one.case))) {
+    const base = runsOf(name, reference);
+    for (const server of new Set(measured.map((one) => one.server))) {
+      if (server === reference) continue;
+      const runs = runsOf(name, server);
+      const ratio = (pick: (result: Measured['result']) => number | undefined): string => {
+        const each = runs.map((result, turn) => Number(pick(result)) / Number(pick(base[turn]!)));
+        return `${show(median(each))} (${show(Math.min(...each))} to ${show(Math.max(...each))})`;
+      };
+      lines.push(
+        `| ${name} | ${server} | ${ratio((result) => Number(result.msgs_per_s))} ` +
+          `| ${ratio((result) => latencyOf(result)?.p50)} | ${ratio((result) => latencyOf(result)?.p99)} ` +
+          `| ${ratio((result) => (result.use as Use).server_us_per_msg)} |`,
+      );
+    }
+  }
+  return lines.join('\n');
+}

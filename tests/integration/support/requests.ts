@@ -75,6 +75,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     DeleteGroup: { name: 'made-by-mutation' },
     GetLag: { group: groupName, topic: topicName },
     GetClusterStatus: {},
+    StepDown: { set: 'set-0', preferred: '' },
   };
   return [
     ...encoded(SERVICE, messaging),

@@ -136,7 +136,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     this.replica = replica;
     log.onProgress(() => {
       replica.logProgressed();
-      this.broker?.stored(replica.storedPosition);
+      this.broker?.stored(replica.stored());
     });
     log.onFailure((error) => this.fail(error));
     void replica.start();

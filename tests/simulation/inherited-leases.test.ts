@@ -51,7 +51,7 @@ async function world() {
   return { scheduler, disk, begin, received };
 }
 
-test('a message that was handed out before a restart comes back although its consumer is online all the time', async () => {
+test('a message handed out before a restart comes back although its consumer is online all the time', async () => {
   const { scheduler, disk, begin, received } = await world();
   const first = await begin();
   await scheduler.settle(first.broker.putTopic({ name: 'orders', type: 'fifo', queues: 1 }));

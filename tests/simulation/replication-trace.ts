@@ -20,6 +20,12 @@ export class ReplicationTrace extends Trace {
     if (this.kept.length > 2 * this.keptEvents) this.kept.splice(0, this.keptEvents);
   }
 
+  /** A trace for what is too much to be kept in words. */
+  hashOnly(): Trace {
+    const add = (event: string) => super.note(event);
+    return Object.assign(new Trace(), { note: add });
+  }
+
   last(): readonly string[] {
     return this.kept.slice(-this.keptEvents);
   }

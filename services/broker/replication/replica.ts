@@ -125,7 +125,7 @@ export class Replica {
   }
 
   /** What this replica has stored, under the flush policy. */
-  get storedPosition(): number {
+  stored(): number {
     const { flush, log } = this.options;
     return flush === 'sync' ? log.durablePosition : log.writtenPosition;
   }
@@ -369,7 +369,7 @@ export class Replica {
     this.gaveUp = false;
     this.leader = new Leader({
       ...{ options, registry: this.registry, me, epoch, startEnd, record, commitPosition: this.commit },
-      stored: () => this.storedPosition,
+      stored: () => this.stored(),
       committed: (position) => this.leaderCommitted(position, epoch, startEnd),
       deposed: () => this.deposed(),
     });
@@ -450,7 +450,7 @@ export class Replica {
   private watchDisk(): void {
     const { log, clock, logger } = this.options;
     const nowMs = clock.monotonicMs();
-    this.disk.look(this.storedPosition, log.endPosition, nowMs);
+    this.disk.look(this.stored(), log.endPosition, nowMs);
     const { leader } = this;
     if (leader === undefined || this.handingOver || !this.disk.isStuck(nowMs)) return;
     const successor = leader.successor('');

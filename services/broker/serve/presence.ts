@@ -1,7 +1,7 @@
 // Which consumers are online, as the proxies report it. A lease of a push consumer lasts as long as its client; when
 // the client says goodbye, is reported gone, or has not been heard of through any proxy for a while, its messages
-// become visible again shortly after. Nobody knows whether an answer that was under way when a master or a proxy ended has
-// reached its consumer, so what was held through one of these is held for a bounded time only.
+// become visible again shortly after. Nobody knows whether an answer that was under way when a master or a proxy ended
+// has reached its consumer, so what was held through one of these is held for a bounded time only.
 import type { ClientsReport } from '@fulmar/core/broker-api.ts';
 import type { Clock, Timer, Timers } from '@fulmar/core/ports.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';

@@ -1,0 +1,180 @@
+// One machine of a simulated broker set: a disk that stays, and one process after the other on it that runs a whole
+// broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
+import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
+import { startRegistration } from '@fulmar/broker/registration.ts';
+import type { BrokerEntry } from '@fulmar/core/route.ts';
+import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
+import { nameServerConnector } from './cluster-links.ts';
+import type { ClusterNetwork } from './cluster-network.ts';
+import type { CoordinationStore } from './coordination-store.ts';
+import { SimulatedDisk } from './disk.ts';
+import type { SeededRandom } from './random.ts';
+import type { SimulatedNetwork } from './replication-network.ts';
+import type { ReplicationTrace } from './replication-trace.ts';
+import { type Scheduler, SimulatedProcess } from './scheduler.ts';
+
+export interface ClusterWorld {
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly trace: ReplicationTrace;
+  readonly network: ClusterNetwork;
+  readonly replication: SimulatedNetwork;
+  readonly nameServers: readonly string[];
+  readonly drift: number;
+}
+
+/** What all replicas of a set have in common. */
+export type SetSettings = Pick<NodeOptions, 'set' | 'policy' | 'tuning' | 'minInSync' | 'times' | 'replicas'> & {
+  readonly coordination: CoordinationStore;
+};
+
+export interface BrokerLife {
+  readonly process: SimulatedProcess;
+  node: BrokerNode | undefined;
+}
+
+const DIRECTORY = 'data/log';
+const RESTART_MS = 300;
+const VERSION = 'simulated';
+
+export class BrokerMachine {
+  readonly name: string;
+  readonly settings: SetSettings;
+  disk: SimulatedDisk;
+  life: BrokerLife | undefined;
+  /** Called when the node gives up; what it says is wrong. */
+  onFailed: (error: Error) => void = () => {};
+  private readonly world: ClusterWorld;
+  private readonly replica: string;
+  private boots = 1;
+
+  constructor(world: ClusterWorld, settings: SetSettings, replica: string) {
+    this.world = world;
+    this.settings = settings;
+    this.replica = replica;
+    this.name = `${settings.set}/${replica}`;
+    this.disk = this.newDisk();
+  }
+
+  private newDisk(): SimulatedDisk {
+    return new SimulatedDisk(this.world.scheduler, this.world.random.fork(), this.world.trace.hashOnly());
+  }
+
+  get isUp(): boolean {
+    return this.life !== undefined;
+  }
+
+  start(): void {
+    const { world, settings, name, replica } = this;
+    const { random, network, replication, scheduler, trace, drift } = world;
+    const rate = 1 + drift * (random.below(2001) / 1000 - 1);
+    const process = new SimulatedProcess(scheduler, random.below(20_000) - 10_000, rate);
+    const life: BrokerLife = { process, node: undefined };
+    this.life = life;
+    trace.note(`${name} starts`);
+    const opened = (): BrokerNode => {
+      if (life.node === undefined) throw new Error('This replica is still opening its log.');
+      return life.node;
+    };
+    replication.serve(name, process, {
+      follow: (port) => (life.node === undefined ? port.end() : life.node.follow(port)),
+      manifest: async () => opened().manifest(),
+      readFile: async (file, offset, length) => opened().readFile(file, offset, length),
+      readRecord: async (position, length) => opened().readRecord(position, length),
+    });
+    const logger = { ...silentLogger, ...this.notes(process) };
+    BrokerNode.open({
+      ...{ cluster: 'cluster', version: VERSION, directory: DIRECTORY, acknowledge: 'isr' },
+      ...{ replica, address: name, founder: replica === settings.replicas[0], adoptLog: false, acceptLoss: false },
+      ...settings,
+      bootId: `boot-${this.boots}`,
+      openCoordination: async () => settings.coordination.connect(name, process),
+      connect: replication.connector(name, process),
+      disk: this.disk,
+      clock: process,
+      timers: process,
+      random: random.fork(),
+      logger,
+      observer: silentObserver,
+      onFailure: (error) => this.failed(life, error),
+    }).then(
+      (node) => {
+        if (process.isAlive) this.opened(life, node);
+      },
+      (error: Error) => this.failed(life, error),
+    );
+  }
+
+  /** What the process says to people is the best account of what happened. */
+  private notes(process: SimulatedProcess) {
+    const note = (event: string, fields = {}) => {
+      if (process.isAlive) this.world.trace.note(`${this.name}: ${event} ${JSON.stringify(fields)}`);
+    };
+    return { info: note, warn: note, error: note };
+  }
+
+  private opened(life: BrokerLife, node: BrokerNode): void {
+    const { network, nameServers, random } = this.world;
+    const { process } = life;
+    life.node = node;
+    const registration = startRegistration({
+      resolve: async () => nameServers,
+      connect: nameServerConnector(network, this.name, process),
+      clock: process,
+      timers: process,
+      random: random.fork(),
+      log: silentLogger,
+      source: {
+        entry: () => this.entryOf(node),
+        topicNames: () => node.topicNames(),
+        topic: (name) => node.topic(name),
+      },
+    });
+    node.onTopics((names) => registration.topicsChanged(names));
+    node.onChange(() => registration.entryChanged());
+    network.serve(this.name, process, node);
+  }
+
+  private entryOf({ role, epoch }: BrokerNode): BrokerEntry | undefined {
+    if (role !== 'master' && role !== 'slave') return undefined;
+    const { set } = this.settings;
+    return { cluster: 'cluster', set, replica: this.replica, role, epoch, address: this.name, version: VERSION };
+  }
+
+  private failed(life: BrokerLife, error: Error): void {
+    if (this.life !== life) return;
+    this.world.trace.note(`${this.name} fails: ${error.message}`);
+    this.onFailed(error);
+    // As a supervisor would.
+    this.world.scheduler.after(0, () => {
+      if (this.life === life) this.kill();
+    });
+    this.world.scheduler.after(RESTART_MS, () => {
+      if (this.life === undefined) this.start();
+    });
+  }
+
+  kill(): void {
+    this.world.trace.note(`${this.name} is killed`);
+    this.life?.process.kill();
+    this.life = undefined;
+    this.disk.killProcess();
+  }
+
+  powerCut(): void {
+    this.world.trace.note(`${this.name} loses power`);
+    this.life?.process.kill();
+    this.life = undefined;
+    this.boots++;
+    this.disk.crash();
+  }
+
+  loseDisk(): void {
+    this.world.trace.note(`${this.name} loses its disk`);
+    this.life?.process.kill();
+    this.life = undefined;
+    this.boots++;
+    this.disk.killProcess();
+    this.disk = this.newDisk();
+  }
+}

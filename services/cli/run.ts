@@ -246,7 +246,7 @@ async function manyBrokers(settings: RunSettings, nameservers: readonly string[]
   const { segmentSize, retention, retentionSize, diskReserve } = settings;
   // Each replica locks its own directory; without this one a second cluster would try for ever to start them.
   await nodeDisk.makeDirectory(settings.dataDir);
-  await lockDirectory(settings.dataDir);
+  const lock = await lockDirectory(settings.dataDir);
   const running = startReplicas({
     ...{ sets, replicas, coordination, etcdEndpoints, nameservers, dataDir: settings.dataDir },
     settings: {
@@ -263,7 +263,10 @@ async function manyBrokers(settings: RunSettings, nameservers: readonly string[]
       ...running.list().map(({ set, replica, pid, dataDir }) => `  ${set}/${replica}   pid ${pid ?? '-'}   ${dataDir}`),
       '  Kill one and watch: kill -9 PID; ./scripts/fulmar broker list',
     ],
-    stop: () => running.stop(STOP_MS + 5_000),
+    async stop() {
+      await running.stop(STOP_MS + 5_000);
+      await lock.release();
+    },
   };
 }
 

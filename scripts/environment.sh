@@ -100,6 +100,25 @@ fulmar_install_etcd() {
     fulmar_give_up "etcd-server could not be unpacked into $home."
 }
 
+# What scripts/chaos takes from the machine. It is installed only by root with apt-get; whoever is not, or has none, is
+# told by scripts/chaos what is missing.
+fulmar_need_chaos_tools() {
+  local tool packages=
+  for tool in ip:iproute2 iptables:iptables mkfs.ext4:e2fsprogs losetup:mount unshare:util-linux cc:gcc; do
+    command -v "${tool%%:*}" >/dev/null 2>&1 || packages="$packages ${tool##*:}"
+  done
+  [ -z "$packages" ] || fulmar_one_at_a_time fulmar_install_chaos_tools "$packages" || true
+  node "$FULMAR_ROOT/tests/chaos/prerequisites.ts"
+}
+
+fulmar_install_chaos_tools() {
+  [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1 || return 0
+  fulmar_say "installing$1, which scripts/chaos needs"
+  # shellcheck disable=SC2086 # one word for each package
+  { apt-get install -qq -y $1 ||
+    { apt-get update -qq && apt-get install -qq -y $1; }; } >/dev/null 2>&1
+}
+
 if ! fulmar_node_is_good node; then
   fulmar_node_home="$FULMAR_ROOT/.cache/node-v$fulmar_node_version"
   [ -x "$fulmar_node_home/bin/node" ] || fulmar_one_at_a_time fulmar_install_node "$fulmar_node_home" || exit 1

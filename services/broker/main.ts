@@ -129,7 +129,7 @@ export async function startBroker(
     async stop(deadlineMs) {
       stopping = true;
       // First, while everything still works: another replica takes over before this one is gone.
-      if (!isSole) await broker.stepDown('');
+      if (!isSole) await broker.leave();
       registration.close();
       plane.stop();
       await server.stop(deadlineMs);

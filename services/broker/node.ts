@@ -150,7 +150,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   /** Hands over if it leads, ends every wait, and closes the log when all that was taken is on disk. */
   async close(): Promise<void> {
     if (this.closed) return;
-    if (this.role === 'master' && this.options.replicas.length > 1) await this.replica?.handOver();
+    if (this.role === 'master' && this.options.replicas.length > 1) await this.leave();
     this.closed = true;
     await this.reinstalling;
     this.broker?.close();
@@ -378,6 +378,11 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   async stepDown(preferred: string): Promise<Fault | undefined> {
     if (this.replica === undefined || this.broker === undefined) return NOT_MASTER;
     return this.replica.handOver(preferred);
+  }
+
+  /** Hands over, if it leads, because this process is about to end. */
+  async leave(): Promise<void> {
+    if (this.broker !== undefined) await this.replica?.handOver('', true);
   }
 
   send(command: SendCommand): Promise<readonly SendResult[]> {

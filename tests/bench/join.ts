@@ -1,6 +1,6 @@
-// How long a new replica takes to join a set that has a large log and is being written to, and what the producers notice
-// of it: once with a log that was never trimmed, and once with one that retention has trimmed, so that the new replica
-// has to copy a snapshot first. Prints Markdown tables.
+// How long a new replica takes to join a set that has a large log and is being written to, and what the producers
+// notice of it: once with a log that was never trimmed, and once with one that retention has trimmed, so that the new
+// replica has to copy a snapshot first. Prints Markdown tables.
 //
 //   node tests/bench/join.ts
 import { type ChildProcess, spawn } from 'node:child_process';
@@ -42,6 +42,8 @@ const BATCH_MESSAGES = 128;
 const FILLERS = 4;
 const WARM_UP_MS = 3_000;
 const JOIN_MS = 300_000;
+/** Retention removes whole segments. */
+const SEGMENT_MEBIBYTES = 64;
 /** Retention looks once a minute. */
 const RETENTION_MS = 90_000;
 const LOOK_EVERY_MS = 20;
@@ -154,7 +156,7 @@ async function measure({ name, basePort }: Variant, mebibytes: number, directory
       await administration.createTopic('paced');
     });
     const fillingAtMs = monotonicMs();
-    const filledMebibytes = isTrimmed ? Math.ceil(mebibytes * 1.2) : mebibytes;
+    const filledMebibytes = isTrimmed ? mebibytes + SEGMENT_MEBIBYTES : mebibytes;
     await fill(set.endpoint, filledMebibytes);
     const fillSeconds = (monotonicMs() - fillingAtMs) / 1_000;
     if (isTrimmed) {
@@ -220,4 +222,3 @@ async function run(): Promise<void> {
 
 if (values.help) process.stdout.write(`${HELP}\n`);
 else await run();
-process.exit(0);

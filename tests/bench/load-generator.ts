@@ -1,5 +1,5 @@
-// The load generator that every benchmark of servers uses, and the directory that it and the peers come from. Neither is
-// part of this project: what is missing is said in one sentence, before anything has been started.
+// The load generator that benchmarks of servers use, and the directory that it and the peers come from. Neither is part
+// of this project: what is missing is said in one sentence, before anything has been started.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';

@@ -1,6 +1,6 @@
-// What replication costs: sends to a set of three replicas that all flush before the answer, beside a single broker that
-// flushes, and with --peer beside Apache RocketMQ with a synchronous master and one slave. Servers take turns run by run,
-// so that all see the same neighbours. Prints Markdown tables; these are figures for people, never a test.
+// What replication costs: sends to a set of three replicas that all flush before the answer, beside a single broker
+// that flushes, and with --peer beside Apache RocketMQ with a synchronous master and one slave. Servers take turns run
+// by run, so that all see the same neighbours. Prints Markdown tables; these are figures for people, never a test.
 //
 //   node tests/bench/replication.ts --peer
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';

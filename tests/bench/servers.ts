@@ -5,6 +5,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { CACHE } from './load-generator.ts';
 
 export interface MeasuredServer {
   readonly name: string;
@@ -84,8 +85,16 @@ interface Peer {
 }
 
 async function startPeer({ name, peer, flush, processes }: Peer, peers: string): Promise<MeasuredServer> {
+  const environment = { ...process.env, DATA: join(CACHE, 'peer') };
   const runPeer = (...words: string[]): string =>
-    execFileSync(join(peers, 'run-peer'), words, { encoding: 'utf8', timeout: PEER_MS }).trim();
+    execFileSync(join(peers, 'run-peer'), words, { encoding: 'utf8', timeout: PEER_MS, env: environment }).trim();
+  // Its processes are in sessions of their own, so that no Ctrl-C reaches them.
+  const stop = () => {
+    process.off('exit', stop);
+    runPeer('stop', peer);
+    rmSync(environment.DATA, { recursive: true, force: true });
+  };
+  process.once('exit', stop);
   const startedAt = performance.now();
   try {
     runPeer('start', peer, flush);
@@ -98,11 +107,11 @@ async function startPeer({ name, peer, flush, processes }: Peer, peers: string):
       processes: runPeer('pids', peer, processes),
       startMs,
       async stop() {
-        runPeer('stop', peer);
+        stop();
       },
     };
   } catch (error) {
-    runPeer('stop', peer);
+    stop();
     throw error;
   }
 }

@@ -65,8 +65,8 @@ export function table(measured: readonly Measured[]): string {
 }
 
 /**
- * Each server as a multiple of the one named, for runs that were made in turns: the ratio of the runs of one turn, and of
- * those the median with the least and the greatest, which tells how much is noise.
+ * Each server as a multiple of the one named, for runs that were made in turns: the ratio of the runs of one turn, and
+ * of those the median with the least and the greatest, which tells how much is noise.
  */
 export function ratios(measured: readonly Measured[], reference: string): string {
   const lines = [

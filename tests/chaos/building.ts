@@ -23,6 +23,8 @@ export interface BrokerReplica {
   readonly host: Host;
   readonly process: RoleProcess;
   readonly disk: BrokerDisk;
+  /** Environment in which its disk can fail and lie. It makes every write dearer, so only those faults start it so. */
+  readonly faultyDisk: Readonly<Record<string, string>>;
 }
 
 export interface ClusterParts {
@@ -88,10 +90,10 @@ class Builder {
     return { shape, network, etcd, nameservers, brokers, proxies };
   }
 
-  private ours(host: Host, name: string, flags: Readonly<Record<string, string>>, environment = {}): RoleProcess {
+  private ours(host: Host, name: string, flags: Readonly<Record<string, string>>): RoleProcess {
     const http = `0.0.0.0:${HTTP_PORT}`;
     const isReady = () => answersOk(`http://${host.address}:${HTTP_PORT}/readyz`);
-    return new RoleProcess({ host, words: service(name, { ...flags, http }), environment, isReady }, this.logs);
+    return new RoleProcess({ host, words: service(name, { ...flags, http }), isReady }, this.logs);
   }
 
   private async makeNameServer(number: number): Promise<RoleProcess> {
@@ -120,9 +122,9 @@ class Builder {
       'disk-reserve': '16MiB',
       ...this.replicationFlags(host),
     };
-    const environment = { LD_PRELOAD: library, FULMAR_DISK_FAULTS: disk.faultFile };
-    const process = this.ours(host, 'broker', flags, environment);
-    return { set: flags.set, replica: flags.replica, founds, host, disk, process };
+    const faultyDisk = { LD_PRELOAD: library, FULMAR_DISK_FAULTS: disk.faultFile };
+    const process = this.ours(host, 'broker', flags);
+    return { set: flags.set, replica: flags.replica, founds, host, disk, process, faultyDisk };
   }
 
   private replicationFlags(host: Host): Record<string, string> {

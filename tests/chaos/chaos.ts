@@ -36,6 +36,7 @@ async function run(options: Options, directory: string): Promise<RunReport> {
     const rounds = new Rounds(cluster, probers, random, tell);
     await rounds.isInOrder();
     await pause(SETTLE_MS);
+    await everySetIsProbed(cluster);
     for (const fault of sequence(options, random)) if (!(await rounds.play(fault))) break;
     for (const prober of probers) prober.stop();
     tell('draining');
@@ -70,9 +71,27 @@ function sequence({ faults, rounds }: Options, random: SeededRandom): readonly F
   return order.slice(0, rounds);
 }
 
+interface Queue {
+  readonly set: string;
+  readonly minOffset: number;
+  readonly maxOffset: number;
+}
+
+async function queuesOf(cluster: ChaosCluster, name: string): Promise<readonly Queue[]> {
+  return (await cluster.admin<{ readonly queues: readonly Queue[] }>('DescribeTopic', { name })).queues;
+}
+
+/** Each prober has to measure the set that it is named after: none is without messages. */
+async function everySetIsProbed(cluster: ChaosCluster): Promise<void> {
+  const queues = await queuesOf(cluster, PROBES.name);
+  for (const set of cluster.sets) {
+    const probed = queues.some((queue) => queue.set === set && Number(queue.maxOffset) > 0);
+    if (!probed) throw new Error(`No prober writes to ${set}. Its message group is brought to another set.`);
+  }
+}
+
 async function messagesIn(cluster: ChaosCluster, name: string): Promise<number> {
-  type Answer = { readonly queues: readonly { readonly minOffset: number; readonly maxOffset: number }[] };
-  const { queues } = await cluster.admin<Answer>('DescribeTopic', { name });
+  const queues = await queuesOf(cluster, name);
   return queues.reduce((sum, { minOffset, maxOffset }) => sum + Number(maxOffset) - Number(minOffset), 0);
 }
 

@@ -7,7 +7,7 @@ import { command } from './machine.ts';
 /** What the library may be told; see shim/disk-faults.c. */
 export type DiskFault = `fail-sync ${number}` | `fail-write ${number}` | 'lie';
 
-const SIZE_MEBIBYTES = 1_024;
+const SIZE_MEBIBYTES = 384;
 const FILL_LEAVES_BYTES = 1024 ** 2;
 const COPY_ATTEMPTS = 20;
 /** Ext4 would write everything out every 5 s otherwise, which makes lies true too soon. */

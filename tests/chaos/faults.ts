@@ -13,6 +13,8 @@ export interface Scene {
   readonly set: string;
   readonly prober: Prober;
   readonly random: SeededRandom;
+  /** The broker whose disk can fail and lie; only after the preparation of such a fault. */
+  readonly armed?: BrokerReplica;
 }
 
 export interface Fault {
@@ -20,6 +22,8 @@ export interface Fault {
   readonly text: string;
   /** Why it does not fit; undefined when it does. */
   readonly unfit?: (shape: ClusterShape) => string | undefined;
+  /** What has to be done before, and counts neither as fault nor as gap. Answers the scene of the fault. */
+  readonly prepare?: (scene: Scene) => Promise<Scene>;
   /** Makes it happen and heals it. What is wrong about how the cluster took it is thrown. */
   readonly play: (scene: Scene) => Promise<void>;
   /** Whether every set is hit and not only the one of the scene. */
@@ -28,8 +32,8 @@ export interface Fault {
 
 const RESTART_AFTER_MS = 500;
 const FAIL_OVER_PATIENCE_MS = 15_000;
-const PARTITION_MS = 10_000;
-const FREEZE_MS = 10_000;
+const PARTITION_MS = 8_000;
+const FREEZE_MS = 8_000;
 const DISK_FREEZE_MS = 8_000;
 const FLAP_MS = 2_000;
 const SLOW_MS = 6_000;
@@ -88,9 +92,29 @@ async function cutPower(scene: Scene, brokers: readonly BrokerReplica[], whileOf
   if (brokers.length === scene.cluster.parts.brokers.length) await pause(RESTART_AFTER_MS);
 }
 
+async function arm(scene: Scene, broker: BrokerReplica): Promise<Scene> {
+  await broker.process.stop();
+  broker.process.launch(broker.faultyDisk);
+  await scene.cluster.whole();
+  return { ...scene, armed: broker };
+}
+
+/** A master comes to it as a slave that takes over, so that the set is written all the time. */
+async function armMaster(scene: Scene): Promise<Scene> {
+  const { cluster, set } = scene;
+  if (cluster.parts.shape.replicas === 1) return arm(scene, await master(scene));
+  const broker = await slave(scene);
+  const ready = await arm(scene, broker);
+  await cluster.fulmar('broker', 'step-down', set, '--to', broker.replica);
+  if ((await master(scene)) !== broker) throw new Error(`${broker.host.name} was to lead ${set} and does not`);
+  await cluster.whole();
+  await pause(RESTART_AFTER_MS);
+  return ready;
+}
+
 /** The disk fails at the next calls but a few; a broker that meets that must end and not try again. */
 async function failDisk(scene: Scene, kind: 'fail-sync' | 'fail-write'): Promise<void> {
-  const { disk, process } = await master(scene);
+  const { disk, process } = scene.armed!;
   disk.misbehave(`${kind} ${scene.random.between(1, 20)}`);
   try {
     await process.ended(ENDS_WITHIN_MS);
@@ -143,7 +167,7 @@ export const FAULTS: readonly Fault[] = [
   },
   {
     name: 'stop-master',
-    text: 'SIGSTOP of the master for 10 s',
+    text: 'SIGSTOP of the master for 8 s',
     async play(scene) {
       const { process } = await master(scene);
       process.freeze();
@@ -300,19 +324,22 @@ export const FAULTS: readonly Fault[] = [
   {
     name: 'failing-fsync',
     text: 'the disk of the master answers EIO to what must reach it; the broker has to end',
+    prepare: armMaster,
     play: (scene) => failDisk(scene, 'fail-sync'),
   },
   {
     name: 'failing-write',
     text: 'the disk of the master answers EIO to writes; the broker has to end',
+    prepare: armMaster,
     play: (scene) => failDisk(scene, 'fail-write'),
   },
   {
     name: 'lying-fsync',
     text: 'the disk of a slave says yes and does nothing for 3 s, and then loses its power',
     unfit: needsReplicas,
+    prepare: async (scene) => arm(scene, await slave(scene)),
     async play(scene) {
-      const broker = await slave(scene);
+      const broker = scene.armed!;
       broker.disk.misbehave('lie');
       await pause(LIE_MS);
       await cutPower(scene, [broker], () => outlast(scene));

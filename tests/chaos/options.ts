@@ -22,7 +22,7 @@ faults, and judges what the clients saw. Needs root on Linux. Nothing of it is l
 that failed (or of any, with --keep): logs of all processes and histories of all clients.
 
   --rounds N        how many faults are played; as many as there are kinds when it is not given
-  --faults A,B      which kinds; all that fit the cluster when it is not given
+  --faults A,B      which kinds, the same one several times if you like; all that fit when it is not given
   --seed N          the same seed plays the same faults in the same order, in the same sets
   --replicas N      of each broker set (1)
   --coordination X  what the replicas of a set agree through (none for one replica, else etcd)

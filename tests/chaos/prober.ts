@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { hash32 } from '@fulmar/core/hash.ts';
+import { setsInOrder } from '@fulmar/proxy/api/send.ts';
 import { OK } from '../integration/support/messaging.ts';
 import { linesOf, nowMs, until } from './machine.ts';
 import { plainEnvironment } from './processes.ts';
@@ -80,8 +80,9 @@ export class Prober {
 
 /** A message group that the proxies bring to this set. */
 function messageGroupFor(set: string, sets: readonly string[]): string {
+  const shares = sets.map((name) => ({ set: name }));
   for (let number = 0; ; number++) {
     const group = `prober-${number}`;
-    if (sets[hash32(`group ${group}`) % sets.length] === set) return group;
+    if (setsInOrder({ shares }, `group ${group}`)[0] === set) return group;
   }
 }

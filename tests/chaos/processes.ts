@@ -10,7 +10,6 @@ export interface Program {
   readonly host: Host;
   /** Without its path for a tool of the system; `service` runs ours. */
   readonly words: readonly string[];
-  readonly environment?: Readonly<Record<string, string>>;
   /** Asked until it is true, after each start. */
   readonly isReady: () => Promise<boolean>;
 }
@@ -51,14 +50,14 @@ export class RoleProcess {
     return this.child !== undefined && (await this.program.isReady().catch(() => false));
   }
 
-  /** Starts it without waiting. */
-  launch(): void {
+  /** Starts it without waiting; with more in its environment, if that is given, for this life only. */
+  launch(extra: Readonly<Record<string, string>> = {}): void {
     if (this.child !== undefined) throw new Error(`${this.name} runs already`);
     const [tool, ...words] = [...this.host.enter, ...this.program.words];
     const log = openSync(this.logFile, 'a');
     const child = spawn(tool!, words, {
       stdio: ['ignore', log, log],
-      env: { ...plainEnvironment(), ...this.program.environment },
+      env: { ...plainEnvironment(), ...extra },
     });
     closeSync(log);
     this.child = child;

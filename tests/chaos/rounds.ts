@@ -9,6 +9,7 @@ import type { Prober } from './prober.ts';
 export interface Round {
   readonly fault: string;
   readonly set: string;
+  /** Before its preparation, if it has one. */
   readonly fromMs: number;
   /** When the fault was over; the cluster may not have noticed yet. */
   readonly healedMs: number;
@@ -44,10 +45,13 @@ export class Rounds {
     const prober = this.random.pick(this.probers);
     const scene = { cluster: this.cluster, set: prober.set, prober, random: this.random };
     const fromMs = nowMs();
+    let faultMs = fromMs;
     this.tell(`${fault.name} in ${prober.set}`);
     let problem: string | undefined;
     try {
-      await fault.play(scene);
+      const prepared = (await fault.prepare?.(scene)) ?? scene;
+      faultMs = nowMs();
+      await fault.play(prepared);
     } catch (error) {
       problem = (error as Error).message;
     }
@@ -68,9 +72,9 @@ export class Rounds {
       fromMs,
       healedMs,
       toMs,
-      gapsMs: hit.map((one) => one.longestGapMs(fromMs, toMs)),
-      otherGapsMs: others.map((one) => one.longestGapMs(fromMs, toMs)),
-      refusals: Object.assign({}, ...hit.map((one) => one.refusals(fromMs, toMs))),
+      gapsMs: hit.map((one) => one.longestGapMs(faultMs, toMs)),
+      otherGapsMs: others.map((one) => one.longestGapMs(faultMs, toMs)),
+      refusals: Object.assign({}, ...hit.map((one) => one.refusals(faultMs, toMs))),
       ...(problem === undefined ? {} : { problem }),
     };
     this.played.push(round);

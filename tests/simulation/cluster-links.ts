@@ -1,8 +1,9 @@
-// What proxies and brokers connect with in a simulated cluster: the master's API as calls over a connection that may end
-// at any moment, and the streams of a NameServer. A call whose answer does not come may have happened all the same.
-import type { NameService } from '@fulmar/nameserver/name-service.ts';
+// What proxies and brokers connect with in a simulated cluster: the master's API as calls over a connection that may
+// end at any moment, and the streams of a NameServer. A call whose answer does not come may have happened all the same.
+
 import type { BrokerApi, PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import type { NameServerConnection } from '@fulmar/core/name-service.ts';
+import type { NameService } from '@fulmar/nameserver/name-service.ts';
 import type { BrokerConnection, ConnectBroker } from '@fulmar/proxy/cluster/broker-links.ts';
 import type { ClusterNetwork, End } from './cluster-network.ts';
 import type { SimulatedProcess } from './scheduler.ts';
@@ -25,13 +26,7 @@ class BrokerLink {
   private connecting = false;
   private readonly pending = new Set<(error: Error) => void>();
 
-  constructor(
-    network: ClusterNetwork,
-    from: string,
-    client: SimulatedProcess,
-    address: string,
-    onChange: () => void,
-  ) {
+  constructor(network: ClusterNetwork, from: string, client: SimulatedProcess, address: string, onChange: () => void) {
     this.network = network;
     this.from = from;
     this.client = client;

@@ -2,8 +2,8 @@
 // broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
 import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
 import { startRegistration } from '@fulmar/broker/registration.ts';
-import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
+import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { nameServerConnector } from './cluster-links.ts';
 import type { ClusterNetwork } from './cluster-network.ts';
 import type { CoordinationStore } from './coordination-store.ts';
@@ -33,6 +33,8 @@ export interface BrokerLife {
   node: BrokerNode | undefined;
 }
 
+/** Not quite 1, so that a timer never comes before its own clock says so, however numbers are rounded. */
+export const EVEN_RATE = 1 + 1e-9;
 const DIRECTORY = 'data/log';
 const RESTART_MS = 300;
 const VERSION = 'simulated';
@@ -52,7 +54,7 @@ export class BrokerMachine {
     this.world = world;
     this.settings = settings;
     this.replica = replica;
-    this.name = `${settings.set}/${replica}`;
+    this.name = `${settings.set}-${replica}:1`;
     this.disk = this.newDisk();
   }
 
@@ -66,8 +68,8 @@ export class BrokerMachine {
 
   start(): void {
     const { world, settings, name, replica } = this;
-    const { random, network, replication, scheduler, trace, drift } = world;
-    const rate = 1 + drift * (random.below(2001) / 1000 - 1);
+    const { random, replication, scheduler, trace, drift } = world;
+    const rate = EVEN_RATE + drift * (random.below(2001) / 1000 - 1);
     const process = new SimulatedProcess(scheduler, random.below(20_000) - 10_000, rate);
     const life: BrokerLife = { process, node: undefined };
     this.life = life;

@@ -1,4 +1,4 @@
-// The network between brokers, NameServers, proxies and clients of a simulated cluster: connections whose two directions
+// The network between brokers, NameServers and proxies of a simulated cluster: connections whose two directions
 // are pipes. They stall while the way is cut, end when either process dies, and are given up after a long silence.
 import type { SeededRandom } from './random.ts';
 import { Pipe } from './replication-pipe.ts';

@@ -5,7 +5,7 @@ import { NameService } from '@fulmar/nameserver/name-service.ts';
 import { type MessagingHandlers, type MessagingService, messagingService } from '@fulmar/proxy/api/service.ts';
 import { ClusterView } from '@fulmar/proxy/cluster/cluster-view.ts';
 import { brokerConnector, nameServerConnector } from './cluster-links.ts';
-import type { ClusterWorld } from './cluster-machine.ts';
+import { type ClusterWorld, EVEN_RATE } from './cluster-machine.ts';
 import { SimulatedProcess } from './scheduler.ts';
 
 const BROKER_EXPIRY_MS = 10_000;
@@ -21,7 +21,7 @@ export class NameServerMachine {
   }
 
   start(): void {
-    const process = new SimulatedProcess(this.world.scheduler);
+    const process = new SimulatedProcess(this.world.scheduler, 0, EVEN_RATE);
     this.process = process;
     const service = new NameService({
       ...{ clock: process, timers: process, log: silentLogger, brokerExpiryMs: BROKER_EXPIRY_MS },
@@ -58,7 +58,7 @@ export class ProxyMachine {
 
   start(): void {
     const { scheduler, random, network, nameServers, trace } = this.world;
-    const process = new SimulatedProcess(scheduler);
+    const process = new SimulatedProcess(scheduler, 0, EVEN_RATE);
     const ports = { clock: process, timers: process, random: random.fork() };
     const view = new ClusterView({
       ...ports,

@@ -73,6 +73,11 @@ export class ReplicationRun {
     this.trace.note(this.shape);
   }
 
+  /** How long the story has lasted for those in it. */
+  get simulatedMs(): number {
+    return this.scheduler.nowMs;
+  }
+
   async run(): Promise<void> {
     try {
       for (const machine of this.machines) this.startWithin(machine, 1_000);

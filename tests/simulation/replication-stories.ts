@@ -35,6 +35,7 @@ for (let seed = first; seed < first + count; seed++) {
   }
   for (const [what, happened] of [...Object.entries(story.counts), ...Object.entries(story.checker.counts)])
     sums[what] = (sums[what] ?? 0) + happened;
+  sums.simulatedSeconds = (sums.simulatedSeconds ?? 0) + Math.round(story.simulatedMs / 1_000);
 }
 console.log(JSON.stringify(mistake === undefined ? sums : {}));
 process.exit(0);

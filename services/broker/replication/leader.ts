@@ -188,9 +188,12 @@ export class Leader {
     await this.swap({});
   }
 
-  /** Nobody leads from now on; true when the store has it. */
-  resign(preferred: string): Promise<boolean | undefined> {
-    return this.swap({ leader: '', leaderAddress: '', preferred });
+  /** Nobody leads from now on; true when the store has it. Who is `leaving` is not waited for by the next leader. */
+  resign(preferred: string, leaving: boolean): Promise<boolean | undefined> {
+    const { inSync, minInSync } = this.leadership;
+    const others = inSync.filter((uid) => uid !== this.parts.me);
+    const mayLeave = leaving && others.length >= minInSync && !this.parts.options.coordination.fixedInSync;
+    return this.swap({ leader: '', leaderAddress: '', preferred, inSync: mayLeave ? others : inSync });
   }
 
   /**

@@ -42,6 +42,7 @@ export interface Reign {
 const JOIN_LAG_BYTES = 4 * 1024 * 1024;
 
 const GONE_MS = 400;
+const NEVER_HEARD_MS = 1_000;
 
 export class Leadership {
   readonly epoch: number;
@@ -151,8 +152,8 @@ export class Leadership {
 
   mustLeave(uid: string, nowMs: number): boolean {
     const follower = this.followers.get(uid);
-    // Not heard of in this epoch yet: it has as long as anybody else.
-    if (follower === undefined) return nowMs - this.beganAtMs > this.lagMs;
+    // Not heard of in this epoch: whoever lives looks for a new leader at once.
+    if (follower === undefined) return nowMs - this.beganAtMs > NEVER_HEARD_MS;
     if (this.isReplaced(uid, follower)) return true;
     // A process that has ended closes its stream; one whose stream only broke is back at once.
     if (!follower.connected && nowMs - follower.leftAtMs > GONE_MS) return true;

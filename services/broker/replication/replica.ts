@@ -21,7 +21,7 @@ const RETRY_MS = 500;
 /** A follower without a leader's word looks into the store so often, in case that the watch is dead. */
 const LOOK_MS = 1_000;
 /** How long a hand-over waits for the next leader to have everything. */
-const HAND_OVER_MS = 2_000;
+const HAND_OVER_MS = 500;
 
 export class Replica {
   /** Identity of this replica in the in-sync set. */
@@ -406,11 +406,18 @@ export class Replica {
 
   /**
    * Hands the lead to another replica of the in-sync set: the one named, or the one that has most. Resolves when nobody
-   * leads any more and the other one may begin; a fault if that is not possible.
+   * leads any more and the other one may begin; a fault if that is not possible. Who is `leaving` will not be back
+   * soon.
    */
-  async handOver(preferred = ''): Promise<Fault | undefined> {
+  async handOver(preferred = '', leaving = false): Promise<Fault | undefined> {
     const { leader } = this;
     if (leader === undefined) return fault('NOT_MASTER', 'This replica does not lead its set. Ask the one that does.');
+    if (this.options.coordination.fixedInSync) {
+      return fault(
+        'PRECONDITION_FAILED',
+        'The roles of this set are static. Name another master in the configuration.',
+      );
+    }
     const uid = leader.successor(preferred);
     if (uid === undefined) {
       const who = preferred === '' ? 'No other replica is in sync' : `Replica ${preferred} is not in sync`;
@@ -423,17 +430,17 @@ export class Replica {
     while (this.leader === leader && (isBehind() || this.registry.busy) && clock.monotonicMs() < endMs) {
       await new Promise<void>((resume) => timers.after(5, resume));
     }
-    return this.resign(leader, uid);
+    return this.resign(leader, uid, leaving);
   }
 
-  private async resign(leader: Leader, uid: string): Promise<Fault | undefined> {
+  private async resign(leader: Leader, uid: string, leaving: boolean): Promise<Fault | undefined> {
     const unknown = fault('HA_NOT_AVAILABLE', 'The coordination store could not be changed. Repeat the request.');
     if (this.leader !== leader) return undefined;
     if (this.registry.busy) {
       this.handingOver = false;
       return unknown;
     }
-    const won = await leader.resign(uid);
+    const won = await leader.resign(uid, leaving);
     if (this.leader !== leader) return undefined;
     if (won !== true) {
       this.handingOver = false;
@@ -452,12 +459,13 @@ export class Replica {
     const nowMs = clock.monotonicMs();
     this.disk.look(this.stored(), log.endPosition, nowMs);
     const { leader } = this;
-    if (leader === undefined || this.handingOver || !this.disk.isStuck(nowMs)) return;
+    if (leader === undefined || this.handingOver || this.options.coordination.fixedInSync) return;
+    if (!this.disk.isStuck(nowMs)) return;
     const successor = leader.successor('');
     if (successor === undefined) return;
     logger.error('the disk has finished nothing for a while; another replica should lead', { epoch: leader.epoch });
     this.handingOver = true;
-    void this.resign(leader, successor);
+    void this.resign(leader, successor, true);
   }
 
   // --- what other replicas ask

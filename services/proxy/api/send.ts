@@ -164,7 +164,10 @@ async function ship(
  * The sets of the topic, the one that the key belongs to first. When a set comes or goes, only what belongs to it has
  * another first set than before.
  */
-function setsInOrder({ shares }: TopicRoute, key: string): readonly string[] {
+export function setsInOrder(
+  { shares }: { readonly shares: readonly { readonly set: string }[] },
+  key: string,
+): readonly string[] {
   if (shares.length === 1) return [shares[0]!.set];
   const hash = hash32(key);
   const rank = new Map(shares.map(({ set }) => [set, mix32(hash ^ setHashOf(set))]));

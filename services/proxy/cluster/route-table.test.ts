@@ -45,6 +45,19 @@ describe('the routes that a proxy shows', () => {
     expect(table.entries().map((one) => one.set)).toEqual(['a']);
   });
 
+  test('a set that has not come back to a NameServer that has just started keeps its share', () => {
+    const table = tableWith(route('lines', 'a', 'b'));
+    table.onBegin();
+    table.onEvent(event({ putTopics: [route('lines', 'b')], brokers: [entry('b')], settled: false }));
+    expect(table.route('lines')?.shares.map(({ set }) => set)).toEqual(['a', 'b']);
+    // It restarts again before it has settled.
+    table.onBegin();
+    table.onEvent(event({ putTopics: [route('lines', 'b')], brokers: [entry('b')], settled: false }));
+    expect(table.route('lines')?.shares.map(({ set }) => set)).toEqual(['a', 'b']);
+    expect(table.onEvent(event({}))).toBe(true);
+    expect(table.route('lines')?.shares.map(({ set }) => set)).toEqual(['b']);
+  });
+
   test('what a NameServer does not tell stays until that NameServer has settled', () => {
     const table = tableWith(route('kept', 'a'), route('deleted', 'a'));
     table.onBegin();

@@ -17,6 +17,8 @@ export class RouteTable {
   readonly #brokers = new Map<string, BrokerEntry>();
   /** topic -> set -> what that set's master answered itself. */
   readonly #local = new Map<string, Map<string, LocalShare>>();
+  /** What an earlier stream told, until a NameServer that knows all brokers has told everything anew. */
+  #before = new Map<string, TopicRoute>();
   /** Known from an earlier stream and not yet told on this one. */
   #oldTopics = new Set<string>();
   #oldBrokers = new Set<string>();
@@ -40,6 +42,8 @@ export class RouteTable {
 
   /** A NameServer begins to tell everything; what is known stays until it has. */
   onBegin(): void {
+    // Of several beginnings without an end the first one knew most.
+    for (const [name, route] of this.#told) if (!this.#before.has(name)) this.#before.set(name, route);
     this.#oldTopics = new Set(this.#told.keys());
     this.#oldBrokers = new Set(this.#brokers.keys());
   }
@@ -51,11 +55,17 @@ export class RouteTable {
       this.#told.set(route.topic, route);
       this.#confirm(route.topic);
     }
-    for (const name of event.deletedTopics) this.#forget(name);
+    for (const name of event.deletedTopics) {
+      this.#before.delete(name);
+      this.#forget(name);
+    }
     if (event.brokers !== undefined) this.#takeBrokers(event.brokers);
     // A NameServer that has just started may lack what it has not heard of yet: only a settled one can say "gone".
     const told = event.putTopics.length + event.deletedTopics.length > 0 || event.brokers !== undefined;
-    if (event.more || !event.settled || this.#oldTopics.size + this.#oldBrokers.size === 0) return told;
+    if (event.more || !event.settled || this.#before.size + this.#oldBrokers.size === 0) return told;
+    const before = this.#before;
+    this.#before = new Map();
+    for (const name of before.keys()) this.#show(name);
     for (const name of this.#oldTopics) this.#forget(name);
     this.#oldTopics.clear();
     for (const key of this.#oldBrokers) this.#brokers.delete(key);
@@ -114,7 +124,7 @@ export class RouteTable {
   }
 
   #show(name: string): void {
-    const told = this.#told.get(name);
+    const told = withSharesOf(this.#told.get(name), this.#before.get(name));
     const local = this.#local.get(name);
     const route = local === undefined ? told : merge(name, told, local);
     if (route === undefined) this.#shown.delete(name);
@@ -126,6 +136,17 @@ function agrees(told: TopicRoute | undefined, set: string, topic: BrokerTopic | 
   const share = told?.shares.find((candidate) => candidate.set === set);
   if (topic === undefined || share === undefined) return topic === undefined && share === undefined;
   return share.queues === topic.queues && told?.type === topic.type;
+}
+
+/**
+ * A NameServer that has just started tells of a set when that has come back to it. If the share vanished meanwhile, its
+ * message groups would move to other sets and lose their order.
+ */
+function withSharesOf(told: TopicRoute | undefined, before: TopicRoute | undefined): TopicRoute | undefined {
+  if (told === undefined || before === undefined || told.type !== before.type) return told;
+  const missing = before.shares.filter(({ set }) => !told.shares.some((share) => share.set === set));
+  if (missing.length === 0) return told;
+  return { ...told, shares: [...told.shares, ...missing].sort((a, b) => (a.set < b.set ? -1 : 1)) };
 }
 
 function merge(

@@ -1,0 +1,218 @@
+// Producers and consumers of a simulated cluster, as official clients behave: they talk to any proxy, wait three
+// seconds for an answer, repeat a send twice with the same message id, and have every bad habit about acknowledging.
+import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
+import { messageTo, type OpenReceive, TestClient } from '@fulmar/proxy/testing/test-client.ts';
+import type { Message } from '@fulmar/proxy/testing/wire.ts';
+import type { CheckedGroup, ClusterChecker, ClusterMessage } from './cluster-checker.ts';
+import type { ProxyMachine } from './cluster-proxy.ts';
+import type { SeededRandom } from './random.ts';
+import type { ReplicationTrace } from './replication-trace.ts';
+import type { Scheduler } from './scheduler.ts';
+
+const OK = 20_000;
+const ANSWER_MS = 3_000;
+const ATTEMPTS = 3;
+const POLL_MS = 1_500;
+
+export interface ClientWorld {
+  readonly scheduler: Scheduler;
+  readonly random: SeededRandom;
+  readonly trace: ReplicationTrace;
+  readonly proxies: readonly ProxyMachine[];
+  readonly checker: ClusterChecker;
+  readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' }[];
+  readonly groups: readonly CheckedGroup[];
+  /** Chance that an answer never reaches its client. */
+  loseAnswer: number;
+}
+
+export class ClusterClients {
+  isOver = false;
+  private readonly world: ClientWorld;
+  private numbered = 0;
+  private readonly keys = new Map<string, number>();
+
+  constructor(world: ClientWorld) {
+    this.world = world;
+  }
+
+  sleep(milliseconds: number): Promise<void> {
+    return new Promise((resume) => this.world.scheduler.after(milliseconds, resume));
+  }
+
+  private detached(work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      const { checker } = this.world;
+      checker.violation ??= error as ClusterChecker['violation'];
+    });
+  }
+
+  /** The answer, or undefined when there is none in time. */
+  private ask<T>(
+    clientId: string,
+    question: (client: TestClient) => Promise<T>,
+    limitMs = ANSWER_MS,
+  ): Promise<T | undefined> {
+    const { scheduler, random, proxies } = this.world;
+    return new Promise((resolve) => {
+      const life = random.pick(proxies).life;
+      const timer = scheduler.after(limitMs, () => resolve(undefined));
+      const settle = (value: T | undefined) =>
+        scheduler.after(random.between(1, 1_000) / 500, () => {
+          timer.cancel();
+          resolve(value);
+        });
+      if (life === undefined) {
+        settle(undefined);
+        return;
+      }
+      scheduler.after(random.between(1, 1_000) / 500, () =>
+        life.process.deliver(() => {
+          question(new TestClient(life.service.handlers, { clientId })).then(
+            (answer) => {
+              if (life.process.isAlive && !random.chance(this.world.loseAnswer)) settle(answer);
+            },
+            () => settle(undefined),
+          );
+        }),
+      );
+    });
+  }
+
+  produce(everyMs: number): void {
+    const work = async (clientId: string) => {
+      while (!this.isOver) {
+        await this.send(clientId, this.newMessage(clientId));
+        await this.sleep(this.world.random.below(2 * everyMs));
+      }
+    };
+    this.detached(work(`producer-${++this.numbered}`));
+  }
+
+  private newMessage(clientId: string): ClusterMessage {
+    const { random, topics } = this.world;
+    const { name: topic, type } = random.pick(topics);
+    // One producer sends a message group, one message after the other: only so it has an order.
+    const lane = `${clientId}-${random.pick(['a', 'b'])}`;
+    let key = '';
+    let order = 0;
+    if (type === 'fifo') {
+      const generation = this.keys.get(`${lane} generation`) ?? 0;
+      key = `${lane}-${generation}`;
+      order = this.keys.get(key) ?? 0;
+      this.keys.set(key, order + 1);
+    }
+    const id = `m${String(++this.numbered).padStart(6, '0')}`;
+    const body = `${id} ${'x'.repeat(random.below(300))}`;
+    return { id, topic, key, order, body, isStored: false, places: new Map(), offsets: new Set() };
+  }
+
+  async send(clientId: string, message: ClusterMessage): Promise<boolean> {
+    const { checker, trace } = this.world;
+    checker.sending(message);
+    const { id, key, topic, body } = message;
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const system: Message = { messageId: id, ...(key === '' ? {} : { messageGroup: key }) };
+      const answer = await this.ask(clientId, (client) => client.send(messageTo(topic, system, body)));
+      const entry = answer?.entries?.[0];
+      trace.note(`${clientId} sent ${id}: ${answer?.status.code} ${entry?.offset}`);
+      if (entry?.status.code === OK) {
+        checker.demand(entry.messageId === id, () => `${id} was answered as ${entry.messageId}`);
+        checker.sendAnswered(message, Number(entry.offset));
+        return true;
+      }
+    }
+    checker.counts.unknownSends++;
+    if (key !== '') {
+      // Nobody knows whether it comes to be stored later: what follows it belongs to another message group.
+      const lane = key.slice(0, key.lastIndexOf('-'));
+      this.keys.set(`${lane} generation`, (this.keys.get(`${lane} generation`) ?? 0) + 1);
+    }
+    return false;
+  }
+
+  consume(): void {
+    const { random, groups, topics } = this.world;
+    const clientId = `consumer-${++this.numbered}`;
+    const group = random.pick(groups);
+    const topic = random.pick(topics).name;
+    const work = async () => {
+      while (!this.isOver) {
+        await this.receive(clientId, group.name, topic, false);
+        await this.sleep(random.below(400));
+      }
+    };
+    this.detached(work());
+  }
+
+  /** How many messages came; undefined when there was no answer. */
+  async receive(clientId: string, group: string, topic: string, diligent: boolean): Promise<number | undefined> {
+    const { random, checker, scheduler, trace } = this.world;
+    const invisibleMs = diligent ? 30_000 : random.pick([10_000, 10_000, 20_000]);
+    const request = {
+      ...{ batchSize: random.between(1, 8), autoRenew: false },
+      invisibleDuration: { seconds: invisibleMs / 1_000, nanos: 0 },
+      longPollingTimeout: { seconds: POLL_MS / 1_000 - 0.5, nanos: 500_000_000 },
+    };
+    const askedAtMs = scheduler.nowMs;
+    let open: OpenReceive | undefined;
+    const answer = await this.ask(
+      clientId,
+      (client) => {
+        open = client.receive(group, topic, request, { deadlineMs: POLL_MS + ANSWER_MS });
+        return open.answer;
+      },
+      POLL_MS + ANSWER_MS,
+    );
+    if (answer?.code !== OK) trace.note(`${clientId} received nothing for ${group} of ${topic}: ${answer?.code}`);
+    if (answer === undefined || answer.code !== OK) {
+      checker.receiveLost();
+      open?.cancel();
+      // 40401: nothing came in time.
+      return answer?.code === 40_401 ? 0 : undefined;
+    }
+    for (const message of answer.messages) {
+      const { messageId, queueId, queueOffset, deliveryAttempt } = message.systemProperties;
+      checker.delivered({
+        ...{ group, askedAtMs, invisibleMs, nowMs: scheduler.nowMs },
+        id: messageId,
+        body: Buffer.from(message.body).toString(),
+        set: setOf(message),
+        queueId: Number(queueId),
+        offset: Number(queueOffset),
+        attempt: Number(deliveryAttempt),
+      });
+    }
+    for (const message of answer.messages) {
+      if (diligent) await this.acknowledge(clientId, group, message);
+      else this.detached(this.handle(clientId, group, message, invisibleMs));
+    }
+    return answer.messages.length;
+  }
+
+  private async handle(clientId: string, group: string, message: Message, invisibleMs: number): Promise<void> {
+    const { random, checker } = this.world;
+    const id = message.systemProperties.messageId;
+    await this.sleep(random.chance(0.8) ? random.below(500) : random.below(invisibleMs * 1.3));
+    const habit = random.below(100);
+    if (habit < 75) {
+      await this.acknowledge(clientId, group, message);
+    } else if (habit < 90) {
+      checker.negativelyAcknowledged(group, id, setOf(message));
+      await this.ask(clientId, (client) => client.nack(group, message, random.below(3_000)));
+    }
+  }
+
+  private async acknowledge(clientId: string, group: string, message: Message): Promise<void> {
+    const { checker, trace } = this.world;
+    const id = message.systemProperties.messageId;
+    checker.acknowledging(group, id, setOf(message));
+    const answer = await this.ask(clientId, (client) => client.ack(group, message));
+    trace.note(`${clientId} acknowledged ${id} for ${group}: ${answer?.status.code}`);
+    if (answer?.entries?.[0]?.status.code === OK) checker.acknowledged(group, id, setOf(message));
+  }
+}
+
+function setOf(message: Message): string {
+  return String(decodeReceiptHandle(message.systemProperties.receiptHandle)!.setHash);
+}

@@ -1,0 +1,142 @@
+// Mistakes that a programmer could make anywhere in a cluster, each put into the running program by replacing one of
+// its parts. A simulation that does not find them proves nothing about a cluster without them.
+
+import { Committer } from '@fulmar/broker/committer.ts';
+import { DirectoryTakeOver } from '@fulmar/broker/log/directory-take-over.ts';
+import { Writer } from '@fulmar/broker/log/writer.ts';
+import { BrokerNode } from '@fulmar/broker/node.ts';
+import { Leadership } from '@fulmar/broker/replication/leadership.ts';
+import { Replica } from '@fulmar/broker/replication/replica.ts';
+import { Sending } from '@fulmar/broker/serve/sending.ts';
+import { RecentMessageIds } from '@fulmar/broker/state/recent-message-ids.ts';
+import { BrokerState } from '@fulmar/broker/state/state.ts';
+import { Subscription } from '@fulmar/broker/state/subscription.ts';
+import { MasterEpochs } from '@fulmar/core/masters.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
+import { SimulatedDisk } from './disk.ts';
+import { REPLICATION_MISTAKES } from './replication-mistakes.ts';
+
+type Method = (...values: unknown[]) => unknown;
+
+/** Replaces a method, private ones too; the replacement gets the object and the method that was there. */
+function replaced(
+  target: object,
+  key: string,
+  method: (self: object, original: Method, ...values: unknown[]) => unknown,
+) {
+  const found = Object.getOwnPropertyDescriptor(target, key);
+  if (typeof found?.value !== 'function') throw new Error(`there is no method ${key} to make a mistake in`);
+  const value = function (this: object, ...values: unknown[]): unknown {
+    return method(this, (...others) => found.value.apply(this, others), ...values);
+  };
+  Object.defineProperty(target, key, { ...found, value });
+}
+
+/** What waits for a commit is told at once that it is there. */
+function answeredEarly(type: number): void {
+  replaced(Committer.prototype, 'append', (_self, original, record, bytes, write, done) => {
+    if ((record as { readonly type: number }).type !== type || typeof done !== 'function')
+      return original(record, bytes, write, done);
+    const end = original(record, bytes, write);
+    done(true, undefined);
+    return end;
+  });
+}
+
+const SHARED_CONSUMPTION = [
+  'a repeated send is stored again',
+  'the ids of recent messages are lost in a snapshot',
+  'every twentieth acknowledgement is forgotten',
+  'an acknowledgement is answered before it is committed',
+] as const;
+const SHARED_REPLICATION = [
+  'a commit does not wait for members that are not connected',
+  'a replica outside of the in-sync set takes over',
+  'a replica that is behind joins the in-sync set',
+  'a follower believes what the leader committed before it has it',
+  'the coordination store does not compare before it swaps',
+] as const;
+
+export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
+  ...Object.fromEntries(SHARED_CONSUMPTION.map((name) => [name, CONSUMPTION_MISTAKES[name]!])),
+  ...Object.fromEntries(SHARED_REPLICATION.map((name) => [name, REPLICATION_MISTAKES[name]!])),
+
+  'a send is answered before it is committed': () => {
+    replaced(Sending.prototype, 'write', (self, original, topic, message, settle) => {
+      const { nextOffsets } = topic as { readonly nextOffsets: readonly number[] };
+      original(topic, message, () => {});
+      (settle as Method)({ queueId: 0, queueOffset: nextOffsets[0] });
+      return self;
+    });
+  },
+
+  'an ordered delivery does not wait until it is committed': () => answeredEarly(RECORD_TYPE.pop),
+
+  'a commit counts only the leader': () =>
+    replaced(Leadership.prototype, 'needed', (self) => new Set([(self as Leadership).me])),
+
+  'a follower applies what is not committed': () =>
+    replaced(BrokerNode.prototype, 'committed', (self, original) => {
+      const store: { readonly log: { readonly endPosition: number } } = Reflect.get(self, 'store');
+      original(store.log.endPosition);
+    }),
+
+  'each replica applies something else': () => {
+    const original = Subscription.prototype.applyPop;
+    let count = 0;
+    replaced(Subscription.prototype, 'applyPop', (self, _original, record, logTimeMs) => {
+      const pop = record as Parameters<typeof original>[0];
+      const changed = { ...pop, visibleAtMs: pop.visibleAtMs + (++count % 2) };
+      return original.call(self as Subscription, changed, logTimeMs as number);
+    });
+  },
+
+  'every tenth delivery is forgotten': () => {
+    let count = 0;
+    replaced(Subscription.prototype, 'applyPop', (_self, original, ...values) => {
+      if (++count % 10 !== 0) return original(...values);
+      return undefined;
+    });
+  },
+
+  'a disk that failed is tried again': () => replaced(Writer.prototype, 'fail', () => undefined),
+
+  'a broker goes on serving when it is deposed': () => replaced(BrokerNode.prototype, 'retire', () => undefined),
+
+  'a leader that was deposed takes no notice': () => replaced(Replica.prototype, 'deposed', () => undefined),
+
+  'an older master is preferred': () =>
+    replaced(MasterEpochs.prototype, 'choose', (_self, _original, set, entries) => {
+      const masters = [...(entries as Iterable<{ set: string; role: string; epoch: number }>)].filter(
+        (entry) => entry.set === set && entry.role === 'master',
+      );
+      return masters.sort((a, b) => a.epoch - b.epoch)[0];
+    }),
+
+  'a copy that was replaced keeps its identity': () =>
+    replaced(DirectoryTakeOver.prototype, 'finish', (self, original, ...values) => {
+      const { found } = self as DirectoryTakeOver;
+      if (found !== undefined) Reflect.set(self, 'storeUid', found.storeUid);
+      return original(...values);
+    }),
+
+  'a power cut takes what was synced': () => {
+    replaced(SimulatedDisk.prototype, 'failSometimes', () => undefined);
+    replaced(SimulatedDisk.prototype, 'syncDirectory', async () => undefined);
+  },
+
+  'every fiftieth message is not indexed': () => {
+    let count = 0;
+    replaced(BrokerState.prototype, 'apply', (_self, original, record, ...place) => {
+      const placed = original(record, ...place);
+      const isMessage = (record as { readonly type: number }).type === RECORD_TYPE.message;
+      return isMessage && ++count % 50 === 0 ? undefined : placed;
+    });
+  },
+
+  'an id of another message counts as known': () =>
+    replaced(RecentMessageIds.prototype, 'find', (_self, original, key, logTimeMs) =>
+      original((key as number) - 1, logTimeMs),
+    ),
+};

@@ -88,6 +88,9 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
   const say = (verdict: Verdict, key: string, text: string, atMs?: number) =>
     violations.push({ verdict, key, text, ...(atMs === undefined ? {} : { atMs }) });
 
+  // First, because what a stuck group has not got is called lost below.
+  for (const text of stuck) say('stuck', '', text);
+
   const sends = new Map<string, Sent>();
   for (const event of events) {
     if (event.event !== 'send') continue;
@@ -191,7 +194,6 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
       say('lost', key, `was answered OK and never came to ${group.name}`, end.atMs);
     }
   }
-  for (const text of stuck) say('stuck', '', text);
   return {
     violations,
     sent: sends.size,

@@ -8,7 +8,7 @@ import { FRONT_DOOR } from './building.ts';
 import type { ConsumerGroup } from './checker.ts';
 import type { ChaosCluster } from './cluster.ts';
 import type { StoredMessage } from './history.ts';
-import { linesOf, pause, ROOT, until } from './machine.ts';
+import { linesOf, nowMs, pause, ROOT, until } from './machine.ts';
 import { plainEnvironment } from './processes.ts';
 
 const NORMAL = { name: 'letters', type: 1, queues: 8 };
@@ -62,9 +62,17 @@ const CONSUMERS: readonly ClientPlan[] = [
   { name: 'node-order-listener', language: 'node', words: consume('push', FIFO.name, 'order-listeners') },
 ];
 
+/** What one group has not settled yet. */
+interface Backlog {
+  readonly messages: number;
+  readonly text: string;
+}
+
 const START_MS = 60_000;
 const END_MS = 60_000;
-const DRAIN_MS = 180_000;
+/** Longer than any lease, and than what was handed out through a lost proxy or master stays away. */
+const STANDSTILL_MS = 90_000;
+const LOOK_EVERY_MS = 200;
 const EMPTY_ANSWERS_AT_THE_END = 3;
 
 class Client {
@@ -146,20 +154,30 @@ export class Traffic {
     return [...this.producers, ...this.consumers].map(({ historyFile }) => historyFile);
   }
 
-  /** Ends the producers and waits until every group has settled everything. Answers what is left, in words. */
+  /**
+   * Ends the producers and waits until every group has settled everything, for as long as it becomes less. Answers what
+   * is left, in words.
+   */
   async drain(): Promise<readonly string[]> {
     await Promise.all(this.producers.map((producer) => producer.stop()));
-    let left: readonly string[] = [];
-    try {
-      await until('every group has settled everything', DRAIN_MS, async () => {
+    let left: readonly Backlog[] = [];
+    let problem = '';
+    let fewest = Number.POSITIVE_INFINITY;
+    for (let movedMs = nowMs(); nowMs() - movedMs < STANDSTILL_MS; await pause(LOOK_EVERY_MS)) {
+      try {
         left = await this.left();
-        return left.length === 0;
-      });
-    } catch (error) {
-      if (left.length === 0) left = [(error as Error).message];
+        problem = '';
+      } catch (error) {
+        problem = `nobody could say what is left: ${(error as Error).message}`;
+        continue;
+      }
+      if (left.length === 0) break;
+      const count = left.reduce((sum, { messages }) => sum + messages, 0);
+      if (count < fewest) movedMs = nowMs();
+      fewest = Math.min(fewest, count);
     }
     await Promise.all(this.consumers.map((consumer) => consumer.stop()));
-    return left;
+    return problem === '' ? left.map(({ text }) => text) : [problem];
   }
 
   /** Every message of the two topics, as a group finds them that nobody has used before. */
@@ -194,7 +212,7 @@ export class Traffic {
     await pause(50);
   }
 
-  private async left(): Promise<readonly string[]> {
+  private async left(): Promise<readonly Backlog[]> {
     type Lag = {
       readonly subscriptions: readonly {
         readonly group: string;
@@ -206,9 +224,10 @@ export class Traffic {
     const { subscriptions } = await this.cluster.admin<Lag>('GetLag', {});
     return subscriptions
       .filter(({ group, topic }) => GROUPS.some((judged) => judged.name === group && judged.topic === topic))
-      .filter(({ readyMessages, inFlightMessages }) => Number(readyMessages) + Number(inFlightMessages) > 0)
       .map(({ group, topic, readyMessages, inFlightMessages }) => {
-        return `${group} has ${readyMessages} messages of ${topic} not handed out and ${inFlightMessages} not settled`;
-      });
+        const text = `${group} has ${readyMessages} messages of ${topic} not handed out and ${inFlightMessages} not settled`;
+        return { messages: Number(readyMessages) + Number(inFlightMessages), text };
+      })
+      .filter(({ messages }) => messages > 0);
   }
 }

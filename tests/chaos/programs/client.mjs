@@ -123,7 +123,11 @@ async function consumeSimply() {
       try {
         const messages = await consumer.receive(16, Number(options['invisible-ms']));
         for (const message of messages) write({ event: 'deliver', ...about(message) });
-        for (const message of messages) await acknowledge(consumer, message);
+        // In order where there is one; else at once, or readers would fall behind the producers on a busy machine.
+        const ordered = messages.filter(({ messageGroup }) => Boolean(messageGroup));
+        const free = messages.filter(({ messageGroup }) => !messageGroup);
+        await Promise.all(free.map((message) => acknowledge(consumer, message)));
+        for (const message of ordered) await acknowledge(consumer, message);
       } catch (error) {
         if (stopping) return;
         write({ event: 'note', text: `receive: ${said(error)}` });

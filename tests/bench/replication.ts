@@ -5,6 +5,7 @@
 //   node tests/bench/replication.ts --peer
 import { appendFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { administer } from '../integration/support/administration.ts';
 import { type Case, sends } from './cases.ts';
@@ -57,17 +58,27 @@ async function startPeer(): Promise<MeasuredServer | undefined> {
   }
 }
 
+/** A run of the load generator blocks this process; between two of them it hears that it shall end. */
+async function signalsMayCome(): Promise<void> {
+  await turn();
+}
+
 function warmUp(server: MeasuredServer): void {
   const seconds = server.name.startsWith('RocketMQ') ? WARM_UP_SECONDS.peer : WARM_UP_SECONDS.fulmar;
   const send = ['send', '--topic', 'bench', '--size', String(BODY_BYTES), '--inflight', '64', '--conns', '4'];
   runLoad(server, [...send, '--seconds', values.smoke ? WARM_UP_SECONDS.smoke : seconds]);
 }
 
-function measureAll(servers: readonly MeasuredServer[], list: readonly Case[], repeats: number): readonly Measured[] {
+async function measureAll(
+  servers: readonly MeasuredServer[],
+  list: readonly Case[],
+  repeats: number,
+): Promise<readonly Measured[]> {
   const measured: Measured[] = [];
   for (const of of list) {
     for (let repeat = 0; repeat < repeats; repeat++) {
       for (const server of servers) {
+        await signalsMayCome();
         const result = runLoad(server, of.arguments);
         measured.push({ server: server.name, case: of.name, result });
         appendFileSync(values.out, `${JSON.stringify({ server: server.name, case: of.name, ...result })}\n`);
@@ -93,9 +104,12 @@ async function run(): Promise<void> {
     servers.push(await startSet('Fulmar, 1 replica', 1, 22_000));
     const peer = values.peer ? await startPeer() : undefined;
     if (peer !== undefined) servers.push(peer);
-    for (const server of servers) warmUp(server);
+    for (const server of servers) {
+      await signalsMayCome();
+      warmUp(server);
+    }
     const list = sends(BODY_BYTES, values.smoke ? [64] : [1, 64, 256], values.smoke ? 1 : Number(values.seconds));
-    const measured = measureAll(servers, list, repeats);
+    const measured = await measureAll(servers, list, repeats);
     process.stdout.write(`\n${table(measured)}\n\n${ratios(measured, THREE)}\n`);
   } finally {
     for (const server of servers) await server.stop();

@@ -88,6 +88,22 @@ describe('a record that does not check', () => {
     );
   });
 
+  test('is found within frames by the chain as well, which no checksum covers', async () => {
+    const { machine, history, log } = await repairedLog((known) => repairFrom(known).repair);
+    const { path } = victimOf(history);
+    for (const index of [2, 5]) machine.disk.sectorsOf(path)!.flipBit(victimOf(history, index).position + 38, 2);
+    const last = history.records.slice(1, 7).at(-1)!;
+    const frames: Buffer[] = [];
+    for (let at = 0; at < last.position + last.length; ) {
+      for (const frame of (await atOnce(machine, log.readFrames(at, 4096)))!) {
+        frames.push(frame);
+        at += frame.length;
+      }
+    }
+    const whole = Buffer.concat(history.records.map(({ bytes }) => bytes));
+    expect(Buffer.concat(frames)).toEqual(whole.subarray(0, Buffer.concat(frames).length));
+  });
+
   test('is asked for once, however many want it', async () => {
     let asked: string[] = [];
     const { machine, history, log } = await repairedLog((known) => {

@@ -208,7 +208,7 @@ export class Reader {
       const { wholeBytes, problem } = this.wholeRecords(bytes, position);
       if (wholeBytes > 0) return [bytes.subarray(0, wholeBytes)];
       const length = problem === 'incomplete' ? readRecordLength(bytes, 0) : 0;
-      if (length <= wanted || length > limit) {
+      if (problem === 'chain' || length <= wanted || length > limit) {
         return this.repairedFrame(segment, position, `a record does not check (${problem})`);
       }
       wanted = length;
@@ -220,11 +220,20 @@ export class Reader {
     return record && [record.bytes];
   }
 
+  /**
+   * A record's checksum does not cover its chain, which only the record behind it can prove. If those two disagree at
+   * the very beginning, the first one is under suspicion; further on the one before has been proven, and the other is
+   * the first of the next read.
+   */
   private wholeRecords(bytes: Buffer, position: number): { wholeBytes: number; problem: RecordProblem | undefined } {
     let at = 0;
+    let before: number | undefined;
     while (at < bytes.length) {
-      const problem = this.check(bytes, at, bytes.length - at, position + at, this.recordBytesMax);
+      const chain = before === undefined ? undefined : readRecordHeader(bytes, before).chain;
+      const problem = this.check(bytes, at, bytes.length - at, position + at, this.recordBytesMax, chain);
+      if (problem === 'chain' && before === 0) return { wholeBytes: 0, problem };
       if (problem !== undefined) return { wholeBytes: at, problem };
+      before = at;
       at += readRecordLength(bytes, at);
     }
     return { wholeBytes: at, problem: undefined };

@@ -1,6 +1,6 @@
-// Simulated life stories of whole clusters: always the same ones here, unless FULMAR_SEED and FULMAR_CLUSTER_SEEDS choose
-// others. Fresh ones, and planted mistakes, are for scripts/simulate; the simulation of replication alone, which is
-// thirty times as fast, tells fresh ones at every run.
+// Simulated life stories of whole clusters: always the same ones here, unless FULMAR_SEED and FULMAR_CLUSTER_SEEDS
+// choose others. Fresh ones, and planted mistakes, are for scripts/simulate; the simulation of replication alone, which
+// is thirty times as fast, tells fresh ones at every run.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

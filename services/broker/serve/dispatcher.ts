@@ -107,8 +107,9 @@ export class Dispatcher {
     do {
       this.again = false;
       if (!this.serving.committer.mayHandOut()) {
+        this.working = false;
         this.tryLater();
-        break;
+        return;
       }
       this.subscription.collectDue(this.serving.committer.nowMs());
       this.serving.deadLetters.sweep(this.subscription, this.reservations);

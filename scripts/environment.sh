@@ -104,6 +104,7 @@ fulmar_install_etcd() {
 # told by scripts/chaos what is missing.
 fulmar_need_chaos_tools() {
   local tool packages=
+  export PATH="$PATH:/usr/sbin:/sbin"
   for tool in ip:iproute2 iptables:iptables mkfs.ext4:e2fsprogs losetup:mount unshare:util-linux cc:gcc; do
     command -v "${tool%%:*}" >/dev/null 2>&1 || packages="$packages ${tool##*:}"
   done

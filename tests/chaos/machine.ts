@@ -15,7 +15,7 @@ const TOOLS: readonly { readonly name: string; readonly package: string; readonl
   { name: 'nsenter', package: 'util-linux', why: 'processes inside of network namespaces' },
   { name: 'ip', package: 'iproute2', why: 'network namespaces' },
   { name: 'iptables', package: 'iptables', why: 'partitions' },
-  { name: 'losetup', package: 'util-linux', why: 'disks in files' },
+  { name: 'losetup', package: 'mount', why: 'disks in files' },
   { name: 'fsfreeze', package: 'util-linux', why: 'a frozen disk' },
   { name: 'mkfs.ext4', package: 'e2fsprogs', why: 'disks in files' },
   { name: 'cc', package: 'gcc', why: 'disks that lie and fail' },

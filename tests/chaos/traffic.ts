@@ -47,12 +47,12 @@ const consume = (role: 'simple' | 'push', topic: string, group: string) => [
   ...['--role', role, '--topic', topic, '--group', group, '--invisible-ms', String(INVISIBLE_MS)],
 ];
 
-/** About 200 messages a second altogether. */
+/** About 100 messages a second altogether. */
 const PRODUCERS: readonly ClientPlan[] = [
-  { name: 'node-letters', language: 'node', words: produce(NORMAL.name, 80) },
-  { name: 'python-letters', language: 'python', words: produce(NORMAL.name, 40) },
-  { name: 'node-orders', language: 'node', words: produce(FIFO.name, 50, 10) },
-  { name: 'python-orders', language: 'python', words: produce(FIFO.name, 30, 6) },
+  { name: 'node-letters', language: 'node', words: produce(NORMAL.name, 40) },
+  { name: 'python-letters', language: 'python', words: produce(NORMAL.name, 20) },
+  { name: 'node-orders', language: 'node', words: produce(FIFO.name, 25, 10) },
+  { name: 'python-orders', language: 'python', words: produce(FIFO.name, 15, 6) },
 ];
 const CONSUMERS: readonly ClientPlan[] = [
   { name: 'node-letter-reader', language: 'node', words: consume('simple', NORMAL.name, 'letter-readers') },
@@ -225,8 +225,8 @@ export class Traffic {
     return subscriptions
       .filter(({ group, topic }) => GROUPS.some((judged) => judged.name === group && judged.topic === topic))
       .map(({ group, topic, readyMessages, inFlightMessages }) => {
-        const text = `${group} has ${readyMessages} messages of ${topic} not handed out and ${inFlightMessages} not settled`;
-        return { messages: Number(readyMessages) + Number(inFlightMessages), text };
+        const what = `${readyMessages} messages of ${topic} not handed out and ${inFlightMessages} not settled`;
+        return { messages: Number(readyMessages) + Number(inFlightMessages), text: `${group} has ${what}` };
       })
       .filter(({ messages }) => messages > 0);
   }

@@ -123,11 +123,13 @@ async function consumeSimply() {
       try {
         const messages = await consumer.receive(16, Number(options['invisible-ms']));
         for (const message of messages) write({ event: 'deliver', ...about(message) });
-        // In order where there is one; else at once, or readers would fall behind the producers on a busy machine.
-        const ordered = messages.filter(({ messageGroup }) => Boolean(messageGroup));
-        const free = messages.filter(({ messageGroup }) => !messageGroup);
-        await Promise.all(free.map((message) => acknowledge(consumer, message)));
-        for (const message of ordered) await acknowledge(consumer, message);
+        // In order within a message group, else at once: on a busy machine readers would fall behind the producers.
+        const lines = Map.groupBy(messages, ({ messageGroup, messageId }) => messageGroup || messageId);
+        await Promise.all(
+          [...lines.values()].map(async (line) => {
+            for (const message of line) await acknowledge(consumer, message);
+          }),
+        );
       } catch (error) {
         if (stopping) return;
         write({ event: 'note', text: `receive: ${said(error)}` });

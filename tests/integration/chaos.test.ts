@@ -7,7 +7,7 @@ import type { RunReport } from '../chaos/report.ts';
 import { endAll, run, temporaryDirectory } from './commands.ts';
 
 const FAULTS = ['kill-master', 'hand-over', 'cut-master', 'power-cut-one', 'kill-proxy'];
-const SEED = process.env.FULMAR_SEED ?? String(Math.floor(Math.random() * 2 ** 32));
+const SEED = process.env.FULMAR_SEED ?? '43';
 const RUN_MS = 400_000;
 
 afterEach(endAll, 60_000);

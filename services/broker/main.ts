@@ -19,7 +19,7 @@ import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { dataPlane } from './api/data-plane.ts';
 import type { DescribedService } from './api/replication.ts';
-import { connectReplicationPeer } from './api/replication-peer.ts';
+import { connectReplicationPeer, type DescribingPeer } from './api/replication-peer.ts';
 import { startReplicationServer } from './api/replication-server.ts';
 import { openReplicationTls } from './api/replication-tls.ts';
 import { BROKER_SETTINGS } from './config.ts';
@@ -129,7 +129,7 @@ export async function startBroker(
     async stop(deadlineMs) {
       stopping = true;
       // First, while everything still works: another replica takes over before this one is gone.
-      if (!isSole) await broker.leave();
+      await broker.leave();
       registration.close();
       plane.stop();
       await server.stop(deadlineMs);
@@ -140,11 +140,7 @@ export async function startBroker(
   };
 }
 
-function replicaOptions(
-  settings: BrokerSettings,
-  address: string,
-  connect: (address: string) => ReturnType<typeof connectReplicationPeer>,
-) {
+function replicaOptions(settings: BrokerSettings, address: string, connect: (address: string) => DescribingPeer) {
   const { cluster, set, replica } = settings;
   return {
     replica,
@@ -172,10 +168,7 @@ function isStaticMaster({ master, replicas, replica }: BrokerSettings): boolean 
   return (master === '' ? replicas[0] : master) === replica;
 }
 
-async function askMaster(
-  settings: BrokerSettings,
-  connect: (address: string) => ReturnType<typeof connectReplicationPeer>,
-) {
+async function askMaster(settings: BrokerSettings, connect: (address: string) => DescribingPeer) {
   const peer = connect(settings.masterAddress);
   try {
     const { setRecord } = await peer.describe();

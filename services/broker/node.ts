@@ -150,7 +150,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   /** Hands over if it leads, ends every wait, and closes the log when all that was taken is on disk. */
   async close(): Promise<void> {
     if (this.closed) return;
-    if (this.role === 'master' && this.options.replicas.length > 1) await this.leave();
+    await this.leave();
     this.closed = true;
     await this.reinstalling;
     this.broker?.close();

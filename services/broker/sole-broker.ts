@@ -19,15 +19,13 @@ export type SoleBrokerOptions = Omit<NodeOptions, SetOptions | 'openCoordination
 
 export function soleNodeOptions(replica: string): Pick<NodeOptions, SetOptions | 'openCoordination' | 'connect'> {
   return {
-    ...{
-      replica,
-      replicas: [replica],
-      minInSync: 1,
-      acknowledge: 'isr',
-      founder: true,
-      adoptLog: true,
-      acceptLoss: false,
-    },
+    replica,
+    replicas: [replica],
+    minInSync: 1,
+    acknowledge: 'isr',
+    founder: true,
+    adoptLog: true,
+    acceptLoss: false,
     times: DEFAULT_TIMES,
     address: '',
     openCoordination: async () => soleReplica(),

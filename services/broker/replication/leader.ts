@@ -7,7 +7,7 @@ import { Feed, type FeedOwner } from './feed.ts';
 import { Leadership } from './leadership.ts';
 import type { FetchRequest, FollowerPort, RefusedReply } from './messages.ts';
 import type { ReplicaOptions } from './replica-options.ts';
-import type { SetRegistry } from './set-registry.ts';
+import type { SetContent, SetRegistry } from './set-registry.ts';
 
 export interface LeaderParts {
   readonly options: ReplicaOptions;
@@ -16,7 +16,8 @@ export interface LeaderParts {
   readonly me: string;
   readonly epoch: number;
   readonly startEnd: number;
-  readonly record: SetRecord;
+  /** As it was when the store let this reign begin. */
+  readonly record: SetContent;
   readonly commitPosition: number;
   /** What this replica has stored itself, under the flush policy. */
   stored(): number;
@@ -86,9 +87,13 @@ export class Leader {
     return undefined;
   }
 
+  /** Asks the store whether this is still the reign, without renewing it. */
   private verify(): void {
+    const nowMs = this.parts.options.clock.monotonicMs();
     this.parts.registry.read().then(
-      () => this.checkReign(),
+      () => {
+        if (this.checkReign()) this.confirmedAtMs = nowMs;
+      },
       () => undefined,
     );
   }
@@ -180,12 +185,9 @@ export class Leader {
 
   /** A leader that cannot commit lets its lease run out, so that a replica which can may lead. */
   private async renew(nowMs: number): Promise<void> {
-    if (this.leadership.heardMembers(nowMs) < this.leadership.minInSync) {
-      this.confirm(nowMs);
-      return;
-    }
     this.renewedAtMs = nowMs;
-    await this.swap({});
+    if (this.hearsMinimum(nowMs)) await this.swap({});
+    else this.verify();
   }
 
   /** Nobody leads from now on; true when the store has it. Who is `leaving` is not waited for by the next leader. */
@@ -204,19 +206,12 @@ export class Leader {
     const { clock, times, coordination } = this.parts.options;
     const nowMs = clock.monotonicMs();
     // Roles that only a person changes do not change behind its back.
-    if (coordination.fixedInSync || this.leadership.heardMembers(nowMs) >= this.leadership.minInSync) return true;
+    if (coordination.fixedInSync || this.hearsMinimum(nowMs)) return true;
     return nowMs - this.confirmedAtMs < times.lagMs;
   }
 
-  /** Asks the store whether this is still the reign, without renewing it. */
-  private confirm(nowMs: number): void {
-    this.renewedAtMs = nowMs;
-    this.parts.registry.read().then(
-      () => {
-        if (this.checkReign()) this.confirmedAtMs = nowMs;
-      },
-      () => undefined,
-    );
+  private hearsMinimum(nowMs: number): boolean {
+    return this.leadership.heardMembers(nowMs) >= this.leadership.minInSync;
   }
 
   /** Changes the record of this reign. False, and the reign may be over, if the store had another one meanwhile. */
@@ -237,8 +232,8 @@ export class Leader {
     const { replica, address, version } = this.parts.options;
     const byName = new Map<string, Member>(record.members.map((member) => [member.replica, member]));
     for (const [storeUid, follower] of this.leadership.followers) {
-      if (!follower.connected) continue;
-      byName.set(follower.replica, { ...{ replica: follower.replica, storeUid }, ...addressOf(follower) });
+      const { replica: name, address: at, version: runs, connected } = follower;
+      if (connected) byName.set(name, { replica: name, storeUid, address: at, version: runs });
     }
     byName.set(replica, { replica, storeUid: this.parts.me, address, version });
     return [...byName.values()].sort((a, b) => (a.replica < b.replica ? -1 : 1));
@@ -266,8 +261,4 @@ export class Leader {
     for (const feed of this.feeds) feed.end({ kind: 'refused', reason: 'not-leader', epoch: this.epoch, text });
     this.feeds.clear();
   }
-}
-
-function addressOf({ address, version }: { readonly address: string; readonly version: string }) {
-  return { address, version };
 }

@@ -12,7 +12,7 @@ import { findSet, goneBack } from './founding.ts';
 import { Leader } from './leader.ts';
 import type { FollowerPort } from './messages.ts';
 import type { ReplicaOptions, ReplicaRole, ReplicaStanding } from './replica-options.ts';
-import { SetRegistry } from './set-registry.ts';
+import { type SetContent, SetRegistry } from './set-registry.ts';
 import { StuckDisk } from './stuck-disk.ts';
 import { inSyncAfter, mayLead, reasonToTakeOver } from './take-over.ts';
 
@@ -253,13 +253,14 @@ export class Replica {
     const nowMs = clock.monotonicMs();
     if (leader === '' || leader === this.me || epoch < log.acceptedEpoch) {
       await this.stopFollowing();
-      return this.look(nowMs);
+      this.lookNowAndThen(nowMs);
+      return;
     }
     this.gaveUp = false;
     const isSame =
       old?.leader.storeUid === leader && old.leader.epoch === epoch && old.leader.address === leaderAddress;
     if (isSame) {
-      if (nowMs - old.signs.heardAtMs > LOOK_MS) this.look(nowMs);
+      if (nowMs - old.signs.heardAtMs > LOOK_MS) this.lookNowAndThen(nowMs);
       return;
     }
     await this.stopFollowing();
@@ -276,7 +277,7 @@ export class Replica {
           this.leaderCommit = Math.max(this.leaderCommit, position);
           this.followCommit();
         },
-        misled: () => this.look(Number.POSITIVE_INFINITY),
+        misled: () => this.look(),
         outdated: () => this.giveUpCopy('too-old'),
         lossAccepted: () => (this.record()?.losses ?? []).some(({ position }) => position < this.commit),
         givenUp: () => this.giveUpCopy('loss-accepted'),
@@ -310,9 +311,13 @@ export class Replica {
     await follower?.stop();
   }
 
-  /** Reads the store in the background, at most once a second. */
-  private look(nowMs: number): void {
-    if (this.looking || nowMs - this.lookedAtMs < LOOK_MS) return;
+  private lookNowAndThen(nowMs: number): void {
+    if (nowMs - this.lookedAtMs >= LOOK_MS) this.look();
+  }
+
+  /** Reads the store in the background. */
+  private look(): void {
+    if (this.looking) return;
     this.looking = true;
     this.registry
       .read()
@@ -349,12 +354,12 @@ export class Replica {
     const content = { ...record, epoch, leader: this.me, leaderAddress: options.address, preferred: '', inSync };
     const swapped = { ...content, renewals: record.renewals + 1 };
     const won = await this.registry.swap(observed, swapped, () => !this.ended);
-    if (won === true && !this.ended) await this.lead({ ...swapped, writer: '' }, reason);
+    if (won === true && !this.ended) await this.lead(swapped, reason);
     else this.currentRole = 'follower';
     if (this.leader === undefined) this.closeEarly();
   }
 
-  private async lead(record: SetRecord, reason: string): Promise<void> {
+  private async lead(record: SetContent, reason: string): Promise<void> {
     const { options, me } = this;
     const { log, version, logger, engine } = options;
     const { epoch } = record;

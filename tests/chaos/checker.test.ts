@@ -27,7 +27,12 @@ function ack(atMs: number, key: string, state: AckEvent['state'], group = READER
   return { ...deliver(atMs, key, attempt, group), event: 'ack', state };
 }
 
-const stored = (key: string, messageId = `id-${key}`): StoredMessage => ({ topic: 'letters', key, messageId });
+const stored = (key: string, messageId = `id-${key}`, set = 1): StoredMessage => ({
+  topic: 'letters',
+  key,
+  messageId,
+  set,
+});
 
 /** A message from its sending to its acknowledgement, without any trouble. */
 function whole(atMs: number, key: string, sequence?: number, group = READERS): HistoryEvent[] {
@@ -72,6 +77,18 @@ describe('nothing is found', () => {
     const early = [...whole(0, 'a').slice(0, 3), deliver(500, 'a', 1), ack(510, 'a', 'ok')];
     const windows = [{ fault: 'kill-master', fromMs: 100, toMs: 300 }];
     expect(verdictsOf({ events: early, stored: [stored('a')], windows })).toEqual([]);
+  });
+
+  test('where a send was repeated while its set was away, and both sets have the message', () => {
+    const events = [...whole(0, 'a'), deliver(400, 'a'), ack(401, 'a', 'ok')];
+    const twice = { events, stored: [stored('a'), stored('a', 'id-a', 2)] };
+    const windows = [{ fault: 'kill-all', fromMs: 1, toMs: 300 }];
+    expect(verdictsOf({ ...twice, windows })).toEqual([]);
+    expect(verdictsOf(twice)).toEqual(['doubled in the log', 'returned after ack', 'overlap']);
+    const ordered = whole(0, 'a', 0, ORDERED);
+    const both = { groups: [ORDERED], events: ordered, stored: twice.stored, windows };
+    expect(verdictsOf(both)).toEqual(['doubled in the log']);
+    expect(verdictsOf({ ...twice, stored: [stored('a'), stored('a')], windows })).toContain('doubled in the log');
   });
 
   test('where the answer of an older lease comes late', () => {

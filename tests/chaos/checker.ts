@@ -60,10 +60,15 @@ export interface Judgement {
   readonly repeated: Readonly<Record<RepeatReason, number>>;
   /** Moments of the repeated deliveries, to count them by fault. */
   readonly repeatedAtMs: readonly number[];
+  /** Messages without a message group that a fault between two attempts of their send has brought to two sets. */
+  readonly inTwoSets: number;
 }
 
-/** `late`: the answer of an older lease that was still under way. */
-export type RepeatReason = 'lease ran out' | 'fault' | 'late';
+/**
+ * `late`: the answer of an older lease that was still under way. `two sets`: the other copy of a message that a
+ * repeated send has brought to a second broker set.
+ */
+export type RepeatReason = 'lease ran out' | 'fault' | 'late' | 'two sets';
 
 /** The broker counts a lease from before the client sees the message, which is long before on a busy machine. */
 const LEASE_TOLERANCE_MS = 1_000;
@@ -100,12 +105,24 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
   }
   const isForged = (key: string) => sends.get(key) === undefined || sends.get(key)?.end?.state === 'fail';
 
+  const touchesFault = (fromMs: number, untilMs: number) =>
+    windows.some((window) => window.fromMs <= untilMs && fromMs <= window.toMs + AFTERMATH_MS);
+  /** The producer repeats by itself what got no answer; if its set is away by then, another one takes the message. */
+  const isExcused = (sent: Sent | undefined, one: StoredMessage, other: StoredMessage) =>
+    sent?.invoke.group === undefined &&
+    sent?.end !== undefined &&
+    one.messageId === other.messageId &&
+    one.set !== other.set &&
+    touchesFault(sent.invoke.atMs, sent.end.atMs);
+
   const inLog = new Map<string, StoredMessage>();
   const idsInLog = new Set<string>();
+  const twins = new Set<string>();
   for (const message of stored) {
     if (isForged(message.key)) say('forged', message.key, 'is in the log, and nobody has stored it');
     const same = inLog.get(message.key);
-    if (same !== undefined) {
+    if (same !== undefined && isExcused(sends.get(message.key), same, message)) twins.add(message.key);
+    else if (same !== undefined) {
       const how = idsInLog.has(message.messageId) ? 'under one message id' : 'under two message ids';
       say('doubled in the log', message.key, `is there twice, ${how}: ${same.messageId}, ${message.messageId}`);
     }
@@ -113,7 +130,7 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     idsInLog.add(message.messageId);
   }
 
-  const repeated: Record<RepeatReason, number> = { 'lease ran out': 0, fault: 0, late: 0 };
+  const repeated: Record<RepeatReason, number> = { 'lease ran out': 0, fault: 0, late: 0, 'two sets': 0 };
   const repeatedAtMs: number[] = [];
   const seen = new Map<ConsumerGroup, Map<string, Progress>>(groups.map((group) => [group, new Map()]));
   const orders = new Map(groups.filter(({ fifo }) => fifo).map((group) => [group, new OrderJudge(group, say)]));
@@ -133,6 +150,10 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     before.deliveries++;
     repeatedAtMs.push(atMs);
     const { last, ackedOk } = before;
+    if (twins.has(key)) {
+      repeated['two sets']++;
+      return false;
+    }
     const isLate = attempt < before.highestAttempt;
     if (isLate) {
       repeated.late++;
@@ -146,9 +167,8 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
       say('attempts', key, `came to ${group.name} twice as attempt ${attempt}`, atMs);
     }
     const ranOut = atMs - last.atMs >= group.invisibleMs - LEASE_TOLERANCE_MS;
-    const disturbed = windows.some(({ fromMs, toMs }) => fromMs <= atMs && last.atMs <= toMs + AFTERMATH_MS);
     if (ranOut || !group.showsAcks) repeated['lease ran out']++;
-    else if (disturbed && !group.fifo) repeated.fault++;
+    else if (touchesFault(last.atMs, atMs) && !group.fifo) repeated.fault++;
     else {
       const after = Math.round(atMs - last.atMs);
       say('overlap', key, `came to ${group.name} again after ${after} ms, while the lease before still ran`, atMs);
@@ -203,5 +223,6 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     delivered,
     repeated,
     repeatedAtMs,
+    inTwoSets: twins.size,
   };
 }

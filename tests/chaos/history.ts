@@ -50,6 +50,8 @@ export interface StoredMessage {
   readonly topic: string;
   readonly key: string;
   readonly messageId: string;
+  /** Hash of the broker set that has it. */
+  readonly set: number;
 }
 
 /** In the order of time. A line that a killed client did not finish is left out. */

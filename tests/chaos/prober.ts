@@ -80,9 +80,8 @@ export class Prober {
 
 /** A message group that the proxies bring to this set. */
 function messageGroupFor(set: string, sets: readonly string[]): string {
-  const shares = sets.map((name) => ({ set: name }));
   for (let number = 0; ; number++) {
     const group = `prober-${number}`;
-    if (setsInOrder({ shares }, `group ${group}`)[0] === set) return group;
+    if (setsInOrder(sets, `group ${group}`)[0] === set) return group;
   }
 }

@@ -72,7 +72,8 @@ export function describe(report: RunReport): string {
     `${sent} sent, ${acknowledged} answered OK, ${unknown} without an answer (${unknownStored} of them stored), ` +
       `${delivered} delivered`,
     `came again: ${repeated['lease ran out']} because a lease ran out, ${repeated.fault} because of a fault, ` +
-      `${repeated.late} answers of older leases`,
+      `${repeated.late} answers of older leases, ${repeated['two sets']} copies in a second set`,
+    `in two sets: ${judgement.inTwoSets} messages whose send was repeated while their set was away`,
     `probes: ${probesAcknowledged} answered OK, ${probesStored} in the log`,
     ...Object.entries(report.unfit).map(([fault, reason]) => `not played: ${fault}: ${reason}`),
     ...problems.map(({ fault, problem }) => `PROBLEM in ${fault}: ${problem}`),

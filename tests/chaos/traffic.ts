@@ -3,6 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
+import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { MessagingClient, OK } from '../integration/support/messaging.ts';
 import { FRONT_DOOR } from './building.ts';
 import type { ConsumerGroup } from './checker.ts';
@@ -190,7 +191,10 @@ export class Traffic {
       for (let empty = 0; empty < EMPTY_ANSWERS_AT_THE_END; ) {
         const deliveries = await client.receive({ group, topic, invisibleMs: 600_000, longPollMs: 1_000 });
         empty = deliveries.length === 0 ? empty + 1 : 0;
-        for (const { body, messageId } of deliveries) stored.push({ topic, key: body.toString(), messageId });
+        for (const { body, messageId, receiptHandle } of deliveries) {
+          const set = decodeReceiptHandle(receiptHandle)!.setHash;
+          stored.push({ topic, key: body.toString(), messageId, set });
+        }
         if (deliveries.length === 0) continue;
         const codes = await client.acknowledge(group, topic, deliveries);
         const refused = codes.find((code) => code !== OK);

@@ -5,6 +5,7 @@ import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
+import { newerPlacement, type Placement, samePlacement } from '@fulmar/core/placement.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { type Committer, refusalOf } from './committer.ts';
 import type { Group } from './state/groups.ts';
@@ -27,7 +28,8 @@ const FAILED = fault(
 );
 
 export function describeTopic(topic: Topic): TopicDescription {
-  return { name: topic.name, type: topic.type, queues: topic.nextOffsets.length, createdAtMs: topic.createdAtMs };
+  const { name, type, createdAtMs, placement } = topic;
+  return { name, type, queues: topic.nextOffsets.length, createdAtMs, ...(placement && { placement }) };
 }
 
 export function describeGroup(group: Group): GroupDescription {
@@ -53,10 +55,13 @@ export class Catalog {
     this.wallMs = wallMs;
   }
 
-  /** Makes a topic, gives an existing one more queues, or does nothing if it already is as asked. */
+  /** Makes a topic, gives an existing one more queues or a newer placement, or does nothing if it is as asked. */
   async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
     const refused =
-      checkTopicName(splitResourceKey(request.name).name) ?? checkQueues(request.queues) ?? refusalOf(this.committer);
+      checkTopicName(splitResourceKey(request.name).name) ??
+      checkQueues(request.queues) ??
+      checkPlacement(request.placement) ??
+      refusalOf(this.committer);
     if (refused !== undefined) return { fault: refused };
     const underWay = this.topicsUnderWay.get(request.name);
     if (underWay !== undefined) {
@@ -82,8 +87,11 @@ export class Catalog {
         `The topic has ${existing.nextOffsets.length} queues, and none can be taken away. Ask for as many.`,
       );
     }
-    if (existing.nextOffsets.length === request.queues) return success(describeTopic(existing));
-    return this.writeTopic({ ...request, topicId: existing.id, createdAtMs: existing.createdAtMs });
+    const placement = newerPlacement(existing.placement, request.placement);
+    if (existing.nextOffsets.length === request.queues && samePlacement(existing.placement, placement)) {
+      return success(describeTopic(existing));
+    }
+    return this.writeTopic({ ...request, placement, topicId: existing.id, createdAtMs: existing.createdAtMs });
   }
 
   async deleteTopic(name: string): Promise<Fault | undefined> {
@@ -228,6 +236,18 @@ export class Catalog {
 function checkQueues(queues: number): Fault | undefined {
   if (Number.isInteger(queues) && queues >= 1 && queues <= LIMITS.queuesPerTopic) return undefined;
   return fault('BAD_REQUEST', `A topic has 1 to ${LIMITS.queuesPerTopic} queues. Ask for a number in that range.`);
+}
+
+function checkPlacement(placement: Placement | undefined): Fault | undefined {
+  if (placement === undefined) return undefined;
+  const { sets } = placement;
+  if (
+    sets.length >= 1 &&
+    sets.length <= LIMITS.placementSets &&
+    sets.every((set) => set.length <= LIMITS.setTextLength)
+  )
+    return undefined;
+  return fault('BAD_REQUEST', `A topic is placed on 1 to ${LIMITS.placementSets} broker sets. Name that many.`);
 }
 
 function checkGroupSettings({ maxAttempts, backoffMs, broadcast }: GroupRequest): Fault | undefined {

@@ -183,5 +183,5 @@ export class RegistrationLink {
 }
 
 function bytesOf(topic: BrokerTopic): number {
-  return topic.name.length + 24;
+  return (topic.placement?.sets ?? []).reduce((bytes, set) => bytes + set.length + 2, topic.name.length + 32);
 }

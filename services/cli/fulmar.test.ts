@@ -122,7 +122,10 @@ describe('the fulmar command', () => {
   test.each([
     [['topc', 'list'], 'There is no command "topc". Did you mean "topic list"?'],
     [['topic', 'crate', 'x'], 'There is no command "topic crate". Did you mean "topic create"?'],
-    [['topic'], '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic delete.'],
+    [
+      ['topic'],
+      '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic spread, topic delete.',
+    ],
     [['namesever'], 'There is no command "namesever". Did you mean "nameserver"?'],
     [['xyzzy'], 'There is no command "xyzzy". See fulmar --help.'],
     [['topic', 'create', 'x', '--queue', '4'], '"topic create" has no flag --queue. Did you mean --queues?'],

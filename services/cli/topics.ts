@@ -11,6 +11,8 @@ interface TopicInfo {
   readonly name: string;
   readonly type: number;
   readonly parts: readonly { readonly set: string; readonly queues: number }[];
+  /** The sets that its message groups are spread over. */
+  readonly messageGroupSets: readonly string[];
 }
 
 interface TopicDetails {
@@ -50,7 +52,12 @@ function describe({ topic, createdAtMs, queues, subscriptions }: TopicDetails): 
     queue.maxOffset - queue.minOffset,
   ]);
   const parts = [
-    `Topic    ${topic.name}\nType     ${typeName(topic.type)}\nCreated  ${time(createdAtMs)}`,
+    [
+      `Topic    ${topic.name}`,
+      `Type     ${typeName(topic.type)}`,
+      `Created  ${time(createdAtMs)}`,
+      `Message groups on  ${topic.messageGroupSets.join(' ') || 'the sets below'}`,
+    ].join('\n'),
     table(['set', 'queue', 'oldest', 'next', 'messages'], rows),
     subscriptions.length === 0 ? 'No consumer group reads it.' : subscriptionTable(subscriptions),
   ];
@@ -107,6 +114,18 @@ export const TOPIC_COMMANDS: readonly Command[] = [
     example: 'fulmar topic describe orders',
     async run({ proxy, values }) {
       return describe(await proxy.admin<TopicDetails>('DescribeTopic', { name: values.required('NAME') }));
+    },
+  },
+  {
+    name: 'topic spread',
+    text: 'Spread the message groups of a topic over the broker sets of now; their order is not kept over that.',
+    positional: ['NAME'],
+    flags: {},
+    example: 'fulmar topic spread orders',
+    async run({ proxy, values }) {
+      const { topic } = await proxy.admin<{ topic: TopicInfo }>('SpreadTopic', { name: values.required('NAME') });
+      const text = `The message groups of ${topic.name} are on ${topic.messageGroupSets.join(' ')}.`;
+      return { json: plain(topic), text };
     },
   },
   {

@@ -2,6 +2,7 @@
 // same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
+import type { Placement } from './placement.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
@@ -25,6 +26,8 @@ export interface TopicDescription {
   /** Queues of this topic on this broker set. */
   readonly queues: number;
   readonly createdAtMs: number;
+  /** Undefined for topics that brokers make by themselves, and for those of earlier versions. */
+  readonly placement?: Placement | undefined;
 }
 
 export interface Backoff {
@@ -156,6 +159,8 @@ export interface TopicRequest {
   readonly name: string;
   readonly type: TopicType;
   readonly queues: number;
+  /** Counts if the topic is new or has an older one. */
+  readonly placement?: Placement | undefined;
 }
 
 export interface GroupRequest {

@@ -68,6 +68,8 @@ export const LIMITS = {
   recentMessageIds: 262_144,
   recentMessageIdMs: 60 * SECOND,
   maxAttempts: 1_000,
+  /** Broker sets that the message groups of one topic are spread over. */
+  placementSets: 256,
 
   // --- record of a broker set
   setMembers: 16,

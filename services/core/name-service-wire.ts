@@ -2,6 +2,7 @@
 // messages null or undefined) and the values of `name-service.ts`. Unknown enumeration values degrade to harmless ones.
 import { TOPIC_TYPES, type TopicType } from './broker-api.ts';
 import type { BrokerReport, BrokerTopic, WatchEvent } from './name-service.ts';
+import type { Placement } from './placement.ts';
 import type { BrokerEntry, TopicRoute } from './route.ts';
 
 const ROLE_MASTER = 1;
@@ -10,8 +11,9 @@ const ROLE_SLAVE = 2;
 type With<T, Changed> = Omit<T, keyof Changed> & Changed;
 
 export type BrokerEntryMessage = With<BrokerEntry, { readonly role: number }>;
-export type BrokerTopicMessage = With<BrokerTopic, { readonly type: string }>;
-export type TopicRouteMessage = With<TopicRoute, { readonly type: string }>;
+type WithPlacement = { readonly type: string; readonly placement?: Placement | null | undefined };
+export type BrokerTopicMessage = With<BrokerTopic, WithPlacement>;
+export type TopicRouteMessage = With<TopicRoute, WithPlacement>;
 
 export interface BrokerReportMessage {
   readonly broker?: BrokerEntryMessage | null;
@@ -46,12 +48,16 @@ export function reportToMessage({ broker, ...rest }: BrokerReport): BrokerReport
 }
 
 export function reportFromMessage({ broker, ...rest }: BrokerReportMessage): BrokerReport {
-  const putTopics = rest.putTopics.map((topic) => ({ ...topic, type: topicType(topic.type) }));
+  const putTopics = rest.putTopics.map(topicFromMessage);
   return { ...rest, putTopics, ...(broker ? { broker: entryFromMessage(broker) } : {}) };
 }
 
-export function routeFromMessage(message: TopicRouteMessage): TopicRoute {
-  return { ...message, type: topicType(message.type) };
+export function routeFromMessage({ placement, ...route }: TopicRouteMessage): TopicRoute {
+  return { ...route, type: topicType(route.type), ...(placement ? { placement } : {}) };
+}
+
+function topicFromMessage({ placement, ...topic }: BrokerTopicMessage): BrokerTopic {
+  return { ...topic, type: topicType(topic.type), ...(placement ? { placement } : {}) };
 }
 
 export function eventToMessage({ brokers, ...rest }: WatchEvent): WatchEventMessage {

@@ -2,6 +2,7 @@
 // values, and the connection to one NameServer as an interface, so that registration and routing run over gRPC and over
 // a simulated network alike.
 import type { TopicType } from './broker-api.ts';
+import type { Placement } from './placement.ts';
 import type { BrokerEntry, TopicRoute } from './route.ts';
 
 /** A topic as one broker set has it. */
@@ -9,6 +10,7 @@ export interface BrokerTopic {
   readonly name: string;
   readonly type: TopicType;
   readonly queues: number;
+  readonly placement?: Placement | undefined;
 }
 
 export interface BrokerReport {

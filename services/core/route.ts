@@ -1,6 +1,7 @@
 // Who serves what: the answer of a NameServer, and the view that proxies keep of the cluster.
 import type { BrokerApi, TopicDescription, TopicRequest, TopicType } from './broker-api.ts';
 import type { Fault, Outcome } from './errors.ts';
+import type { Placement } from './placement.ts';
 
 /** The part of a topic that one broker set holds. */
 export interface TopicShare {
@@ -14,6 +15,8 @@ export interface TopicRoute {
   readonly type: TopicType;
   /** Sorted by set name; never empty. */
   readonly shares: readonly TopicShare[];
+  /** The sets of its message groups, whether they are there or not; undefined: those of `shares`. */
+  readonly placement?: Placement | undefined;
 }
 
 /** One replica of a broker set, as a NameServer knows it. */
@@ -51,8 +54,16 @@ export interface Cluster {
   /** Every set with a known master, sorted by name. */
   brokers(): readonly { readonly set: string; readonly api: BrokerApi }[];
   entries(): readonly BrokerEntry[];
-  /** Creates the topic on every set (`queues` on each) and resolves when `route` shows it. */
+  /**
+   * Creates the topic on every set (`queues` on each) and resolves when `route` shows it. A new topic is placed on the
+   * sets that are known, an existing one stays where it is.
+   */
   putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>>;
+  /**
+   * Spreads the message groups of an existing topic over the sets that are known now, also those that were added later.
+   * Their order is not kept over that.
+   */
+  spreadTopic(name: string): Promise<Outcome<TopicDescription>>;
   /** Deletes it on every set and resolves when `route` no longer shows it. */
   deleteTopic(name: string): Promise<Fault | undefined>;
   /** Called after each change of routes, masters or connections to them. Returns a function that ends the calls. */

@@ -53,7 +53,7 @@ describe('a NameServer', () => {
     await expect(ask('GetRoute', { topic: 'late' })).rejects.toMatchObject({ grpcStatus: 14, fulmarCode: 50_002 });
     await register('a0', 'master', ['t3', 't1', 't2']);
     await register('a1', 'slave', ['t1']);
-    const route = { topic: 't1', type: 'fifo', shares: [{ set: 'a', queues: 2 }] };
+    const route = { topic: 't1', type: 'fifo', shares: [{ set: 'a', queues: 2 }], placement: null };
     expect(await ask('GetRoute', { topic: 't1' })).toEqual({ route, masters: [MASTER] });
     expect(await ask('ListBrokers', {})).toEqual({ brokers: [MASTER, SLAVE] });
 

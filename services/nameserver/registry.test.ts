@@ -46,6 +46,22 @@ describe('the registry of a NameServer', () => {
     expect(registry.brokers().map((entry) => entry.set)).toEqual(['a', 'b']);
   });
 
+  test('a route names the sets of its message groups, also one that is not registered', () => {
+    const registry = new Registry(EXPIRY_MS, 0);
+    const placed = (version: number, ...sets: string[]) => ({
+      ...full(broker('a', 'x', 'master', 1)),
+      putTopics: [{ name: 'orders', type: 'fifo', queues: 4, placement: { version, sets } }] as BrokerTopic[],
+    });
+    registry.onReport(0, 1, placed(1, 'a', 'b'));
+    expect(registry.route('orders')?.shares.map(({ set }) => set)).toEqual(['a']);
+    expect(registry.route('orders')?.placement).toEqual({ version: 1, sets: ['a', 'b'] });
+    const { broker: _, ...change } = placed(2, 'a', 'c');
+    expect(registry.onReport(1, 1, change)).toEqual([{ kind: 'topics', names: ['orders'] }]);
+    expect(registry.route('orders')?.placement).toEqual({ version: 2, sets: ['a', 'c'] });
+    const wrong = { ...change, putTopics: [{ ...change.putTopics[0]!, placement: { version: 3, sets: ['a/b'] } }] };
+    expect(kinds(registry.onReport(2, 1, wrong))).toEqual(['close', 'topics', 'brokers']);
+  });
+
   test('a broker that is silent for the expiry time is dropped at its deadline, and one with heartbeats is not', () => {
     const registry = new Registry(EXPIRY_MS, 0);
     registry.onReport(0, 1, full(broker('a', 'x', 'master', 1), 't'));

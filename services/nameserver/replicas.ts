@@ -5,6 +5,7 @@ import { isReachableAddress } from '@fulmar/core/addresses.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { type BrokerReport, type BrokerTopic, NAME_SERVICE } from '@fulmar/core/name-service.ts';
+import { samePlacement } from '@fulmar/core/placement.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
 
 /** Names the stream that a replica reports on; never used for another stream. */
@@ -52,7 +53,8 @@ export function takeTopics(replica: Replica, report: BrokerReport): string[] {
 }
 
 export function sameTopic(a: BrokerTopic | undefined, b: BrokerTopic | undefined): boolean {
-  return a === b || (a !== undefined && b !== undefined && a.queues === b.queues && a.type === b.type);
+  if (a === b || a === undefined || b === undefined) return a === b;
+  return a.queues === b.queues && a.type === b.type && samePlacement(a.placement, b.placement);
 }
 
 /** What is wrong with a report by itself, or undefined. */
@@ -78,6 +80,10 @@ export function checkReport(report: BrokerReport): Fault | undefined {
     }
     if (!(topic.queues >= 1 && topic.queues <= LIMITS.queuesPerTopic)) {
       return fault('BAD_REQUEST', `The topic ${topic.name} has an impossible number of queues. Report its real one.`);
+    }
+    const sets = topic.placement?.sets ?? [];
+    if (sets.length > LIMITS.placementSets || !sets.every(isName)) {
+      return fault('BAD_REQUEST', `The topic ${topic.name} has an impossible placement. Report its real one.`);
     }
   }
   return undefined;

@@ -1,6 +1,7 @@
 // The routes by topic, put together from what each broker set has. A route is made when it is asked for; its shares are
 // sorted by set, so that equal knowledge gives equal answers at every NameServer.
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
+import { newerPlacement, type Placement } from '@fulmar/core/placement.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import { sameTopic } from './replicas.ts';
 
@@ -20,7 +21,9 @@ export class TopicTable {
     if (bySet === undefined) return undefined;
     const sets = [...bySet.keys()].sort();
     const shares = sets.map((set) => ({ set, queues: bySet.get(set)!.queues }));
-    return { topic, type: bySet.get(sets[0]!)!.type, shares };
+    let placement: Placement | undefined;
+    for (const told of bySet.values()) placement = newerPlacement(placement, told.placement);
+    return { topic, type: bySet.get(sets[0]!)!.type, shares, ...(placement && { placement }) };
   }
 
   /** All names in order. */

@@ -134,6 +134,8 @@ function clusterOf(brokers: readonly BrokerNode[]): Cluster {
         outcomes.find(({ fault }) => fault !== undefined) ?? outcomes[0] ?? failure('HA_NOT_AVAILABLE', 'no broker')
       );
     },
+    // No topic has a placement here, so its message groups are spread over all that there is.
+    spreadTopic: (name) => brokers[0]!.describeTopic(name),
     async deleteTopic(name): Promise<Fault | undefined> {
       const faults = await Promise.all(brokers.map((broker) => broker.deleteTopic(name)));
       return faults.includes(undefined) ? undefined : faults[0];

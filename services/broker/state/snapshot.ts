@@ -73,6 +73,7 @@ function writeTopic(chunks: Chunks, topic: Topic): void {
     type: topic.type,
     queues: topic.nextOffsets.length,
     createdAtMs: topic.createdAtMs,
+    placement: topic.placement,
   };
   chunks.definition(record, topicPutBytes(record), writeTopicPut);
   chunks.fixed(8 + topic.nextOffsets.length * 8, (out) => {

@@ -1,5 +1,6 @@
 // The topics of one broker set: what they are, and how many messages each of their queues has had.
 import type { TopicType } from '@fulmar/core/broker-api.ts';
+import type { Placement } from '@fulmar/core/placement.ts';
 import type { TopicPutRecord } from './records/definitions.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -8,6 +9,7 @@ export interface Topic {
   readonly name: string;
   type: TopicType;
   readonly createdAtMs: number;
+  placement: Placement | undefined;
   /** For each queue the offset that its next message gets; its length is the number of queues. */
   readonly nextOffsets: number[];
   /** Wall time of the newest message, 0 before the first. */
@@ -28,6 +30,7 @@ export class Topics {
         name: record.name,
         type: record.type,
         createdAtMs: record.createdAtMs,
+        placement: undefined,
         nextOffsets: [],
         newestStoredAtMs: 0,
         subscriptions: new Map(),
@@ -37,6 +40,7 @@ export class Topics {
       if (record.topicId >= this.nextId) this.nextId = record.topicId + 1;
     }
     topic.type = record.type;
+    topic.placement = record.placement;
     while (topic.nextOffsets.length < record.queues) topic.nextOffsets.push(0);
     return topic;
   }

@@ -17,6 +17,7 @@ interface TopicInfo {
   readonly name: string;
   readonly type: number;
   readonly parts: readonly { readonly set: string; readonly queues: number }[];
+  readonly messageGroupSets: readonly string[];
 }
 
 interface QueueInfo {
@@ -41,11 +42,13 @@ export interface TopicHandlers {
       readonly subscriptions: readonly SubscriptionInfo[];
     }
   >;
+  readonly SpreadTopic: UnaryHandler<{ readonly name?: string }, { readonly topic: TopicInfo }>;
   readonly DeleteTopic: UnaryHandler<{ readonly name?: string }, Record<string, never>>;
 }
 
-function infoOf({ topic, type, shares }: TopicRoute): TopicInfo {
-  return { name: topic, type: TYPES.indexOf(type), parts: shares.map(({ set, queues }) => ({ set, queues })) };
+function infoOf({ topic, type, shares, placement }: TopicRoute): TopicInfo {
+  const parts = shares.map(({ set, queues }) => ({ set, queues }));
+  return { name: topic, type: TYPES.indexOf(type), parts, messageGroupSets: placement?.sets ?? [] };
 }
 
 export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
@@ -111,6 +114,13 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
           })),
         };
       }
+    },
+
+    async SpreadTopic(_call, { name = '' }) {
+      routeOf(name);
+      const { fault } = await cluster.spreadTopic(name);
+      if (fault !== undefined) throw new FaultError(fault);
+      return { topic: infoOf(routeOf(name)) };
     },
 
     async DeleteTopic(_call, { name = '' }) {

@@ -59,6 +59,7 @@ describe('administration', () => {
         { set: 'set-a', queues: 3 },
         { set: 'set-b', queues: 3 },
       ],
+      messageGroupSets: ['set-a', 'set-b'],
     });
     expect((await call('CreateTopic', { name: 'M' })).topic).toMatchObject({
       type: 0,
@@ -98,6 +99,7 @@ describe('administration', () => {
       ['CreateTopic', { name: 'T', queues: 1_025 }, 'BAD_REQUEST'],
       ['CreateTopic', { name: 'T', queues: -1 }, 'BAD_REQUEST'],
       ['CreateTopic', { name: 'T', type: 99 }, 'BAD_REQUEST'],
+      ['SpreadTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['DeleteTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['DescribeTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['CreateGroup', { name: '' }, 'ILLEGAL_CONSUMER_GROUP'],

@@ -303,19 +303,48 @@ describe('sending while masters go and come back', () => {
     expect([await storedOn(0), await storedOn(1)]).toEqual(before.map((count) => 2 * count));
   });
 
-  test('message groups of other sets stay where they are when one set has left altogether', async () => {
+  test('message groups of a set that has left altogether wait for it, those of other sets go on', async () => {
     const { cluster } = await open(3);
     const groups = Array.from({ length: 30 }, (_, i) => `g${i}`);
-    const send = async (): Promise<void> => {
-      for (const messageGroup of groups) await client.send(messageTo('T', { messageGroup }));
-    };
-    await send();
+    const send = (messageGroup: string) => code(client.send(messageTo('T', { messageGroup })));
+    for (const group of groups) await send(group);
     const before = await Promise.all([0, 1, 2].map((at) => storedOn(at)));
     cluster.setKnown('set-c', false);
+    const sending = Promise.all(groups.map(send));
+    await harness.advance(4_000);
+    const codes = await sending;
+    expect(codes.filter((each) => each === 20000)).toHaveLength(before[0]! + before[1]!);
+    expect(codes.filter((each) => each === 50002)).toHaveLength(before[2]!);
+    cluster.setKnown('set-c', true);
+    expect(await Promise.all([0, 1, 2].map((at) => storedOn(at)))).toEqual([2 * before[0]!, 2 * before[1]!, before[2]]);
+  });
+
+  test('an operator moves the message groups of a set that is gone for good', async () => {
+    const { cluster } = await open(2);
+    const groups = Array.from({ length: 12 }, (_, i) => `g${i}`);
+    cluster.setKnown('set-b', false);
+    expect((await cluster.spreadTopic('T')).fault).toBeUndefined();
+    for (const messageGroup of groups) expect(await code(client.send(messageTo('T', { messageGroup })))).toBe(20000);
+    expect(await storedOn(0)).toBe(groups.length);
+  });
+
+  test('an added set takes normal messages, and message groups only when the topic is spread anew', async () => {
+    const { cluster } = await open(2);
+    cluster.setKnown('set-b', false);
+    await harness.putTopic({ name: 'new', type: 'mixed', queues: 1 });
+    cluster.setKnown('set-b', true);
+    await harness.putTopic({ name: 'new', type: 'mixed', queues: 1 });
+    const send = async (): Promise<void> => {
+      for (let i = 0; i < 12; i++) await client.send(messageTo('new', { messageGroup: `g${i}` }));
+    };
     await send();
-    const more = await Promise.all([0, 1].map((at) => storedOn(at)));
-    for (const at of [0, 1]) expect(more[at]).toBeGreaterThanOrEqual(2 * before[at]!);
-    expect(more[0]! + more[1]!).toBe(30 + before[0]! + before[1]!);
+    expect([await storedOn(0, 'new'), await storedOn(1, 'new')]).toEqual([12, 0]);
+    for (let i = 0; i < 20; i++) await client.send(messageTo('new'));
+    const normal = await storedOn(1, 'new');
+    expect(normal).toBeGreaterThan(0);
+    await cluster.spreadTopic('new');
+    await send();
+    expect(await storedOn(1, 'new')).toBeGreaterThan(normal);
   });
 
   test('a topic that was created while a set was away is added there when it is used and the set is back', async () => {
@@ -354,16 +383,27 @@ describe('sending while masters go and come back', () => {
     expect(cluster.sets.flatMap((broker) => broker.topicsNow())).toEqual([]);
   });
 
-  test('a FIFO topic is not spread by itself, so that its groups stay in order', async () => {
-    const { cluster } = await open(2);
+  test('a FIFO topic is added to a set that its message groups belong to, and to no other', async () => {
+    const { cluster } = await open(3);
     cluster.setMaster('set-b', false);
+    cluster.setKnown('set-c', false);
     await harness.putTopic({ name: 'ordered', type: 'fifo', queues: 1 });
     cluster.setMaster('set-b', true);
+    cluster.setKnown('set-c', true);
+    const groups = Array.from({ length: 12 }, (_, i) => `g${i}`);
     for (let i = 0; i < 4; i++) {
-      await client.send(messageTo('ordered', { messageGroup: 'g' }));
+      const sending = Promise.all(
+        groups.map((messageGroup) => code(client.send(messageTo('ordered', { messageGroup })))),
+      );
       await harness.advance(6_000);
+      await sending;
     }
-    expect(cluster.route('ordered')?.shares).toHaveLength(1);
+    expect(cluster.route('ordered')?.shares.map(({ set }) => set)).toEqual(['set-a', 'set-b']);
+    const codes = await Promise.all(
+      groups.map((messageGroup) => code(client.send(messageTo('ordered', { messageGroup })))),
+    );
+    expect(new Set(codes)).toEqual(new Set([20000]));
+    expect(await storedOn(1, 'ordered')).toBeGreaterThan(0);
   });
 });
 

@@ -1,6 +1,7 @@
 // SendMessage: judges every message by itself, stores those that are good, and answers one entry for each in order. All
-// messages of one message group go to one broker set, whether that has a master at the moment or not. Any other message
-// takes the next set while its own has none, and a repeated one goes to the set that had it the first time.
+// messages of one message group go to one broker set of the topic's placement, whether that is there at the moment or
+// not. Any other message takes the next set while its own has no master, and a repeated one goes to the set that had it
+// the first time.
 import type { MessageToStore, SendResult } from '@fulmar/core/broker-api.ts';
 import { FaultError, fault } from '@fulmar/core/errors.ts';
 import { hash32, mix32 } from '@fulmar/core/hash.ts';
@@ -130,7 +131,7 @@ function pack(
 
 /** With one broker set, which is the common case, a batch is one write whatever message groups it has. */
 function mergeBySet(shipments: readonly Shipment[], route: TopicRoute): readonly Shipment[] {
-  if (shipments.length < 2 || route.shares.length > 1) return shipments;
+  if (shipments.length < 2 || route.shares.length > 1 || placesOf(route).length > 1) return shipments;
   const all = shipments.flatMap(({ indexes, messages }) =>
     indexes.map((index, i) => ({ index, message: messages[i]! })),
   );
@@ -147,10 +148,15 @@ async function ship(
   results: SendResult[],
 ): Promise<void> {
   const { topic } = route;
-  const sets = setsInOrder(route, key);
   const outcome = await askMaster(context, {
     // Order would be lost if the messages of one group went to another set while theirs rests.
-    sets: messages[0]!.messageGroup === '' ? sets : sets.slice(0, 1),
+    sets:
+      messages[0]!.messageGroup === ''
+        ? setsInOrder(
+            route.shares.map(({ set }) => set),
+            key,
+          )
+        : setsInOrder(placesOf(route), key).slice(0, 1),
     ask: (broker) => broker.send({ topic, messages }),
     faultsOf: (answers) => answers.map(({ fault }) => fault),
     patience,
@@ -160,17 +166,16 @@ async function ship(
   }
 }
 
-/**
- * The sets of the topic, the one that the key belongs to first. When a set comes or goes, only what belongs to it has
- * another first set than before.
- */
-export function setsInOrder(
-  { shares }: { readonly shares: readonly { readonly set: string }[] },
-  key: string,
-): readonly string[] {
-  if (shares.length === 1) return [shares[0]!.set];
+/** The sets that message groups are spread over. */
+function placesOf({ placement, shares }: TopicRoute): readonly string[] {
+  return placement?.sets ?? shares.map(({ set }) => set);
+}
+
+/** The one that the key belongs to first. When a set comes or goes, only what belongs to it has another first set. */
+export function setsInOrder(sets: readonly string[], key: string): readonly string[] {
+  if (sets.length === 1) return sets;
   const hash = hash32(key);
-  const rank = new Map(shares.map(({ set }) => [set, mix32(hash ^ setHashOf(set))]));
+  const rank = new Map(sets.map((set) => [set, mix32(hash ^ setHashOf(set))]));
   return [...rank.keys()].sort((a, b) => rank.get(b)! - rank.get(a)!);
 }
 

@@ -2,8 +2,8 @@
 // use it are the sign that it is wanted. A topic that is just being deleted looks the same for a moment, so its route
 // has to have stood still for longer than a deletion takes.
 //
-// FIFO topics are left alone, because a new set would take over message groups whose older messages lie elsewhere; and
-// so are topics of the system, which brokers make themselves. `fulmar topic create` adds both at any time.
+// Message groups stay where the topic's placement has them, so a FIFO topic is added only to sets that are named there;
+// `fulmar topic spread` names the others. Topics of the system are left alone: brokers make them themselves.
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import type { ProxyDependencies } from './dependencies.ts';
@@ -19,29 +19,30 @@ export function createTopicSpread(dependencies: ProxyDependencies): (route: Topi
   const { cluster, clock, logger } = dependencies;
   const incomplete = new Map<string, { readonly route: TopicRoute; readonly sinceMs: number }>();
 
-  async function add(set: string, { topic, type, shares }: TopicRoute): Promise<void> {
+  async function add(set: string, { topic, type, shares, placement }: TopicRoute): Promise<void> {
     const queues = Math.max(...shares.map((share) => share.queues));
     const api = cluster.broker(set);
     if (api === undefined) return;
     const { fault } = await answerWithin(dependencies, set, ANSWER_WITHIN_MS, () =>
-      api.putTopic({ name: topic, type, queues }),
+      api.putTopic({ name: topic, type, queues, placement }),
     );
     if (fault === undefined) logger.info('a topic was added to a broker set that lacked it', { topic, set, queues });
     else logger.warn('a topic could not be added to a broker set', { topic, set, reason: fault.message });
   }
 
   return (route) => {
-    const { topic, shares } = route;
+    const { topic, shares, placement } = route;
     const brokers = cluster.brokers();
-    if (shares.length >= brokers.length || route.type === 'fifo') return;
+    if (shares.length >= brokers.length) return;
+    const isWanted = (set: string): boolean => route.type !== 'fifo' || placement?.sets.includes(set) === true;
+    const lacking = brokers.filter(({ set }) => isWanted(set) && !shares.some((share) => share.set === set));
+    if (lacking.length === 0) return;
     const nowMs = clock.monotonicMs();
     const seen = incomplete.get(topic);
     if (seen?.route === route && nowMs - seen.sinceMs < STILL_MS) return;
     if (seen === undefined && incomplete.size >= REMEMBERED_MAX) incomplete.clear();
     incomplete.set(topic, { route, sinceMs: nowMs });
     if (seen?.route !== route || checkNewTopicName(splitResourceKey(topic).name) !== undefined) return;
-    for (const { set } of brokers) {
-      if (cluster.master(set)?.reachable && !shares.some((share) => share.set === set)) void add(set, route);
-    }
+    for (const { set } of lacking) if (cluster.master(set)?.reachable) void add(set, route);
   };
 }

@@ -3,6 +3,7 @@
 import type { TopicType } from '@fulmar/core/broker-api.ts';
 import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
+import { newerPlacement, type Placement } from '@fulmar/core/placement.ts';
 import type { TopicRoute, TopicShare } from '@fulmar/core/route.ts';
 import { AUTO_CREATED_QUEUES, type ProxyDependencies } from './dependencies.ts';
 import { answerWithin, isAbsence } from './masters.ts';
@@ -80,6 +81,7 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
     }
     const shares: TopicShare[] = [];
     let type: TopicType | undefined;
+    let placement: Placement | undefined;
     let unsure: Outcome<TopicRoute> | undefined;
     await Promise.all(
       brokers.map(async ({ set, api }) => {
@@ -87,12 +89,13 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
         if (fault !== undefined && fault.error !== 'TOPIC_NOT_FOUND') unsure = { fault };
         if (value === undefined || value.queues === 0) return;
         type ??= value.type;
+        placement = newerPlacement(placement, value.placement);
         shares.push({ set, queues: value.queues });
       }),
     );
     if (type !== undefined) {
       shares.sort((a, b) => (a.set < b.set ? -1 : 1));
-      return success(shown(key) ?? { topic: key, type, shares });
+      return success(shown(key) ?? { topic: key, type, shares, ...(placement && { placement }) });
     }
     if (unsure !== undefined) return unsure;
     return create(key);
@@ -109,7 +112,8 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
     const route = shown(key);
     if (route !== undefined) return success(route);
     const shares = cluster.brokers().map(({ set }) => ({ set, queues: value.queues }));
-    return shares.length === 0 ? notFound : success({ topic: key, type: value.type, shares });
+    const { type, placement } = value;
+    return shares.length === 0 ? notFound : success({ topic: key, type, shares, ...(placement && { placement }) });
   }
 
   return { find };

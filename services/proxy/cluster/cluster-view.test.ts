@@ -1,7 +1,7 @@
 // The view with NameServers in the same process and time that moves only when told to.
 
 import { type Registration, startRegistration } from '@fulmar/broker/registration.ts';
-import type { TopicDescription } from '@fulmar/core/broker-api.ts';
+import type { TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { NameServerConnection } from '@fulmar/core/name-service.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
@@ -49,14 +49,16 @@ function cluster(nameServers: readonly string[]) {
   };
   const answers = new Map<string, Answers>();
   const puts: string[] = [];
+  const placements: unknown[] = [];
   const view = new ClusterView({
     ...ports,
     connect,
     resolve: async () => nameServers,
     connectBroker: (address) =>
       ({
-        putTopic: async () => {
+        putTopic: async ({ placement }: TopicRequest) => {
           puts.push(address);
+          placements.push(placement);
           return answers.get(address)!.put;
         },
         deleteTopic: async () => answers.get(address)!.delete,
@@ -81,7 +83,7 @@ function cluster(nameServers: readonly string[]) {
     cleanups.push(() => registration.close());
     return registration;
   };
-  return { time, view, broker, answers, puts, services, connections, start };
+  return { time, view, broker, answers, puts, placements, services, connections, start };
 }
 
 const REQUEST = { name: 't', type: 'normal', queues: 4 } as const;
@@ -138,6 +140,44 @@ describe('the view of a proxy', () => {
     expect(view.route('t')?.shares).toEqual([{ set: 'b', queues: 4 }]);
     answers.get('a:1')!.put = failure('PRECONDITION_FAILED', 'It has another type.');
     expect((await view.putTopic(REQUEST)).fault?.error).toBe('PRECONDITION_FAILED');
+  });
+
+  test('a new topic is placed on all sets that are known, and stays there until it is spread anew', async () => {
+    const { time, view, broker, answers, placements } = cluster(['n1']);
+    broker('b');
+    broker('a');
+    await time.advance(1_000);
+    const placement = { version: 1, sets: ['a', 'b'] };
+    for (const address of ['a:1', 'b:1']) answers.get(address)!.put = success({ ...DESCRIPTION, placement });
+    await view.putTopic(REQUEST);
+    expect(placements.splice(0)).toEqual([placement, placement]);
+    expect(view.route('t')?.placement).toEqual(placement);
+    broker('c');
+    await time.advance(1_000);
+    await view.putTopic({ ...REQUEST, queues: 5 });
+    expect(placements.splice(0)).toEqual([placement, placement, placement]);
+    const spread = { version: 2, sets: ['a', 'b', 'c'] };
+    for (const address of ['a:1', 'b:1', 'c:1'])
+      answers.get(address)!.put = success({ ...DESCRIPTION, placement: spread });
+    expect((await view.spreadTopic('t')).value).toEqual({ ...DESCRIPTION, placement: spread });
+    expect(placements).toEqual([spread, spread, spread]);
+    expect(view.route('t')?.placement).toEqual(spread);
+    expect((await view.spreadTopic('unknown')).fault?.error).toBe('TOPIC_NOT_FOUND');
+  });
+
+  test('a topic is not deleted while a set that its message groups belong to is away', async () => {
+    const { time, view, broker, answers } = cluster(['n1']);
+    broker('a');
+    await time.advance(1_000);
+    answers.get('a:1')!.put = success({ ...DESCRIPTION, placement: { version: 1, sets: ['a', 'b'] } });
+    await view.putTopic(REQUEST);
+    expect(await view.deleteTopic('t')).toEqual({
+      error: 'HA_NOT_AVAILABLE',
+      message: expect.stringMatching(/broker set b .* spread the topic/),
+    });
+    broker('b');
+    await time.advance(1_000);
+    expect(await view.deleteTopic('t')).toBeUndefined();
   });
 
   test('a set that never answers is waited for only so long', async () => {

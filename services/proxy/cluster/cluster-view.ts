@@ -3,9 +3,10 @@
 // while no NameServer answers, that an older master never replaces a newer one, and that who creates a topic sees it at
 // once.
 import type { BrokerApi, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
-import type { Fault, Outcome } from '@fulmar/core/errors.ts';
+import { type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
 import { MasterEpochs } from '@fulmar/core/masters.ts';
 import { NAME_SERVICE, type WatchEvent } from '@fulmar/core/name-service.ts';
+import { placementOf } from '@fulmar/core/placement.ts';
 import type { Timer } from '@fulmar/core/ports.ts';
 import type { BrokerEntry, Cluster, Master, TopicRoute } from '@fulmar/core/route.ts';
 import { BrokerLinks, type ConnectBroker } from './broker-links.ts';
@@ -86,16 +87,26 @@ export class ClusterView implements Cluster {
     const key = `${request.name}\n${request.type}\n${request.queues}`;
     const running = this.#creating.get(key);
     if (running !== undefined) return running;
-    const creation = putTopicOn(this.brokers(), request, this.#parts.timers, this.#onAnswer).finally(() => {
-      this.#creating.delete(key);
-    });
+    const route = this.route(request.name);
+    const placement = route === undefined ? placementOf(1, this.#sets()) : route.placement;
+    const creation = this.#putOnAll({ ...request, placement }).finally(() => this.#creating.delete(key));
     this.#creating.set(key, creation);
     return creation;
   }
 
+  async spreadTopic(name: string): Promise<Outcome<TopicDescription>> {
+    const route = this.route(name);
+    if (route === undefined)
+      return failure('TOPIC_NOT_FOUND', `There is no topic ${name}. Look whether its name is right.`);
+    const queues = Math.max(...route.shares.map((share) => share.queues));
+    const placement = placementOf((route.placement?.version ?? 0) + 1, this.#sets());
+    return this.#putOnAll({ name, type: route.type, queues, placement });
+  }
+
   deleteTopic(name: string): Promise<Fault | undefined> {
-    const shares = this.route(name)?.shares ?? [];
-    const missing = shares.map((share) => share.set).filter((set) => !this.master(set)?.reachable);
+    const { shares = [], placement } = this.route(name) ?? {};
+    const holders = new Set([...shares.map((share) => share.set), ...(placement?.sets ?? [])]);
+    const missing = [...holders].filter((set) => !this.master(set)?.reachable);
     return deleteTopicOn(this.brokers(), missing, name, this.#parts.timers, this.#onAnswer);
   }
 
@@ -109,6 +120,15 @@ export class ClusterView implements Cluster {
     this.#follower.close();
     this.#links.close();
     this.#listeners.clear();
+  }
+
+  /** Every set of which a replica is registered, whether it has a master at the moment or not. */
+  #sets(): Set<string> {
+    return new Set([...this.brokers(), ...this.entries()].map(({ set }) => set));
+  }
+
+  #putOnAll(request: TopicRequest): Promise<Outcome<TopicDescription>> {
+    return putTopicOn(this.brokers(), request, this.#parts.timers, this.#onAnswer);
   }
 
   readonly #onAnswer: OnAnswer = (set, name, topic) => {

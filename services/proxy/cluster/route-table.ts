@@ -2,6 +2,7 @@
 // short while what a broker has answered to this proxy and the NameServer may not have heard yet. Pure; reads are one
 // look into a map.
 import type { BrokerTopic, WatchEvent } from '@fulmar/core/name-service.ts';
+import { newerPlacement, samePlacement } from '@fulmar/core/placement.ts';
 import type { BrokerEntry, TopicRoute, TopicShare } from '@fulmar/core/route.ts';
 
 interface LocalShare {
@@ -135,7 +136,8 @@ export class RouteTable {
 function agrees(told: TopicRoute | undefined, set: string, topic: BrokerTopic | undefined): boolean {
   const share = told?.shares.find((candidate) => candidate.set === set);
   if (topic === undefined || share === undefined) return topic === undefined && share === undefined;
-  return share.queues === topic.queues && told?.type === topic.type;
+  const placement = newerPlacement(told?.placement, topic.placement);
+  return share.queues === topic.queues && told?.type === topic.type && samePlacement(told.placement, placement);
 }
 
 /**
@@ -145,8 +147,10 @@ function agrees(told: TopicRoute | undefined, set: string, topic: BrokerTopic | 
 function withSharesOf(told: TopicRoute | undefined, before: TopicRoute | undefined): TopicRoute | undefined {
   if (told === undefined || before === undefined || told.type !== before.type) return told;
   const missing = before.shares.filter(({ set }) => !told.shares.some((share) => share.set === set));
-  if (missing.length === 0) return told;
-  return { ...told, shares: [...told.shares, ...missing].sort((a, b) => (a.set < b.set ? -1 : 1)) };
+  const placement = newerPlacement(told.placement, before.placement);
+  if (missing.length === 0 && samePlacement(placement, told.placement)) return told;
+  const shares = [...told.shares, ...missing].sort((a, b) => (a.set < b.set ? -1 : 1));
+  return { ...told, shares, ...(placement && { placement }) };
 }
 
 function merge(
@@ -156,11 +160,14 @@ function merge(
 ): TopicRoute | undefined {
   const shares: TopicShare[] = (told?.shares ?? []).filter((share) => !local.has(share.set));
   let type = told?.type;
+  let placement = told?.placement;
   for (const [set, answer] of local) {
     if (answer.topic === undefined) continue;
     shares.push({ set, queues: answer.topic.queues });
     type = answer.topic.type;
+    placement = newerPlacement(placement, answer.topic.placement);
   }
   if (shares.length === 0 || type === undefined) return undefined;
-  return { topic, type, shares: shares.sort((a, b) => (a.set < b.set ? -1 : 1)) };
+  shares.sort((a, b) => (a.set < b.set ? -1 : 1));
+  return { topic, type, shares, ...(placement && { placement }) };
 }

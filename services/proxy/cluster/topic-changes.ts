@@ -34,7 +34,7 @@ export async function putTopicOn(
   return outcomes.find((outcome) => outcome.fault === undefined) ?? outcomes[0]!;
 }
 
-/** `missing` are sets that have the topic and no known master. */
+/** `missing` are sets that have the topic, or may have it, and no known master. */
 export async function deleteTopicOn(
   brokers: readonly NamedBroker[],
   missing: readonly string[],
@@ -43,7 +43,12 @@ export async function deleteTopicOn(
   onAnswer: OnAnswer,
 ): Promise<Fault | undefined> {
   if (brokers.length === 0) return NO_BROKER.fault;
-  if (missing.length > 0) return absence(missing[0]!);
+  if (missing.length > 0) {
+    const text =
+      `The broker set ${missing[0]!} has this topic and no master at the moment. Repeat the request when it is back; ` +
+      'if it is gone for good, spread the topic over the others first (fulmar topic spread).';
+    return fault('HA_NOT_AVAILABLE', text);
+  }
   const faults = await Promise.all(
     brokers.map(async ({ set, api }) => {
       const outcome = await within(set, api.deleteTopic(name).then(asOutcome), timers);

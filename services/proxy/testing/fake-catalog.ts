@@ -7,13 +7,14 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import { newerPlacement } from '@fulmar/core/placement.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
 import type { StoredMessage } from './fake-subscription.ts';
 
 const DEFAULT_BACKOFF_MS = [1_000, 5_000, 10_000, 30_000, 60_000];
 
 export interface FakeTopic {
-  readonly description: TopicDescription;
+  description: TopicDescription;
   readonly messages: StoredMessage[];
   readonly nextOffsets: number[];
 }
@@ -65,8 +66,12 @@ export class FakeCatalog {
   async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
     const known = this.topics.get(request.name);
     if (known === undefined) return success(this.addTopic(request));
-    if (known.description.type === request.type) return success(known.description);
-    return failure('PRECONDITION_FAILED', 'The topic exists with another type.');
+    if (known.description.type !== request.type)
+      return failure('PRECONDITION_FAILED', 'The topic exists with another type.');
+    const placement = newerPlacement(known.description.placement, request.placement);
+    known.description = { ...known.description, ...(placement && { placement }) };
+    this.onTopics();
+    return success(known.description);
   }
 
   protected addTopic(request: TopicRequest): TopicDescription {

@@ -1,7 +1,8 @@
 // A cluster of fake broker sets, whose routes follow their topics at once. A test can take a set's master away, break
 // the connection to it, and have another one elected.
-import type { TopicDescription } from '@fulmar/core/broker-api.ts';
+import type { TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
+import { newerPlacement, placementOf } from '@fulmar/core/placement.ts';
 import type { BrokerEntry, Cluster, TopicRoute } from '@fulmar/core/route.ts';
 import type { FakeBroker } from './fake-broker.ts';
 import { FakeReign } from './fake-reign.ts';
@@ -36,9 +37,12 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
     for (const broker of sets) {
       const { set } = broker;
       if (unknown.has(set)) continue;
-      for (const { name, type, queues } of broker.topicsNow()) {
-        const shares = [...(next.get(name)?.shares ?? []), { set, queues }];
-        next.set(name, { topic: name, type, shares });
+      for (const topic of broker.topicsNow()) {
+        const { name, type, queues } = topic;
+        const before = next.get(name);
+        const shares = [...(before?.shares ?? []), { set, queues }];
+        const placement = newerPlacement(before?.placement, topic.placement);
+        next.set(name, { topic: name, type, shares, ...(placement && { placement }) });
       }
     }
     for (const [name, route] of next) {
@@ -57,6 +61,15 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
   rebuild();
 
   const present = (): readonly FakeBroker[] => sets.filter(({ set }) => !missing.has(set) && !unknown.has(set));
+  const known = (): readonly string[] => sets.map(({ set }) => set).filter((set) => !unknown.has(set));
+
+  async function putOnAll(request: TopicRequest): Promise<Outcome<TopicDescription>> {
+    const outcomes = await Promise.all(present().map(({ set }) => reigns.get(set)!.api.putTopic(request)));
+    return (
+      outcomes.find((outcome) => outcome.fault !== undefined) ?? outcomes[0] ?? failure('HA_NOT_AVAILABLE', 'no broker')
+    );
+  }
+
   const master = (set: string): FakeReign | undefined =>
     missing.has(set) || unknown.has(set) ? undefined : reigns.get(set);
 
@@ -106,14 +119,16 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
           address: `${set}:9000`,
           version: 'fake',
         })),
-    async putTopic(request): Promise<Outcome<TopicDescription>> {
+    putTopic(request) {
       topicsPut++;
-      const outcomes = await Promise.all(present().map(({ set }) => reigns.get(set)!.api.putTopic(request)));
-      return (
-        outcomes.find((outcome) => outcome.fault !== undefined) ??
-        outcomes[0] ??
-        failure('HA_NOT_AVAILABLE', 'no broker')
-      );
+      const route = routes.get(request.name);
+      return putOnAll({ ...request, placement: route === undefined ? placementOf(1, known()) : route.placement });
+    },
+    async spreadTopic(name) {
+      const route = routes.get(name);
+      if (route === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
+      const placement = placementOf((route.placement?.version ?? 0) + 1, known());
+      return putOnAll({ name, type: route.type, queues: route.shares[0]!.queues, placement });
     },
     async deleteTopic(name): Promise<Fault | undefined> {
       const faults = await Promise.all(present().map(({ set }) => reigns.get(set)!.api.deleteTopic(name)));

@@ -19,6 +19,7 @@ const group = {
   createdAtMs: 1_700_000_000_000,
 };
 const topic = { name: 'topic', type: 'mixed' as const, queues: 8, createdAtMs: 1_700_000_000_000 };
+const placement = { version: 3, sets: ['set-a', 'set-b'] };
 
 const CALLS: readonly BrokerCall[] = [
   {
@@ -81,6 +82,7 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'] } },
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
+  { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement } },
   {
     method: 'putGroup',
     request: { name: 'g', fifo: true, maxAttempts: 3, backoffMs: [1, 300, 70_000], broadcast: true, from: 'earliest' },
@@ -129,7 +131,7 @@ const REPLIES: readonly BrokerReply[] = [
   { kind: 'group', group },
   { kind: 'groups', groups: [group, { ...group, name: 'b', from: 'latest', fifo: false }] },
   { kind: 'topic', topic },
-  { kind: 'topics', topics: [topic, { ...topic, name: 'b', type: 'delay' }] },
+  { kind: 'topics', topics: [topic, { ...topic, name: 'b', type: 'delay', placement }] },
   {
     kind: 'topicStatus',
     topic: {

@@ -9,9 +9,10 @@ import type {
   PopCommand,
   TopicRequest,
 } from '@fulmar/core/broker-api.ts';
+import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
-import { readNumbers, topicTypeOf } from './fields.ts';
+import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
@@ -212,14 +213,16 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
   let name = '';
   let type = '';
   let queues = 0;
+  let placement: Placement | undefined;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) name = reader.string();
     else if (tag >>> 3 === 2) type = reader.string();
     else if (tag >>> 3 === 3) queues = reader.int32();
+    else if (tag >>> 3 === 4) placement = readPlacement(reader.message());
     else reader.skip(tag);
   }
-  return { name, type: topicTypeOf(type), queues };
+  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }) };
 }
 
 function readPutGroup(reader: ProtobufReader): GroupRequest {

@@ -11,8 +11,9 @@ import type {
   TopicDescription,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
+import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
-import { EMPTY_BYTES, readFault, readNumbers, topicTypeOf } from './fields.ts';
+import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
@@ -149,15 +150,17 @@ function readPopped(reader: ProtobufReader): PoppedMessage {
 
 function readTopic(reader: ProtobufReader): TopicDescription {
   const topic = { name: '', type: '', queues: 0, createdAtMs: 0 };
+  let placement: Placement | undefined;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) topic.name = reader.string();
     else if (tag >>> 3 === 2) topic.type = reader.string();
     else if (tag >>> 3 === 3) topic.queues = reader.int32();
     else if (tag >>> 3 === 4) topic.createdAtMs = reader.int64();
+    else if (tag >>> 3 === 5) placement = readPlacement(reader.message());
     else reader.skip(tag);
   }
-  return { ...topic, type: topicTypeOf(topic.type) };
+  return { ...topic, type: topicTypeOf(topic.type), ...(placement && { placement }) };
 }
 
 function readTopicStatus(reader: ProtobufReader): BrokerReply {

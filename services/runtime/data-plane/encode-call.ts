@@ -2,7 +2,7 @@
 // path of the cluster.
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
-import { writeBytes, writeFlag, writeNumber, writeNumbers, writeText } from './fields.ts';
+import { writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 
 /** What a message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -56,6 +56,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       break;
     case 'putTopic':
       writer.string(1, call.request.name).string(2, call.request.type).varint(3, call.request.queues);
+      writePlacement(writer, 4, call.request.placement);
       break;
     case 'putGroup':
       writePutGroup(writer, call.request);

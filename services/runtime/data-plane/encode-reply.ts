@@ -9,7 +9,7 @@ import type {
   TopicDescription,
 } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
-import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writeText } from './fields.ts';
+import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -111,6 +111,7 @@ function writePopped(writer: ProtobufWriter, message: PoppedMessage): void {
 function writeTopic(writer: ProtobufWriter, topic: TopicDescription): void {
   writer.string(1, topic.name).string(2, topic.type).varint(3, topic.queues);
   writeNumber(writer, 4, topic.createdAtMs);
+  writePlacement(writer, 5, topic.placement);
 }
 
 function writeGroup(writer: ProtobufWriter, group: GroupDescription): void {

@@ -2,6 +2,7 @@
 // proto3 reads what is absent as empty, 0 or false.
 import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
 import { codeOf, errorNameOf, type Fault } from '@fulmar/core/errors.ts';
+import { type Placement, placementOf } from '@fulmar/core/placement.ts';
 import {
   ProtobufError,
   type ProtobufReader,
@@ -65,6 +66,26 @@ export function readFault(reader: ProtobufReader): Fault | undefined {
     else reader.skip(tag);
   }
   return code === 0 ? undefined : { error: errorNameOf(code), message };
+}
+
+export function writePlacement(writer: ProtobufWriter, field: number, placement: Placement | undefined): void {
+  if (placement === undefined) return;
+  const mark = writer.begin(field);
+  writeNumber(writer, 1, placement.version);
+  for (const set of placement.sets) writer.string(2, set);
+  writer.end(mark);
+}
+
+export function readPlacement(reader: ProtobufReader): Placement {
+  let version = 0;
+  const sets: string[] = [];
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) version = reader.int32();
+    else if (tag >>> 3 === 2) sets.push(reader.string());
+    else reader.skip(tag);
+  }
+  return placementOf(version, sets);
 }
 
 export function topicTypeOf(text: string): TopicType {

@@ -68,6 +68,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     CreateTopic: { name: 'made-by-mutation', type: 1, queues: 4 },
     ListTopics: { prefix: 'a', pageSize: 10, page: '' },
     DescribeTopic: { name: topicName },
+    SpreadTopic: { name: 'made-by-mutation' },
     DeleteTopic: { name: 'made-by-mutation' },
     CreateGroup: { name: 'made-by-mutation', settings: groupSettings },
     ListGroups: { prefix: 'a', pageSize: 10, page: '' },

@@ -37,13 +37,17 @@ const cases = [
   [
     'topicPut',
     RECORD_TYPE.topicPut,
-    fc.record({
-      topicId: uint32,
-      name,
-      type: fc.constantFrom(...TOPIC_TYPES),
-      queues: uint32,
-      createdAtMs: uint53,
-    }),
+    fc.record(
+      {
+        topicId: uint32,
+        name,
+        type: fc.constantFrom(...TOPIC_TYPES),
+        queues: uint32,
+        createdAtMs: uint53,
+        placement: fc.record({ version: uint32, sets: fc.array(name, { minLength: 1, maxLength: 20 }) }),
+      },
+      { requiredKeys: ['topicId', 'name', 'type', 'queues', 'createdAtMs'] },
+    ),
     definitions.topicPutBytes,
     definitions.writeTopicPut,
   ],
@@ -160,6 +164,18 @@ describe('record payloads', () => {
     (write as (target: Buffer, at: number, value: object) => void)(target, 0, value!);
     target[0] = 99;
     expect(() => readStateRecord(type, target, 0, target.length)).toThrow(/version 99/);
+  });
+
+  test('a topic that was written by the first version has no placement', () => {
+    const written = Buffer.from(
+      '01'.concat('00000007', '01', '00000003', '0000000000000009', '0005', '2ebc726465'),
+      'hex',
+    );
+    written.write('order', written.length - 5, 'latin1');
+    expect(readStateRecord(RECORD_TYPE.topicPut, written, 0, written.length)).toEqual({
+      type: RECORD_TYPE.topicPut,
+      payload: { topicId: 7, type: 'fifo', queues: 3, createdAtMs: 9, name: 'order' },
+    });
   });
 
   test('a record type of the future is refused by number', () => {

@@ -1,11 +1,14 @@
 // Payloads of the records that define topics, groups and where a group begins in a topic.
 import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import type { Placement } from '@fulmar/core/placement.ts';
 import { PayloadReader, PayloadWriter, stringBytes } from './bytes.ts';
 
 const VERSION = 1;
+/** The first version of a topic had no placement. */
+const TOPIC_VERSION = 2;
 
-function checkVersion(version: number, what: string): void {
-  if (version !== VERSION) {
+function checkVersion(version: number, what: string, newest = VERSION): void {
+  if (version < 1 || version > newest) {
     throw new Error(`${what} payload version ${version} is newer than this program; run the version that wrote it`);
   }
 }
@@ -18,29 +21,39 @@ export interface TopicPutRecord {
   readonly type: TopicType;
   readonly queues: number;
   readonly createdAtMs: number;
+  readonly placement?: Placement | undefined;
 }
 
 export function topicPutBytes(record: TopicPutRecord): number {
-  return 18 + stringBytes(record.name);
+  return (record.placement?.sets ?? []).reduce((bytes, set) => bytes + stringBytes(set), 24 + stringBytes(record.name));
 }
 
 export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord): void {
-  new PayloadWriter(target, at)
-    .uint8(VERSION)
+  const { version, sets } = record.placement ?? { version: 0, sets: [] };
+  const writer = new PayloadWriter(target, at)
+    .uint8(TOPIC_VERSION)
     .uint32(record.topicId)
     .uint8(TOPIC_TYPES.indexOf(record.type))
     .uint32(record.queues)
     .uint64(record.createdAtMs)
-    .string(record.name);
+    .string(record.name)
+    .uint32(version)
+    .uint16(sets.length);
+  for (const set of sets) writer.string(set);
 }
 
 export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRecord {
   const reader = new PayloadReader(bytes, at, end);
-  checkVersion(reader.uint8(), 'topic');
+  const version = reader.uint8();
+  checkVersion(version, 'topic', TOPIC_VERSION);
   const topicId = reader.uint32();
   const type = TOPIC_TYPES[reader.uint8()];
   if (type === undefined) throw new Error('a topic record has a type that this program does not know');
-  return { topicId, type, queues: reader.uint32(), createdAtMs: reader.uint64(), name: reader.string() };
+  const record = { topicId, type, queues: reader.uint32(), createdAtMs: reader.uint64(), name: reader.string() };
+  if (version === 1) return record;
+  const placement = { version: reader.uint32(), sets: [] as string[] };
+  for (let left = reader.uint16(); left > 0; left--) placement.sets.push(reader.string());
+  return placement.sets.length === 0 ? record : { ...record, placement };
 }
 
 /** Ends a topic or a group by its id. */

@@ -93,7 +93,7 @@ export async function startBroker(
   late.node = broker;
   if (isSole) await broker.whenServing();
   metrics.onCollect((into) => sampleBroker(broker, into));
-  const plane = dataPlane(broker, { logger });
+  const plane = dataPlane(broker, { logger, clock: systemClock });
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
     plaintext: true,

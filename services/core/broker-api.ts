@@ -153,6 +153,8 @@ export interface ClientsReport {
   readonly online: readonly string[];
   /** Consumers that said goodbye or have been silent for too long. */
   readonly gone: readonly string[];
+  /** Consumers whose connection broke so soon after an answer that it may not have arrived. */
+  readonly doubtful: readonly string[];
 }
 
 export interface TopicRequest {

@@ -113,6 +113,10 @@ class BrokerLink {
     const result = this.call<PopResult>((api) => {
       call = api.pop(asked);
       end!.onServerEnd(() => call!.cancel());
+      // As the data plane does when a stream ends.
+      end!.onServerEnd(
+        () => void api.reportClients({ proxyId: '', online: [], gone: [], doubtful: [command.clientId] }),
+      );
       return call.result;
     }, command.waitMs + CALL_TIMEOUT_MS);
     return { result, cancel: () => end?.toServer(() => call?.cancel()) };

@@ -19,6 +19,19 @@ const GROUP = {
   from: 'earliest',
 } as const;
 
+const MESSAGE = {
+  ...{
+    messageId: 'one',
+    type: MESSAGE_TYPE.fifo,
+    tag: '',
+    keys: [],
+    messageGroup: 'line',
+    bornAtMs: 1,
+    deliverAtMs: 0,
+  },
+  ...{ userPart: new Uint8Array(), systemPart: new Uint8Array(), body: Buffer.from('body') },
+};
+
 function pop(clientId: string): PopCommand {
   const subject = { group: 'lines', topic: 'orders', clientId, maxMessages: 1, maxBytes: 1_000_000 };
   return { ...subject, invisibleMs: 10_000, autoRenew: true, filter: {}, waitMs: 500, attemptId: '' };
@@ -51,30 +64,37 @@ async function world() {
   return { scheduler, disk, begin, received };
 }
 
+test('a message whose answer was lost with its connection comes back although its consumer is online', async () => {
+  const { scheduler, begin, received } = await world();
+  const { broker } = await begin();
+  await scheduler.settle(broker.putTopic({ name: 'orders', type: 'fifo', queues: 1 }));
+  await scheduler.settle(broker.putGroup(GROUP));
+  await scheduler.settle(broker.send({ topic: 'orders', messages: [MESSAGE] }));
+  expect(await received(broker, 'listener')).toBe(1);
+  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [] };
+  await scheduler.settle(broker.reportClients({ ...online, doubtful: ['listener'] }));
+  for (let passedMs = 0; passedMs < 25_000; passedMs += 5_000) {
+    await scheduler.settle(broker.reportClients(online));
+    expect(await received(broker, 'other')).toBe(0);
+    await scheduler.runFor(5_000);
+  }
+  await scheduler.runFor(6_000);
+  expect(await received(broker, 'other')).toBe(1);
+  await scheduler.settle(broker.close());
+});
+
 test('a message handed out before a restart comes back although its consumer is online all the time', async () => {
   const { scheduler, disk, begin, received } = await world();
   const first = await begin();
   await scheduler.settle(first.broker.putTopic({ name: 'orders', type: 'fifo', queues: 1 }));
   await scheduler.settle(first.broker.putGroup(GROUP));
-  const message = {
-    ...{
-      messageId: 'one',
-      type: MESSAGE_TYPE.fifo,
-      tag: '',
-      keys: [],
-      messageGroup: 'line',
-      bornAtMs: 1,
-      deliverAtMs: 0,
-    },
-    ...{ userPart: new Uint8Array(), systemPart: new Uint8Array(), body: Buffer.from('body') },
-  };
-  await scheduler.settle(first.broker.send({ topic: 'orders', messages: [message] }));
+  await scheduler.settle(first.broker.send({ topic: 'orders', messages: [MESSAGE] }));
   expect(await received(first.broker, 'listener')).toBe(1);
   first.process.kill();
   disk.killProcess();
 
   const { broker } = await begin();
-  const online = { proxyId: 'proxy', online: ['listener'], gone: [] };
+  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [] };
   for (let passedMs = 0; passedMs < 25_000; passedMs += 5_000) {
     await scheduler.settle(broker.reportClients(online));
     expect(await received(broker, 'other')).toBe(0);

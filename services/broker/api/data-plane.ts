@@ -1,18 +1,20 @@
 // The broker's end of the data plane: takes calls off a proxy's stream, carries them out on the BrokerApi, and sends
 // the results back in the order in which they come to be. Popped messages whose answer cannot leave are given back at
-// once.
+// once; those whose answer may have been lost with the stream stay with their push consumer for a bounded time only.
 import type { BrokerApi, PopCall, PopCommand, PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, faultOf, type Outcome } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type { Logger } from '@fulmar/core/ports.ts';
+import type { Clock, Logger } from '@fulmar/core/ports.ts';
 import { BatchWriter, readBatch } from '@fulmar/runtime/batch-writer.ts';
 import { decodeCall } from '@fulmar/runtime/data-plane/decode-call.ts';
 import { encodeReply } from '@fulmar/runtime/data-plane/encode-reply.ts';
 import { BROKER_DATA, type BrokerCall, type BrokerReply, OPEN } from '@fulmar/runtime/data-plane/messages.ts';
 import { type DuplexPort, duplex, GRPC_STATUS, RAW, type ServiceBinding } from '@fulmar/runtime/rpc.ts';
+import { RecentReceivers } from '../serve/recent-receivers.ts';
 
 export interface DataPlaneOptions {
   readonly logger: Logger;
+  readonly clock: Pick<Clock, 'monotonicMs'>;
   /** Bytes of results that may wait for a proxy; beyond it pops are given back, and calls are no longer read. */
   readonly pendingResultBytes?: number;
 }
@@ -53,9 +55,11 @@ class ProxyStream {
   readonly #api: BrokerApi;
   readonly #port: DuplexPort<Buffer, Buffer>;
   readonly #logger: Logger;
+  readonly #clock: DataPlaneOptions['clock'];
   readonly #pendingMax: number;
   readonly #results: BatchWriter;
   readonly #pops = new Map<number, PopCall>();
+  readonly #receivers = new RecentReceivers();
   /** Calls without a result so far, pops included. */
   #running = 0;
   #paused = false;
@@ -65,6 +69,7 @@ class ProxyStream {
     this.#api = api;
     this.#port = port;
     this.#logger = options.logger;
+    this.#clock = options.clock;
     this.#pendingMax = options.pendingResultBytes ?? LIMITS.bufferedResponseBytes / 2;
     this.#results = new BatchWriter((frame, flushed) => port.write(frame, flushed));
     this.#results.onDrain(() => this.#onDrain());
@@ -82,6 +87,11 @@ class ProxyStream {
   onClose(): void {
     for (const pop of this.#pops.values()) pop.cancel();
     this.#results.close();
+    const doubtful = this.#receivers.all(this.#clock.monotonicMs());
+    if (doubtful.length === 0) return;
+    this.#api
+      .reportClients({ proxyId: '', online: [], gone: [], doubtful })
+      .catch((thrown) => this.#unexpected('reportClients', thrown));
   }
 
   #onFrame(frame: Buffer): void {
@@ -149,6 +159,7 @@ class ProxyStream {
       this.#reply(id, { kind: 'fault', fault: SLOW_READER });
       return;
     }
+    if (command.autoRenew && messages.length > 0) this.#receivers.note(command.clientId, this.#clock.monotonicMs());
     this.#reply(id, { kind: 'pop', messages }, () => this.#giveBack(command, messages));
   }
 

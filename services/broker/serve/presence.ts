@@ -1,7 +1,7 @@
 // Which consumers are online, as the proxies report it. A lease of a push consumer lasts as long as its client; when
 // the client says goodbye, is reported gone, or has not been heard of through any proxy for a while, its messages
-// become visible again shortly after. Nobody knows whether an answer that was under way when a master or a proxy ended
-// has reached its consumer, so what was held through one of these is held for a bounded time only.
+// become visible again shortly after. Nobody knows whether an answer that was under way when a master, a proxy or a
+// connection ended has reached its consumer, so what was held through one of these is held for a bounded time only.
 import type { ClientsReport } from '@fulmar/core/broker-api.ts';
 import type { Clock, Timer, Timers } from '@fulmar/core/ports.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -17,7 +17,7 @@ const SWEEP_MS = 5_000;
 /** A client seen at another proxy within this time is not gone because one proxy says so. */
 const ELSEWHERE_MS = 15_000;
 const VISIBLE_AFTER_MS = 1_000;
-/** How long a message stays with its consumer when the master or the proxy that handed it out is gone. */
+/** How long a message stays with its consumer when the master, proxy or connection that handed it out is gone. */
 const INHERITED_MS = 30_000;
 
 export class Presence {
@@ -59,7 +59,7 @@ export class Presence {
     this.note(clientId, '');
   }
 
-  report({ proxyId, online, gone }: ClientsReport): void {
+  report({ proxyId, online, gone, doubtful }: ClientsReport): void {
     for (const clientId of online) this.note(clientId, proxyId);
     const nowMs = this.clock.monotonicMs();
     for (const clientId of gone) {
@@ -70,6 +70,7 @@ export class Presence {
       this.seen.delete(clientId);
       this.end(clientId, VISIBLE_AFTER_MS);
     }
+    for (const clientId of doubtful) this.end(clientId, INHERITED_MS);
   }
 
   private note(clientId: string, proxyId: string): void {

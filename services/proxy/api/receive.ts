@@ -4,6 +4,7 @@
 import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { Session } from '../clients/sessions.ts';
 import { logFault, observeLatency, refuseWith, thrownFault, unwrap } from './answering.ts';
 import { whileAbsent } from './ask-master.ts';
 import type { CallContext, ResponseSink, StreamHandler } from './call.ts';
@@ -34,6 +35,8 @@ interface Receive {
   readonly call: CallContext;
   readonly requester: Requester;
   readonly startedAtMs: number;
+  /** Of a consumer that holds messages for as long as it is online. */
+  renewing: Session | undefined;
   isCancelled: boolean;
   poll: Poll | undefined;
   /** Written and perhaps not arrived yet. */
@@ -54,6 +57,7 @@ export function receiveMessage(context: ProxyContext): StreamHandler<Buffer, Buf
       call,
       requester: requesterOf(call),
       startedAtMs: context.clock.monotonicMs(),
+      renewing: undefined,
       isCancelled: false,
       poll: undefined,
       onTheWay: undefined,
@@ -100,6 +104,7 @@ async function wait(
     );
   }
   session.group = group;
+  if (request.autoRenew) receive.renewing = session;
   if (session.clientType === CLIENT_TYPE.unspecified) {
     session.clientType = request.autoRenew ? CLIENT_TYPE.pushConsumer : CLIENT_TYPE.simpleConsumer;
   }
@@ -202,6 +207,7 @@ function writeParcel(context: ProxyContext, receive: Receive, parcel: Parcel, si
   arrives = arrives && sink.write(deliveryTimestampFrame(context.clock.wallMs()));
   if (!arrives) takeBack(context, receive);
   else countDelivered(context, parcel);
+  if (receive.renewing !== undefined) receive.renewing.lastAnsweredMs = context.clock.monotonicMs();
   sink.end();
   return OK;
 }

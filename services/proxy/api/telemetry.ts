@@ -94,6 +94,8 @@ export function telemetry(context: ProxyContext): Telemetry {
       if (stream.session === undefined) return;
       stream.session.telemetryStreams--;
       stream.session.lastHeardMs = context.clock.monotonicMs();
+      // A client that leaves ends its stream first.
+      if (!stream.hasEnded) context.sessions.broke(stream.session);
     });
     port.onEnd(() => {
       stream.hasEnded = true;

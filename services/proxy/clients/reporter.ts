@@ -1,6 +1,6 @@
 // Tells every broker which consumers are online at this proxy, every ten seconds, and at once when one has gone, so
-// that its messages go to others. A goodbye that a broker could not be told is kept for the next report to that broker
-// set.
+// that its messages go to others, or when an answer to it may have been lost. What a broker could not be told is kept
+// for the next report to that broker set.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Timers } from '@fulmar/core/ports.ts';
@@ -19,6 +19,7 @@ export interface ReporterDependencies {
 
 interface Recipient {
   readonly gone: Set<string>;
+  readonly doubtful: Set<string>;
   underWay: boolean;
   /** Something happened while a report was under way. */
   again: boolean;
@@ -40,7 +41,7 @@ export function createReporter(
   function recipientOf(set: string): Recipient {
     let recipient = recipients.get(set);
     if (recipient === undefined) {
-      recipient = { gone: new Set(), underWay: false, again: false };
+      recipient = { gone: new Set(), doubtful: new Set(), underWay: false, again: false };
       recipients.set(set, recipient);
     }
     return recipient;
@@ -57,10 +58,13 @@ export function createReporter(
     // Who has come back meanwhile is not gone.
     const gone = [...recipient.gone].filter((clientId) => sessions.get(clientId) === undefined);
     recipient.gone.clear();
+    const doubtful = [...recipient.doubtful];
+    recipient.doubtful.clear();
     try {
-      await broker.reportClients({ proxyId, online: sessions.online(), gone });
+      await broker.reportClients({ proxyId, online: sessions.online(), gone, doubtful });
     } catch (thrown) {
       for (const clientId of gone) recipient.gone.add(clientId);
+      for (const clientId of doubtful) recipient.doubtful.add(clientId);
       logger.warn('a broker could not be told who is online', { set, error: String(thrown) });
     }
     recipient.underWay = false;
@@ -71,11 +75,12 @@ export function createReporter(
     for (const { set, api } of cluster.brokers()) void report(set, api);
   }
 
-  sessions.onGone((clientId) => {
+  /** Every broker is told soon. */
+  function tell(kind: 'gone' | 'doubtful', clientId: string): void {
     for (const { set } of cluster.brokers()) recipientOf(set);
-    for (const { gone } of recipients.values()) {
-      if (gone.size >= LIMITS.clientSessions) gone.delete(gone.keys().next().value!);
-      gone.add(clientId);
+    for (const { [kind]: told } of recipients.values()) {
+      if (told.size >= LIMITS.clientSessions) told.delete(told.keys().next().value!);
+      told.add(clientId);
     }
     if (gathering || stopped) return;
     gathering = true;
@@ -83,7 +88,10 @@ export function createReporter(
       gathering = false;
       if (!stopped) reportToAll();
     });
-  });
+  }
+
+  sessions.onGone((clientId) => tell('gone', clientId));
+  sessions.onDoubt((clientId) => tell('doubtful', clientId));
 
   function every(intervalMs: number, work: () => void): void {
     timers.after(intervalMs, () => {

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { GROUP } from '../testing/acceptance-consume.ts';
 import { type FakeHarness, fakeHarness } from '../testing/harness.ts';
-import { producerSettingsOf, pushSettings, TestClient } from '../testing/test-client.ts';
+import { messageTo, producerSettingsOf, pushSettings, TestClient } from '../testing/test-client.ts';
 
 describe('who is online', () => {
   let harness: FakeHarness;
@@ -18,7 +19,7 @@ describe('who is online', () => {
     await client.heartbeat('G', 2);
     await new TestClient(harness.handlers).heartbeat(undefined, 1);
     await harness.advance(10_100);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [] });
     const before = reports();
     await harness.advance(10_000);
     expect(reports()).toBe(before + 1);
@@ -35,7 +36,7 @@ describe('who is online', () => {
     await harness.advance(1_000);
     await client.terminate();
     await harness.advance(10);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [], gone: [client.clientId] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [], gone: [client.clientId], doubtful: [] });
   });
 
   test('a silent client is gone after 45 s, and not before', async () => {
@@ -73,12 +74,44 @@ describe('who is online', () => {
     expect(newest().online).toEqual([]);
   });
 
+  test('a push consumer whose stream breaks soon after an answer is in doubt, and no other one', async () => {
+    await harness.putTopic({ name: 'T', type: 'mixed', queues: 1 });
+    await harness.putGroup(GROUP);
+    const doubtful = () => harness.broker.reports.flatMap((report) => report.doubtful);
+    const open = () => {
+      const stream = client.telemetry();
+      stream.send(pushSettings('G', 'T'));
+      return stream;
+    };
+    open().close();
+    const answered = async () => {
+      await client.send(messageTo('T'));
+      expect((await client.receive('G', 'T', { autoRenew: true }).answer).messages).toHaveLength(1);
+    };
+    const ended = open();
+    await answered();
+    ended.halfClose();
+    ended.close();
+    const late = open();
+    await harness.advance(31_000);
+    late.close();
+    await harness.advance(20);
+    expect(doubtful()).toEqual([]);
+    const broken = open();
+    await answered();
+    await harness.advance(29_000);
+    broken.close();
+    await harness.advance(20);
+    expect(doubtful()).toEqual([client.clientId]);
+    expect(newest().online).toEqual([client.clientId]);
+  });
+
   test('a client that comes back is online again', async () => {
     await client.heartbeat('G', 2);
     await client.terminate();
     await client.heartbeat('G', 2);
     await harness.advance(10_100);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [] });
   });
 
   test('a goodbye that a broker could not be told is in its next report', async () => {

@@ -13,6 +13,8 @@ import type { Requester } from '../api/requester.ts';
  */
 const SILENCE_MS = 45_000;
 const SILENCE_RUST_MS = 120_000;
+/** An answer that left so long before its connection broke has arrived, or the connection would have broken earlier. */
+const DOUBT_MS = 30_000;
 
 export interface Session {
   readonly clientId: string;
@@ -25,6 +27,8 @@ export interface Session {
   /** The access point that the client named in its newest route query. */
   accessPoint: AddressChoice | undefined;
   lastHeardMs: number;
+  /** When messages that it holds for as long as it is online last left for it. */
+  lastAnsweredMs: number;
   telemetryStreams: number;
   /** One for each receive that waits; calling it ends the wait with an empty answer. */
   readonly endPolls: Set<() => void>;
@@ -46,8 +50,12 @@ export interface Sessions {
    * this proxy says that it has gone, so that brokers can tell whose word is newer.
    */
   online(): string[];
+  /** The connection of the client broke. */
+  broke(session: Session): void;
   /** The listener hears of every consumer that is no longer online. */
   onGone(listener: (clientId: string) => void): void;
+  /** The listener hears of every consumer whose connection broke so soon after an answer that it may be lost. */
+  onDoubt(listener: (clientId: string) => void): void;
 }
 
 function silenceMsOf({ language }: Session): number {
@@ -65,6 +73,7 @@ export function isConsumer(session: Session): boolean {
 export function createSessions(clock: Clock): Sessions {
   const sessions = new Map<string, Session>();
   const listeners: ((clientId: string) => void)[] = [];
+  const doubtListeners: ((clientId: string) => void)[] = [];
 
   function end(session: Session): void {
     sessions.delete(session.clientId);
@@ -97,6 +106,7 @@ export function createSessions(clock: Clock): Sessions {
       group: '',
       accessPoint: undefined,
       lastHeardMs: clock.monotonicMs(),
+      lastAnsweredMs: Number.NEGATIVE_INFINITY,
       telemetryStreams: 0,
       endPolls: new Set(),
     };
@@ -126,8 +136,15 @@ export function createSessions(clock: Clock): Sessions {
       }
       return online;
     },
+    broke({ clientId, lastAnsweredMs }) {
+      if (clock.monotonicMs() - lastAnsweredMs > DOUBT_MS) return;
+      for (const listener of doubtListeners) listener(clientId);
+    },
     onGone: (listener) => {
       listeners.push(listener);
+    },
+    onDoubt: (listener) => {
+      doubtListeners.push(listener);
     },
   };
 }

@@ -2,13 +2,14 @@ import { dataPlane } from '@fulmar/broker/api/data-plane.ts';
 import type {
   AckCommand,
   BrokerApi,
+  ClientsReport,
   MessageToStore,
   PopCall,
   PopCommand,
   PoppedMessage,
   PopResult,
 } from '@fulmar/core/broker-api.ts';
-import { fault } from '@fulmar/core/errors.ts';
+import { fault, success } from '@fulmar/core/errors.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { type GrpcServer, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
@@ -50,7 +51,7 @@ let broker: BrokerConnection | undefined;
 let plane: ReturnType<typeof dataPlane>;
 
 async function serve(methods: Partial<BrokerApi>, port = 0): Promise<GrpcServer> {
-  plane = dataPlane(fakeBroker(methods), { logger: silentLogger });
+  plane = dataPlane(fakeBroker(methods), { logger: silentLogger, clock: systemClock });
   server = await startGrpcServer({
     host: '127.0.0.1',
     port,
@@ -295,5 +296,29 @@ describe('a stream that breaks', () => {
     resolve();
     expect(await send).toEqual([{ queueId: 0, queueOffset: 9 }]);
     await until(() => api.state !== 'ready');
+  });
+
+  test('a stream that breaks puts the push consumers in doubt that were just answered on it', async () => {
+    const reports: ClientsReport[] = [];
+    const api = await connected({
+      pop: ({ clientId }) => ({
+        result: Promise.resolve(success(clientId === 'idle' ? [] : [popped(clientId)])),
+        cancel: () => {},
+      }),
+      reportClients: async (report) => {
+        reports.push(report);
+      },
+    });
+    for (const [clientId, autoRenew] of [
+      ['push', true],
+      ['simple', false],
+      ['idle', true],
+    ] as const) {
+      await api.pop({ ...popCommand, clientId, autoRenew }).result;
+    }
+    expect(reports).toEqual([]);
+    api.close();
+    await until(() => reports.length > 0);
+    expect(reports).toEqual([{ proxyId: '', online: [], gone: [], doubtful: ['push'] }]);
   });
 });

@@ -228,7 +228,9 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     this.reports.push(report);
     for (const subscription of this.#subscriptions.values()) {
       for (const lease of subscription.leases()) {
-        if (lease.autoRenew && report.gone.includes(lease.clientId) && this.#isHeld(lease)) this.#until(lease, 1_000);
+        if (!lease.autoRenew || !this.#isHeld(lease)) continue;
+        if (report.gone.includes(lease.clientId)) this.#until(lease, 1_000);
+        else if (report.doubtful.includes(lease.clientId)) this.#until(lease, 30_000);
       }
     }
   }

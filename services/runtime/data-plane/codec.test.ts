@@ -79,7 +79,7 @@ const CALLS: readonly BrokerCall[] = [
     method: 'deadLetter',
     command: { group: 'group', topic: 'topic', receiptHandle: '', messageId: 'id', clientId: 'client' },
   },
-  { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'] } },
+  { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'] } },
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement } },

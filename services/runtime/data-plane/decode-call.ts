@@ -187,14 +187,16 @@ function readReport(reader: ProtobufReader): ClientsReport {
   let proxyId = '';
   const online: string[] = [];
   const gone: string[] = [];
+  const doubtful: string[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) proxyId = reader.string();
     else if (tag >>> 3 === 2) online.push(reader.string());
     else if (tag >>> 3 === 3) gone.push(reader.string());
+    else if (tag >>> 3 === 4) doubtful.push(reader.string());
     else reader.skip(tag);
   }
-  return { proxyId, online, gone };
+  return { proxyId, online, gone, doubtful };
 }
 
 function readNamed(reader: ProtobufReader): { readonly name: string; readonly flag: boolean } {

@@ -49,6 +49,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writer.string(1, call.report.proxyId);
       for (const client of call.report.online) writer.string(2, client);
       for (const client of call.report.gone) writer.string(3, client);
+      for (const client of call.report.doubtful) writer.string(4, client);
       break;
     case 'ensureGroup':
       writer.string(1, call.name);

@@ -68,6 +68,7 @@ export class ClusterChecker {
   private readonly keepsAll: boolean;
   private upheavals = 0;
   private hidden = 0;
+  private openReceives = 0;
 
   constructor(groups: readonly CheckedGroup[], sets: number, isSteady: boolean, keepsAll: boolean) {
     this.keepsAll = keepsAll;
@@ -87,9 +88,14 @@ export class ClusterChecker {
     this.upheavals++;
   }
 
-  /** A receive ended without an answer: what was delivered by it was seen by nobody. */
-  receiveLost(): void {
-    this.hidden++;
+  receiving(): void {
+    this.openReceives++;
+  }
+
+  /** A receive that ended without an answer: what was delivered by it was seen by nobody. */
+  received(isAnswered: boolean): void {
+    this.openReceives--;
+    if (!isAnswered) this.hidden++;
   }
 
   sending(message: ClusterMessage): void {
@@ -140,7 +146,7 @@ export class ClusterChecker {
       this.demand(nowMs >= seen.leasedUntilMs, () => `${what}: still leased until ${seen.leasedUntilMs}`);
     const least = seen.attempt + (isOrdered ? 1 : 0);
     this.demand(!isOrdered || attempt >= least, () => `${what}: the attempt before was ${seen.attempt}`);
-    const hidden = this.hidden - seen.hidden + this.upheavals - seen.upheavals;
+    const hidden = this.openReceives + this.hidden - seen.hidden + this.upheavals - seen.upheavals;
     this.demand(attempt <= seen.attempt + 1 + hidden, () => `${what}: ${seen.attempt} is the last known`);
     this.demand(attempt <= rules.maxAttempts, () => `${what}: more attempts than the group has`);
     if (message!.key !== '') this.checkOrder(group, message!, set, what);
@@ -186,17 +192,25 @@ export class ClusterChecker {
     this.seenOf(group, id, set).leasedUntilMs = 0;
   }
 
-  /** After everything was drained: each stored message that retention has not removed has reached each group. */
-  finished(): void {
-    if (!this.keepsAll) return;
+  /** What some group has still to get, in words: each stored message, and each that was taken and not acknowledged. */
+  owed(): string | undefined {
+    if (!this.keepsAll) return undefined;
     for (const message of this.sent.values()) {
-      if (!message.isStored) continue;
       for (const group of this.groups.keys()) {
-        const sets = [...message.places.keys()];
-        const reached = sets.some((set) => this.seenOf(group, message.id, set).attempt > 0);
-        this.demand(reached, () => `${message.id} (${[...message.offsets]}) was stored and never reached ${group}`);
+        const seen = [...message.places.keys()].map((set) => this.seenOf(group, message.id, set));
+        if (message.isStored && !seen.some(({ attempt }) => attempt > 0))
+          return `${message.id} (${[...message.offsets]}) was stored and never reached ${group}`;
+        if (seen.some(({ attempt, settled }) => attempt > 0 && settled === 'no'))
+          return `${message.id} was not acknowledged by ${group} and never came again`;
       }
     }
+    return undefined;
+  }
+
+  /** After everything was drained. */
+  finished(): void {
+    const owed = this.owed();
+    this.demand(owed === undefined, () => owed!);
   }
 
   private seenOf(group: string, id: string, set: string): Seen {

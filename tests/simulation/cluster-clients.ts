@@ -13,6 +13,8 @@ const OK = 20_000;
 const ANSWER_MS = 3_000;
 const ATTEMPTS = 3;
 const POLL_MS = 1_500;
+const LEASES_MS = [2_000, 5_000, 10_000] as const;
+export const LEASE_MAX_MS = 10_000;
 
 export interface ClientWorld {
   readonly scheduler: Scheduler;
@@ -148,13 +150,14 @@ export class ClusterClients {
   /** How many messages came; undefined when there was no answer. */
   async receive(clientId: string, group: string, topic: string, diligent: boolean): Promise<number | undefined> {
     const { random, checker, scheduler, trace } = this.world;
-    const invisibleMs = diligent ? 30_000 : random.pick([10_000, 10_000, 20_000]);
+    const invisibleMs = diligent ? LEASE_MAX_MS : random.pick(LEASES_MS);
     const request = {
       ...{ batchSize: random.between(1, 8), autoRenew: false },
       invisibleDuration: { seconds: invisibleMs / 1_000, nanos: 0 },
       longPollingTimeout: { seconds: POLL_MS / 1_000 - 0.5, nanos: 500_000_000 },
     };
     const askedAtMs = scheduler.nowMs;
+    checker.receiving();
     let open: OpenReceive | undefined;
     const answer = await this.ask(
       clientId,
@@ -165,14 +168,16 @@ export class ClusterClients {
       POLL_MS + ANSWER_MS,
     );
     if (answer?.code !== OK) trace.note(`${clientId} received nothing for ${group} of ${topic}: ${answer?.code}`);
+    checker.received(answer?.code === OK);
     if (answer === undefined || answer.code !== OK) {
-      checker.receiveLost();
       open?.cancel();
       // 40401: nothing came in time.
       return answer?.code === 40_401 ? 0 : undefined;
     }
     for (const message of answer.messages) {
       const { messageId, queueId, queueOffset, deliveryAttempt } = message.systemProperties;
+      const place = `${queueId}/${queueOffset}`;
+      trace.note(`${clientId} received ${messageId} at ${place} for ${group}, attempt ${deliveryAttempt}, ${invisibleMs} ms`);
       checker.delivered({
         ...{ group, askedAtMs, invisibleMs, nowMs: scheduler.nowMs },
         id: messageId,

@@ -6,13 +6,11 @@ import type { NameServerConnection } from '@fulmar/core/name-service.ts';
 import type { NameService } from '@fulmar/nameserver/name-service.ts';
 import type { BrokerConnection, ConnectBroker } from '@fulmar/proxy/cluster/broker-links.ts';
 import type { ClusterNetwork, End } from './cluster-network.ts';
+import { copied } from './copied.ts';
 import type { SimulatedProcess } from './scheduler.ts';
 
 const CALL_TIMEOUT_MS = 5_000;
 const RETRY_MS = 200;
-
-/** A copy, as the wire would make it: nothing of it changes with the memory of its sender. */
-const copied = <T>(value: T): T => structuredClone(value);
 
 class BrokerLink {
   reachable = false;

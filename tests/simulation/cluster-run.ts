@@ -4,9 +4,10 @@
 import { DEFAULT_TIMES, type ReplicationTimes } from '@fulmar/broker/replication/replica-options.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { ClusterChecker } from './cluster-checker.ts';
-import { ClusterClients } from './cluster-clients.ts';
+import { ClusterClients, LEASE_MAX_MS } from './cluster-clients.ts';
 import { compareReplicas } from './cluster-copies.ts';
 import { type ClusterFault, type ClusterPlan, drawClusterPlan } from './cluster-faults.ts';
+import { lowerLimits } from './cluster-limits.ts';
 import { BrokerMachine, type ClusterWorld, type SetSettings } from './cluster-machine.ts';
 import { ClusterNetwork } from './cluster-network.ts';
 import { NameServerMachine, ProxyMachine } from './cluster-proxy.ts';
@@ -16,6 +17,8 @@ import { SeededRandom } from './random.ts';
 import { SimulatedNetwork } from './replication-network.ts';
 import { ReplicationTrace } from './replication-trace.ts';
 import { Scheduler } from './scheduler.ts';
+
+lowerLimits();
 
 const TOPICS = [
   { name: 'plain', type: 'normal', queues: 2 },
@@ -28,7 +31,9 @@ const GROUPS = [
 const SHORT_TIMES: ReplicationTimes = { renewMs: 200, leaseMs: 800, suspectMs: 600, lagMs: 1_500 };
 const WHOLE_AGAIN_MS = 60_000;
 /** Longer than the longest lease. */
-const LEASES_OVER_MS = 31_000;
+const LEASES_OVER_MS = LEASE_MAX_MS + 500;
+/** Wall clocks that jump make leases last longer than they should: by half a minute with each new master. */
+const DRAINED_MS = 200_000;
 const EVENTS_MAX = 3_000_000;
 const LOOK_MS = 100;
 
@@ -371,7 +376,6 @@ export class ClusterRun {
       if (machine.life === undefined) return;
       this.count('proxy');
       machine.kill();
-      this.checker.receiveLost();
       this.scheduler.after(this.random.below(3_000), () => machine.start());
     },
   };
@@ -460,22 +464,29 @@ export class ClusterRun {
     });
   }
 
+  /** Takes and acknowledges everything until nothing is owed any more, and then looks once more. */
   private async drain(): Promise<void> {
     this.clients.isOver = true;
+    const endMs = this.scheduler.nowMs + DRAINED_MS;
+    do {
+      await this.until(() => false, LEASES_OVER_MS);
+      await this.settled(this.empty(), WHOLE_AGAIN_MS);
+    } while (this.checker.owed() !== undefined && this.scheduler.nowMs < endMs);
     await this.until(() => false, LEASES_OVER_MS);
-    const empty = async () => {
-      for (let round = 0; round < 2; round++) {
+    await this.settled(this.empty(), WHOLE_AGAIN_MS);
+  }
+
+  private async empty(): Promise<void> {
+    const pairs = GROUPS.flatMap(({ name: group }) => TOPICS.map(({ name: topic }) => ({ group, topic })));
+    await Promise.all(
+      pairs.map(async ({ group, topic }) => {
         // Two in a row, because a receive may wait at one set only.
-        for (const { name: group } of GROUPS)
-          for (const { name: topic } of TOPICS)
-            for (let quiet = 0; quiet < 2; ) {
-              const came = await this.clients.receive('drain', group, topic, true);
-              quiet = came === 0 ? quiet + 1 : 0;
-            }
-        if (round === 0) await this.clients.sleep(LEASES_OVER_MS);
-      }
-    };
-    await this.settled(empty(), 600_000);
+        for (let quiet = 0; quiet < 2; ) {
+          const came = await this.clients.receive(`drain-${group}-${topic}`, group, topic, true);
+          quiet = came === 0 ? quiet + 1 : 0;
+        }
+      }),
+    );
   }
 
   private async agree(): Promise<void> {

@@ -1,6 +1,7 @@
 // The coordination store of a simulated broker set: one record behind compare-and-swap, at the end of a network that
 // delays, loses requests and answers, and lets a request that was given up happen later all the same.
 import type { Coordination, Observed, SetRecord } from '@fulmar/core/coordination.ts';
+import { copied } from './copied.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler, SimulatedProcess } from './scheduler.ts';
 
@@ -54,7 +55,7 @@ export class CoordinationStore {
   swap(record: SetRecord, expected: string | undefined): string | undefined {
     if (this.current?.version !== expected) return undefined;
     const before = this.current?.record;
-    this.current = { record: structuredClone(record), version: `v${++this.written}` };
+    this.current = { record: copied(record), version: `v${++this.written}` };
     this.onStored(this.current.record, before);
     for (const tell of this.watchers) tell(this.current);
     return this.current.version;
@@ -95,7 +96,7 @@ export class SimulatedCoordination implements Coordination {
   }
 
   write(record: SetRecord, expected: string | undefined): Promise<string | undefined> {
-    const sent = structuredClone(record);
+    const sent = copied(record);
     this.store.underway.add(sent);
     this.store.demand(!this.writing, () => `${this.host} writes to the coordination store twice at once`);
     this.writing = true;

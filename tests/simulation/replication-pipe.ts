@@ -23,6 +23,11 @@ interface Waiting {
   readonly arrive: () => void;
 }
 
+interface Credit {
+  readonly dueMs: number;
+  readonly bytes: number;
+}
+
 /** What is under way at most before the sender has to wait for the receiver; one message may exceed it. */
 const WINDOW_BYTES = 1024 * 1024;
 
@@ -37,6 +42,8 @@ export class Pipe {
   private flyingBytes = 0;
   /** Read by the receiver, which the sender has not heard of because the way back is cut. */
   private unheardBytes = 0;
+  /** Read by the receiver; the sender hears of it when it is due, and looks when it has something to send. */
+  private readonly credits: Credit[] = [];
   private lastDueMs = 0;
   private pumping = false;
   private scheduled = false;
@@ -94,6 +101,7 @@ export class Pipe {
 
   private pump(): void {
     this.pumping = false;
+    this.hear();
     while (this.waiting.length > 0 && this.flyingBytes < WINDOW_BYTES) {
       const { bytes, arrive } = this.waiting.shift()!;
       this.waitingBytes -= bytes;
@@ -101,6 +109,18 @@ export class Pipe {
       this.fly(bytes, arrive);
       if (this.waiting.length === 0) this.onDrain?.();
     }
+    if (this.waiting.length > 0) this.wakeForCredit();
+  }
+
+  private hear(): void {
+    const { nowMs } = this.way.scheduler;
+    while (this.credits.length > 0 && this.credits[0]!.dueMs <= nowMs) this.flyingBytes -= this.credits.shift()!.bytes;
+  }
+
+  private wakeForCredit(): void {
+    const [first] = this.credits;
+    const { scheduler, sender } = this.way;
+    if (first !== undefined) scheduler.after(first.dueMs - scheduler.nowMs, () => sender.deliver(() => this.pumpSoon()));
   }
 
   private fly(bytes: number, arrive: () => void): void {
@@ -137,12 +157,8 @@ export class Pipe {
   }
 
   private credit(bytes: number): void {
-    const { scheduler, sender } = this.way;
-    scheduler.after(this.way.delayMs(), () =>
-      sender.deliver(() => {
-        this.flyingBytes -= bytes;
-        if (this.waiting.length > 0) this.pumpSoon();
-      }),
-    );
+    const earlierMs = this.credits.at(-1)?.dueMs ?? 0;
+    this.credits.push({ dueMs: Math.max(earlierMs, this.way.scheduler.nowMs + this.way.delayMs()), bytes });
+    if (this.waiting.length > 0) this.wakeForCredit();
   }
 }

@@ -1,6 +1,7 @@
 // Judges the histories of all producers and consumers of a simulated cluster: what was acknowledged has one place for
-// ever, reaches every group, and never comes again after an acknowledgement that was answered OK. It keeps the first
-// promise that was broken.
+// ever, reaches every group, never comes again after an acknowledgement that was answered OK, and lies among the dead
+// letters when its attempts are used up. What policies allow to be lost is taken back first. It keeps the first promise
+// that was broken.
 import { Violation } from './log-model.ts';
 
 export interface ClusterMessage {
@@ -10,9 +11,12 @@ export interface ClusterMessage {
   readonly key: string;
   readonly order: number;
   readonly body: string;
+  /** Whether it must be there for ever. */
   isStored: boolean;
+  answeredAtMs: number;
   /** Where it lies: one place for each broker set that has it. */
   readonly places: Map<string, string>;
+  foundAtMs: number;
   readonly offsets: Set<number>;
 }
 
@@ -31,18 +35,38 @@ export interface Delivery {
 }
 
 interface Seen {
+  /** The last that is known; the next one has at least `least`. */
   attempt: number;
+  least: number;
+  changedAtMs: number;
+  /** Among the dead letters. */
+  isDead: boolean;
   leasedUntilMs: number;
   /** Changes of masters and receives without an answer at the last delivery. */
   upheavals: number;
   hidden: number;
   settled: 'no' | 'perhaps' | 'yes';
+  /** Acknowledged while it was leased. */
+  isSafe: boolean;
 }
 
 export interface CheckedGroup {
   readonly name: string;
   readonly fifo: boolean;
   readonly maxAttempts: number;
+}
+
+export interface CheckedStory {
+  readonly groups: readonly CheckedGroup[];
+  readonly sets: number;
+  /** Whether clocks go evenly, so that leases can be measured. */
+  readonly isSteady: boolean;
+  /** Whether retention leaves every message, so that each one must arrive. */
+  readonly keepsAll: boolean;
+  /** Whether what was answered may be lost with a master or a power cut. */
+  readonly isLossy: boolean;
+  /** Whether a message group must stay in its set whatever is restarted at once. */
+  readonly groupsStay: boolean;
 }
 
 export class ClusterChecker {
@@ -55,26 +79,22 @@ export class ClusterChecker {
     acknowledged: 0,
     duplicates: 0,
     movedGroups: 0,
+    deadLetters: 0,
+    takenBack: 0,
   };
   readonly sent = new Map<string, ClusterMessage>();
-  private readonly places = new Map<string, string>();
+  private readonly places = new Map<string, { readonly id: string; readonly since: number }>();
   private readonly byKey = new Map<string, ClusterMessage[]>();
   private readonly seen = new Map<string, Seen>();
   private readonly groups: ReadonlyMap<string, CheckedGroup>;
-  private readonly sets: number;
-  /** Whether clocks go evenly, so that leases can be measured. */
-  private readonly isSteady: boolean;
-  /** Whether retention leaves every message, so that each one must arrive. */
-  private readonly keepsAll: boolean;
+  private readonly story: CheckedStory;
   private upheavals = 0;
   private hidden = 0;
   private openReceives = 0;
 
-  constructor(groups: readonly CheckedGroup[], sets: number, isSteady: boolean, keepsAll: boolean) {
-    this.keepsAll = keepsAll;
-    this.groups = new Map(groups.map((group) => [group.name, group]));
-    this.sets = sets;
-    this.isSteady = isSteady;
+  constructor(story: CheckedStory) {
+    this.story = story;
+    this.groups = new Map(story.groups.map((group) => [group.name, group]));
   }
 
   readonly demand = (holds: boolean, sentence: () => string): void => {
@@ -105,75 +125,123 @@ export class ClusterChecker {
     this.byKey.set(message.key, [...(this.byKey.get(message.key) ?? []), message]);
   }
 
-  sendAnswered(message: ClusterMessage, offset: number): void {
+  sendAnswered(message: ClusterMessage, offset: number, nowMs: number): void {
     if (!message.isStored) this.counts.sends++;
     message.isStored = true;
+    message.answeredAtMs = nowMs;
     message.offsets.add(offset);
-    const most = message.key === '' ? this.sets : 1;
+    if (this.story.isLossy) return;
+    const most = message.key === '' || !this.story.groupsStay ? this.story.sets : 1;
     this.demand(
       message.offsets.size <= most,
       () => `${message.id} was answered with the places ${[...message.offsets]}`,
     );
   }
 
+  /** The master that answered was lost before its set had the message: nobody promises it any more. */
+  takeBack(message: ClusterMessage): void {
+    this.counts.takenBack++;
+    message.isStored = false;
+  }
+
+  /** An operator has accepted that a set lost what happened since then. */
+  lossAccepted(set: string, sinceMs: number): void {
+    for (const message of this.sent.values()) {
+      if (message.isStored && message.answeredAtMs >= sinceMs) this.takeBack(message);
+      const place = message.places.get(set);
+      for (const group of this.groups.keys()) {
+        const seen = this.seenOf(group, message.id, set);
+        if (seen.changedAtMs < sinceMs) continue;
+        Object.assign(seen, { least: 0, leasedUntilMs: 0, isDead: false, isSafe: false });
+        if (seen.settled === 'yes') seen.settled = 'perhaps';
+      }
+      if (place !== undefined && message.foundAtMs >= sinceMs) message.places.delete(set);
+    }
+    for (const [key, { since }] of this.places)
+      if (since >= sinceMs && key.startsWith(`${set} `)) this.places.delete(key);
+  }
+
   /** A message has one place in a set for ever, and a place one message. */
-  found(message: ClusterMessage, set: string, place: string): void {
+  found(message: ClusterMessage, set: string, place: string, nowMs: number): void {
     const before = message.places.get(set);
     this.demand(before === undefined || before === place, () => `${message.id} is at ${before} and at ${place}`);
     if (before === undefined && message.places.size > 0) {
       this.counts.duplicates++;
-      this.demand(message.key === '', () => `${message.id} of a message group lies in two sets`);
+      const mayLieInTwo = message.key === '' || !this.story.groupsStay || this.story.isLossy;
+      this.demand(mayLieInTwo, () => `${message.id} of a message group lies in two sets`);
     }
+    if (before === undefined) message.foundAtMs = nowMs;
     message.places.set(set, place);
-    const key = `${set} ${message.topic} ${place}`;
-    const there = this.places.get(key) ?? message.id;
-    this.demand(there === message.id, () => `${key} holds ${there} and ${message.id}`);
-    this.places.set(key, message.id);
+    this.takePlace(`${set} ${message.topic} ${place}`, message.id, nowMs);
+    const offset = Number(place.split('/')[1]);
+    const isAnswered = this.story.isLossy || this.story.sets > 1 || message.offsets.size === 0;
+    this.demand(
+      isAnswered || message.offsets.has(offset),
+      () => `${message.id} was answered with the places ${[...message.offsets]} and is at ${place}`,
+    );
+  }
+
+  private takePlace(key: string, id: string, nowMs: number): void {
+    const there = this.places.get(key) ?? { id, since: nowMs };
+    this.demand(there.id === id, () => `${key} holds ${there.id} and ${id}`);
+    this.places.set(key, there);
   }
 
   delivered({ group, id, body, set, queueId, offset, attempt, askedAtMs, nowMs, invisibleMs }: Delivery): void {
     const message = this.sent.get(id);
     this.demand(message !== undefined, () => `${id} was delivered and never sent`);
     this.demand(message!.body === body, () => `${id} was delivered with another body`);
-    this.found(message!, set, `${queueId}/${offset}`);
+    this.found(message!, set, `${queueId}/${offset}`, nowMs);
     const rules = this.groups.get(group)!;
     const seen = this.seenOf(group, id, set);
     const what = `${id} (attempt ${attempt}) to ${group} at ${nowMs.toFixed(1)}`;
     this.demand(seen.settled !== 'yes', () => `${what}: was acknowledged before`);
+    this.demand(!seen.isDead, () => `${what}: lies among the dead letters`);
     const isOrdered = rules.fifo || message!.key !== '';
     const isCounted = isOrdered || seen.upheavals === this.upheavals;
-    if (this.isSteady && isCounted)
+    if (this.story.isSteady && isCounted)
       this.demand(nowMs >= seen.leasedUntilMs, () => `${what}: still leased until ${seen.leasedUntilMs}`);
-    const least = seen.attempt + (isOrdered ? 1 : 0);
-    this.demand(!isOrdered || attempt >= least, () => `${what}: the attempt before was ${seen.attempt}`);
-    const hidden = this.openReceives + this.hidden - seen.hidden + this.upheavals - seen.upheavals;
-    this.demand(attempt <= seen.attempt + 1 + hidden, () => `${what}: ${seen.attempt} is the last known`);
+    this.demand(!isOrdered || attempt >= seen.least, () => `${what}: the attempt before was ${seen.attempt}`);
+    this.demand(
+      attempt <= seen.attempt + 1 + this.hiddenSince(seen),
+      () => `${what}: ${seen.attempt} is the last known`,
+    );
     this.demand(attempt <= rules.maxAttempts, () => `${what}: more attempts than the group has`);
     if (message!.key !== '') this.checkOrder(group, message!, set, what);
     this.counts.deliveries++;
     if (seen.attempt > 0) this.counts.redeliveries++;
     seen.attempt = Math.max(seen.attempt, attempt);
+    seen.least = seen.attempt + 1;
+    seen.changedAtMs = nowMs;
     seen.leasedUntilMs = askedAtMs + invisibleMs - 5;
     seen.upheavals = this.upheavals;
     seen.hidden = this.hidden;
   }
 
-  /**
-   * Order within a set. A message group moves to another set while a NameServer that has just started does not name its
-   * own; such moves are counted, because nobody keeps order across sets.
-   */
+  /** How many deliveries at most nobody has seen. */
+  private hiddenSince(seen: Seen): number {
+    return this.openReceives + this.hidden - seen.hidden + this.upheavals - seen.upheavals;
+  }
+
+  private mayBeDead(seen: Seen, { maxAttempts }: CheckedGroup): boolean {
+    return seen.isDead || seen.attempt + this.hiddenSince(seen) >= maxAttempts;
+  }
+
   private checkOrder(group: string, message: ClusterMessage, set: string, what: string): void {
-    const { maxAttempts } = this.groups.get(group)!;
+    const { sets, keepsAll, groupsStay } = this.story;
     for (const other of this.byKey.get(message.key)!) {
       const seen = this.seenOf(group, other.id, set);
-      const isHere = this.sets === 1 || other.places.has(set);
-      if (!isHere && other.places.size > 0) this.counts.movedGroups++;
-      if (this.keepsAll && other.order < message.order && other.isStored && isHere) {
-        const isOver = seen.settled !== 'no' || seen.attempt >= maxAttempts;
+      const isHere = sets === 1 || other.places.has(set) || (groupsStay && other.places.size === 0);
+      if (!isHere && other.places.size > 0) {
+        this.counts.movedGroups++;
+        this.demand(!groupsStay, () => `${what}: ${other.id} of the same message group lies in another set`);
+      }
+      if (keepsAll && other.order < message.order && other.isStored && isHere) {
+        const isOver = seen.settled !== 'no' || this.mayBeDead(seen, this.groups.get(group)!);
         this.demand(isOver, () => `${what}: before ${other.id}, which came first`);
       }
       if (other.order > message.order)
-        this.demand(seen.attempt === 0, () => `${what}: after ${other.id}, which comes later`);
+        this.demand(seen.least === 0, () => `${what}: after ${other.id}, which comes later`);
     }
   }
 
@@ -182,9 +250,29 @@ export class ClusterChecker {
     if (seen.settled === 'no') seen.settled = 'perhaps';
   }
 
-  acknowledged(group: string, id: string, set: string): void {
+  acknowledged(group: string, id: string, set: string, nowMs: number): void {
     this.counts.acknowledged++;
-    this.seenOf(group, id, set).settled = 'yes';
+    const seen = this.seenOf(group, id, set);
+    seen.settled = 'yes';
+    seen.changedAtMs = nowMs;
+    // After its last lease a message may be a dead letter, and acknowledging what is settled is answered OK.
+    seen.isSafe = this.story.isSteady && nowMs < seen.leasedUntilMs;
+  }
+
+  /** A copy of the message lies in the group's dead-letter topic. */
+  buried(group: string, id: string, set: string, place: string, nowMs: number): void {
+    const rules = this.groups.get(group)!;
+    const seen = this.seenOf(group, id, set);
+    const what = `${id} lies among the dead letters of ${group}`;
+    this.demand(this.sent.has(id), () => `${what} and was never sent`);
+    this.demand(seen.settled !== 'yes' || !seen.isSafe, () => `${what} and was acknowledged`);
+    this.demand(this.mayBeDead(seen, rules), () => `${what} after attempt ${seen.attempt} of ${rules.maxAttempts}`);
+    this.takePlace(`${set} dead letters of ${group} ${place}`, id, nowMs);
+    const key = `${set} dead letter ${group} ${id}`;
+    this.takePlace(key, place, nowMs);
+    if (!seen.isDead) this.counts.deadLetters++;
+    seen.isDead = true;
+    seen.changedAtMs = nowMs;
   }
 
   /** Asked to become visible at another time: from now on any time will do. */
@@ -194,13 +282,13 @@ export class ClusterChecker {
 
   /** What some group has still to get, in words: each stored message, and each that was taken and not acknowledged. */
   owed(): string | undefined {
-    if (!this.keepsAll) return undefined;
+    if (!this.story.keepsAll) return undefined;
     for (const message of this.sent.values()) {
       for (const group of this.groups.keys()) {
         const seen = [...message.places.keys()].map((set) => this.seenOf(group, message.id, set));
-        if (message.isStored && !seen.some(({ attempt }) => attempt > 0))
+        if (message.isStored && !seen.some(({ attempt, isDead }) => attempt > 0 || isDead))
           return `${message.id} (${[...message.offsets]}) was stored and never reached ${group}`;
-        if (seen.some(({ attempt, settled }) => attempt > 0 && settled === 'no'))
+        if (seen.some(({ attempt, least, settled, isDead }) => attempt > 0 && least > 0 && settled === 'no' && !isDead))
           return `${message.id} was not acknowledged by ${group} and never came again`;
       }
     }
@@ -217,7 +305,10 @@ export class ClusterChecker {
     const key = `${group} ${id} ${set}`;
     let seen = this.seen.get(key);
     if (seen === undefined) {
-      seen = { attempt: 0, leasedUntilMs: 0, upheavals: 0, hidden: 0, settled: 'no' };
+      seen = {
+        ...{ attempt: 0, least: 0, changedAtMs: -1, isDead: false, leasedUntilMs: 0, isSafe: false },
+        ...{ upheavals: 0, hidden: 0, settled: 'no' },
+      };
       this.seen.set(key, seen);
     }
     return seen;

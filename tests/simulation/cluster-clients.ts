@@ -1,20 +1,31 @@
 // Producers and consumers of a simulated cluster, as official clients behave: they talk to any proxy, wait three
 // seconds for an answer, repeat a send twice with the same message id, and have every bad habit about acknowledging.
+import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { messageTo, type OpenReceive, TestClient } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
 import type { CheckedGroup, ClusterChecker, ClusterMessage } from './cluster-checker.ts';
 import type { ProxyMachine } from './cluster-proxy.ts';
+import type { Reigns } from './cluster-reigns.ts';
 import type { SeededRandom } from './random.ts';
 import type { ReplicationTrace } from './replication-trace.ts';
 import type { Scheduler } from './scheduler.ts';
 
 const OK = 20_000;
+/** Nothing came in time. */
+const NOTHING_CAME = 40_401;
+const FEW_ATTEMPTS = 3;
 const ANSWER_MS = 3_000;
 const ATTEMPTS = 3;
+/** Chance that a send is repeated although it was answered. */
+const REPEATED = 0.08;
 const POLL_MS = 1_500;
 const LEASES_MS = [2_000, 5_000, 10_000] as const;
 export const LEASE_MAX_MS = 10_000;
+
+const NEW = { isStored: false, answeredAtMs: 0, foundAtMs: 0 };
+/** Every so many-th message is one that consumers of groups with few attempts never get done. */
+const POISON = 5;
 
 export interface ClientWorld {
   readonly scheduler: Scheduler;
@@ -24,6 +35,8 @@ export interface ClientWorld {
   readonly checker: ClusterChecker;
   readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' }[];
   readonly groups: readonly CheckedGroup[];
+  /** Where a send counts that only the leader has. */
+  readonly reigns: Reigns | undefined;
   /** Chance that an answer never reaches its client. */
   loseAnswer: number;
 }
@@ -106,23 +119,21 @@ export class ClusterClients {
     }
     const id = `m${String(++this.numbered).padStart(6, '0')}`;
     const body = `${id} ${'x'.repeat(random.below(300))}`;
-    return { id, topic, key, order, body, isStored: false, places: new Map(), offsets: new Set() };
+    return { id, topic, key, order, body, ...NEW, places: new Map(), offsets: new Set() };
   }
 
   async send(clientId: string, message: ClusterMessage): Promise<boolean> {
-    const { checker, trace } = this.world;
+    const { checker, random, reigns } = this.world;
     checker.sending(message);
-    const { id, key, topic, body } = message;
+    const { key } = message;
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      const system: Message = { messageId: id, ...(key === '' ? {} : { messageGroup: key }) };
-      const answer = await this.ask(clientId, (client) => client.send(messageTo(topic, system, body)));
-      const entry = answer?.entries?.[0];
-      trace.note(`${clientId} sent ${id}: ${answer?.status.code} ${entry?.offset}`);
-      if (entry?.status.code === OK) {
-        checker.demand(entry.messageId === id, () => `${id} was answered as ${entry.messageId}`);
-        checker.sendAnswered(message, Number(entry.offset));
-        return true;
+      if (!(await this.trySend(clientId, message))) continue;
+      // Who has not noticed the answer sends again, and gets the same one.
+      if (random.chance(REPEATED) && reigns === undefined) {
+        await this.sleep(random.below(3_000));
+        await this.trySend(clientId, message);
       }
+      return true;
     }
     checker.counts.unknownSends++;
     if (key !== '') {
@@ -131,6 +142,21 @@ export class ClusterClients {
       this.keys.set(`${lane} generation`, (this.keys.get(`${lane} generation`) ?? 0) + 1);
     }
     return false;
+  }
+
+  private async trySend(clientId: string, message: ClusterMessage): Promise<boolean> {
+    const { checker, trace, reigns, scheduler } = this.world;
+    const { id, key, topic, body } = message;
+    const epochs = reigns?.epochs();
+    const system: Message = { messageId: id, ...(key === '' ? {} : { messageGroup: key }) };
+    const answer = await this.ask(clientId, (client) => client.send(messageTo(topic, system, body)));
+    const entry = answer?.entries?.[0];
+    trace.note(`${clientId} sent ${id}: ${answer?.status.code} ${entry?.offset}`);
+    if (entry?.status.code !== OK) return false;
+    checker.demand(entry.messageId === id, () => `${id} was answered as ${entry.messageId}`);
+    checker.sendAnswered(message, Number(entry.offset), scheduler.nowMs);
+    if (epochs !== undefined) reigns!.answered(message, epochs);
+    return true;
   }
 
   consume(): void {
@@ -149,14 +175,44 @@ export class ClusterClients {
 
   /** How many messages came; undefined when there was no answer. */
   async receive(clientId: string, group: string, topic: string, diligent: boolean): Promise<number | undefined> {
-    const { random, checker, scheduler, trace } = this.world;
+    const { random, checker, scheduler } = this.world;
+    const askedAtMs = scheduler.nowMs;
     const invisibleMs = diligent ? LEASE_MAX_MS : random.pick(LEASES_MS);
+    const messages = await this.take(clientId, group, topic, invisibleMs);
+    for (const message of messages ?? [])
+      checker.delivered({ ...deliveryOf(message), group, askedAtMs, invisibleMs, nowMs: scheduler.nowMs });
+    for (const message of messages ?? []) {
+      if (!diligent) this.detached(this.handle(clientId, group, message, invisibleMs));
+      else if (this.isPoison(group, message)) await this.refuse(clientId, group, message, 0);
+      else await this.acknowledge(clientId, group, message);
+    }
+    return messages?.length;
+  }
+
+  /** Reads the dead letters of a group; how many came. */
+  async exhume(group: string): Promise<number> {
+    const { checker, scheduler } = this.world;
+    const messages = await this.take('sexton', 'sexton', deadLetterTopicOf(group), LEASE_MAX_MS);
+    for (const message of messages ?? []) {
+      const { id, set, queueId, offset } = deliveryOf(message);
+      checker.buried(group, id, set, `${queueId}/${offset}`, scheduler.nowMs);
+      await this.ask('sexton', (client) => client.ack('sexton', message));
+    }
+    return messages?.length ?? 0;
+  }
+
+  private async take(
+    clientId: string,
+    group: string,
+    topic: string,
+    invisibleMs: number,
+  ): Promise<readonly Message[] | undefined> {
+    const { random, checker, trace } = this.world;
     const request = {
       ...{ batchSize: random.between(1, 8), autoRenew: false },
       invisibleDuration: { seconds: invisibleMs / 1_000, nanos: 0 },
       longPollingTimeout: { seconds: POLL_MS / 1_000 - 0.5, nanos: 500_000_000 },
     };
-    const askedAtMs = scheduler.nowMs;
     checker.receiving();
     let open: OpenReceive | undefined;
     const answer = await this.ask(
@@ -167,55 +223,65 @@ export class ClusterClients {
       },
       POLL_MS + ANSWER_MS,
     );
-    if (answer?.code !== OK) trace.note(`${clientId} received nothing for ${group} of ${topic}: ${answer?.code}`);
     checker.received(answer?.code === OK);
-    if (answer === undefined || answer.code !== OK) {
+    if (answer?.code !== OK) {
+      trace.note(`${clientId} received nothing for ${group} of ${topic}: ${answer?.code}`);
       open?.cancel();
-      // 40401: nothing came in time.
-      return answer?.code === 40_401 ? 0 : undefined;
+      return answer?.code === NOTHING_CAME ? [] : undefined;
     }
     for (const message of answer.messages) {
-      const { messageId, queueId, queueOffset, deliveryAttempt } = message.systemProperties;
-      const place = `${queueId}/${queueOffset}`;
-      trace.note(`${clientId} received ${messageId} at ${place} for ${group}, attempt ${deliveryAttempt}, ${invisibleMs} ms`);
-      checker.delivered({
-        ...{ group, askedAtMs, invisibleMs, nowMs: scheduler.nowMs },
-        id: messageId,
-        body: Buffer.from(message.body).toString(),
-        set: setOf(message),
-        queueId: Number(queueId),
-        offset: Number(queueOffset),
-        attempt: Number(deliveryAttempt),
-      });
+      const { id, queueId, offset, attempt } = deliveryOf(message);
+      trace.note(
+        `${clientId} received ${id} at ${queueId}/${offset} for ${group}, attempt ${attempt}, ${invisibleMs} ms`,
+      );
     }
-    for (const message of answer.messages) {
-      if (diligent) await this.acknowledge(clientId, group, message);
-      else this.detached(this.handle(clientId, group, message, invisibleMs));
-    }
-    return answer.messages.length;
+    return answer.messages;
+  }
+
+  private isPoison(group: string, { systemProperties }: Message): boolean {
+    const { maxAttempts } = this.world.groups.find(({ name }) => name === group)!;
+    return maxAttempts <= FEW_ATTEMPTS && Number(systemProperties.messageId.slice(1)) % POISON === 0;
   }
 
   private async handle(clientId: string, group: string, message: Message, invisibleMs: number): Promise<void> {
-    const { random, checker } = this.world;
-    const id = message.systemProperties.messageId;
+    const { random } = this.world;
     await this.sleep(random.chance(0.8) ? random.below(500) : random.below(invisibleMs * 1.3));
-    const habit = random.below(100);
+    const habit = this.isPoison(group, message) ? random.between(75, 100) : random.below(100);
     if (habit < 75) {
       await this.acknowledge(clientId, group, message);
     } else if (habit < 90) {
-      checker.negativelyAcknowledged(group, id, setOf(message));
-      await this.ask(clientId, (client) => client.nack(group, message, random.below(3_000)));
+      await this.refuse(clientId, group, message, random.below(3_000));
     }
   }
 
-  private async acknowledge(clientId: string, group: string, message: Message): Promise<void> {
+  private async refuse(clientId: string, group: string, message: Message, visibleInMs: number): Promise<void> {
     const { checker, trace } = this.world;
+    const id = message.systemProperties.messageId;
+    checker.negativelyAcknowledged(group, id, setOf(message));
+    const answer = await this.ask(clientId, (client) => client.nack(group, message, visibleInMs));
+    trace.note(`${clientId} refused ${id} for ${group}: ${answer?.status.code}`);
+  }
+
+  private async acknowledge(clientId: string, group: string, message: Message): Promise<void> {
+    const { checker, scheduler, trace } = this.world;
     const id = message.systemProperties.messageId;
     checker.acknowledging(group, id, setOf(message));
     const answer = await this.ask(clientId, (client) => client.ack(group, message));
     trace.note(`${clientId} acknowledged ${id} for ${group}: ${answer?.status.code}`);
-    if (answer?.entries?.[0]?.status.code === OK) checker.acknowledged(group, id, setOf(message));
+    if (answer?.entries?.[0]?.status.code === OK) checker.acknowledged(group, id, setOf(message), scheduler.nowMs);
   }
+}
+
+function deliveryOf(message: Message) {
+  const { messageId, queueId, queueOffset, deliveryAttempt } = message.systemProperties;
+  return {
+    id: messageId as string,
+    body: Buffer.from(message.body).toString(),
+    set: setOf(message),
+    queueId: Number(queueId),
+    offset: Number(queueOffset),
+    attempt: Number(deliveryAttempt),
+  };
 }
 
 function setOf(message: Message): string {

@@ -6,16 +6,13 @@ import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
 import type { Store } from '@fulmar/broker/store.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader, readRecordLength } from '@fulmar/core/record.ts';
 import type { ClusterChecker } from './cluster-checker.ts';
+import { storeOf } from './cluster-set.ts';
 
 const PIECE_BYTES = 64 * 1024;
 
 interface Copy {
   readonly name: string;
   readonly node: BrokerNode;
-}
-
-function storeOf(node: BrokerNode): Store {
-  return Reflect.get(node, 'store') as Store;
 }
 
 export async function compareReplicas(

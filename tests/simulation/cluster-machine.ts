@@ -2,6 +2,7 @@
 // broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
 import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
 import { startRegistration } from '@fulmar/broker/registration.ts';
+import type { Store } from '@fulmar/broker/store.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { nameServerConnector } from './cluster-links.ts';
@@ -24,7 +25,10 @@ export interface ClusterWorld {
 }
 
 /** What all replicas of a set have in common. */
-export type SetSettings = Pick<NodeOptions, 'set' | 'policy' | 'tuning' | 'minInSync' | 'times' | 'replicas'> & {
+export type SetSettings = Pick<
+  NodeOptions,
+  'set' | 'policy' | 'tuning' | 'minInSync' | 'times' | 'replicas' | 'acknowledge'
+> & {
   readonly coordination: CoordinationStore;
 };
 
@@ -38,6 +42,8 @@ export const EVEN_RATE = 1 + 1e-9;
 const DIRECTORY = 'data/log';
 const RESTART_MS = 300;
 const VERSION = 'simulated';
+/** How long a flush takes at most, and the one that was under way before it. */
+const FLUSHED_WITHIN_MS = 1_500;
 
 export class BrokerMachine {
   readonly name: string;
@@ -48,7 +54,12 @@ export class BrokerMachine {
   onFailed: (error: Error) => void = () => {};
   private readonly world: ClusterWorld;
   private readonly replica: string;
+  /** For each copy that lost power under the asynchronous policy: from when on it may lack something. */
+  readonly lostSinceMs = new Map<string, number>();
+  private uidBefore: string | undefined;
   private boots = 1;
+  private stoodStillSinceMs = 0;
+  private wentOnAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: ClusterWorld, settings: SetSettings, replica: string) {
     this.world = world;
@@ -66,7 +77,7 @@ export class BrokerMachine {
     return this.life !== undefined;
   }
 
-  start(): void {
+  start(acceptLoss = false): void {
     const { world, settings, name, replica } = this;
     const { random, replication, scheduler, trace, drift } = world;
     const rate = EVEN_RATE + drift * (random.below(2001) / 1000 - 1);
@@ -86,8 +97,8 @@ export class BrokerMachine {
     });
     const logger = { ...silentLogger, ...this.notes(process) };
     BrokerNode.open({
-      ...{ cluster: 'cluster', version: VERSION, directory: DIRECTORY, acknowledge: 'isr' },
-      ...{ replica, address: name, founder: replica === settings.replicas[0], adoptLog: false, acceptLoss: false },
+      ...{ cluster: 'cluster', version: VERSION, directory: DIRECTORY, acceptLoss },
+      ...{ replica, address: name, founder: replica === settings.replicas[0], adoptLog: false },
       ...settings,
       bootId: `boot-${this.boots}`,
       openCoordination: async () => settings.coordination.connect(name, process),
@@ -156,8 +167,38 @@ export class BrokerMachine {
     });
   }
 
+  pause(): void {
+    this.stoodStillSinceMs = this.world.scheduler.nowMs;
+    this.life?.process.pause();
+  }
+
+  resume(): void {
+    if (this.life?.process.isPaused !== true) return;
+    this.wentOnAtMs = this.world.scheduler.nowMs;
+    this.life.process.resume();
+  }
+
+  /** Which copy of the log lies on its disk; undefined when nobody knows. */
+  get storeUid(): string | undefined {
+    const node = this.life?.node;
+    const store = node === undefined ? undefined : (Reflect.get(node, 'store') as Store | undefined);
+    return store?.log.storeUid ?? this.uidBefore;
+  }
+
+  /** A process flushes at intervals, unless it stands still. */
+  private noteLoss(): void {
+    const uid = this.storeUid;
+    if (uid === undefined || this.lostSinceMs.has(uid)) return;
+    const { nowMs } = this.world.scheduler;
+    const sinceMs = nowMs - this.settings.policy.flushIntervalMs - FLUSHED_WITHIN_MS;
+    const stoodStill = this.life?.process.isPaused === true || this.wentOnAtMs >= sinceMs;
+    const earlierMs = this.settings.policy.flushIntervalMs + FLUSHED_WITHIN_MS;
+    this.lostSinceMs.set(uid, stoodStill ? Math.min(sinceMs, this.stoodStillSinceMs - earlierMs) : sinceMs);
+  }
+
   kill(): void {
     this.world.trace.note(`${this.name} is killed`);
+    this.uidBefore = this.storeUid;
     this.life?.process.kill();
     this.life = undefined;
     this.disk.killProcess();
@@ -165,6 +206,8 @@ export class BrokerMachine {
 
   powerCut(): void {
     this.world.trace.note(`${this.name} loses power`);
+    this.noteLoss();
+    this.uidBefore = this.settings.policy.flush === 'sync' ? this.storeUid : undefined;
     this.life?.process.kill();
     this.life = undefined;
     this.boots++;
@@ -173,6 +216,8 @@ export class BrokerMachine {
 
   loseDisk(): void {
     this.world.trace.note(`${this.name} loses its disk`);
+    this.noteLoss();
+    this.uidBefore = undefined;
     this.life?.process.kill();
     this.life = undefined;
     this.boots++;

@@ -22,6 +22,8 @@ const directoryOf = (path: string) => path.slice(0, path.lastIndexOf('/'));
 
 export class SimulatedDisk implements Disk {
   capacityBytes = Number.MAX_SAFE_INTEGER;
+  /** While it is not 0, what has to be durable takes up to so long. */
+  flushMostMs = 0;
   readonly faults: DiskFaults = { read: 0, write: 0, sync: 0 };
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
@@ -40,10 +42,12 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Runs `effect` after some simulated time, unless the machine goes down first. */
-  call<T>(what: string, effect: () => T): Promise<T> {
+  call<T>(what: string, effect: () => T, isFlush = false): Promise<T> {
     const { life, random } = this;
     this.trace.note(`${this.scheduler.nowMs} ${what}`);
-    const delayMs = random.chance(0.02) ? random.below(40) : random.below(1000) / 500;
+    const isSlow = isFlush && this.flushMostMs > 0;
+    const usualMs = random.chance(0.02) ? random.below(40) : random.below(1000) / 500;
+    const delayMs = isSlow ? random.between(10, this.flushMostMs) : usualMs;
     return new Promise((resolve, reject) => {
       this.scheduler.after(delayMs, () => {
         if (life !== this.life) return;
@@ -110,10 +114,11 @@ export class SimulatedDisk implements Disk {
 
   syncDirectory(path: string): Promise<void> {
     const pending = this.changes.get(path)?.length ?? 0;
-    return this.call(`sync directory ${path}`, () => {
+    const effect = () => {
       this.failSometimes('sync', `sync directory ${path}`);
       for (const change of this.changes.get(path)?.splice(0, pending) ?? []) apply(change, this.durableNames);
-    });
+    };
+    return this.call(`sync directory ${path}`, effect, true);
   }
 
   space(directory: string): Promise<DiskSpace> {
@@ -213,14 +218,15 @@ class SimulatedFile implements DiskFile {
     const fits = bytes.subarray(0, Math.max(0, Math.min(bytes.length, room - position)));
     // From now on a crash may find any part of it.
     if (fits.length > 0) this.sectors.write(fits, position);
-    await this.disk.call(`${what} ${bytes.length} ${crc32(bytes)} ${durable}`, () => {
+    const effect = () => {
       this.disk.failSometimes('write', what);
       if (fits.length < bytes.length) throw new DiskError('ENOSPC', `${what}: no space left`);
       if (crc32(Buffer.concat(buffers as Uint8Array[])) !== crc32(bytes)) {
         throw new Error(`${what}: a buffer was changed while it was being written`);
       }
       if (durable) this.sectors.makeDurable(position, position + bytes.length);
-    });
+    };
+    await this.disk.call(`${what} ${bytes.length} ${crc32(bytes)} ${durable}`, effect, durable);
   }
 
   read(target: Uint8Array, position: number): Promise<number> {
@@ -234,7 +240,7 @@ class SimulatedFile implements DiskFile {
 
   sync(): Promise<void> {
     this.refuseClosed('sync');
-    return this.disk.call(`sync ${this.path}`, () => {
+    const effect = () => {
       try {
         this.disk.failSometimes('sync', `sync ${this.path}`);
       } catch (error) {
@@ -242,7 +248,8 @@ class SimulatedFile implements DiskFile {
         throw error;
       }
       this.sectors.makeAllDurable();
-    });
+    };
+    return this.disk.call(`sync ${this.path}`, effect, true);
   }
 
   truncate(length: number): Promise<void> {

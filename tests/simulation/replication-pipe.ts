@@ -120,7 +120,8 @@ export class Pipe {
   private wakeForCredit(): void {
     const [first] = this.credits;
     const { scheduler, sender } = this.way;
-    if (first !== undefined) scheduler.after(first.dueMs - scheduler.nowMs, () => sender.deliver(() => this.pumpSoon()));
+    if (first !== undefined)
+      scheduler.after(first.dueMs - scheduler.nowMs, () => sender.deliver(() => this.pumpSoon()));
   }
 
   private fly(bytes: number, arrive: () => void): void {

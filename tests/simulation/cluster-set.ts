@@ -15,6 +15,7 @@ const SHORT_TIMES: ReplicationTimes = { renewMs: 200, leaseMs: 800, suspectMs: 6
 const OPERATOR_LOOKS_MS = 1_000;
 /** How often in a row the operator finds a set without anybody to lead it. */
 const OPERATOR_PATIENCE = 3;
+const ACCEPTED_WITHIN_MS = 5_000;
 
 export interface SetWorld {
   readonly world: ClusterWorld;
@@ -38,6 +39,7 @@ export class BrokerSet {
   onReign: () => void = () => {};
   private readonly around: SetWorld;
   private lookedInVain = 0;
+  private letItBeUntilMs = 0;
 
   constructor(around: SetWorld, random: SeededRandom, name: string) {
     this.around = around;
@@ -110,8 +112,9 @@ export class BrokerSet {
   /** Looks now and then whether anybody may lead; if not, somebody must decide what is lost. */
   private operate(): void {
     this.lookedInVain = this.isForlorn() ? this.lookedInVain + 1 : 0;
-    if (this.lookedInVain >= OPERATOR_PATIENCE) {
-      this.lookedInVain = 0;
+    if (this.lookedInVain >= OPERATOR_PATIENCE && this.around.scheduler.nowMs >= this.letItBeUntilMs) {
+      // It makes sure first that the set is as dead as it seems.
+      this.letItBeUntilMs = this.around.scheduler.nowMs + 2 * this.settings.times.leaseMs + ACCEPTED_WITHIN_MS;
       this.acceptLoss();
     }
     this.around.scheduler.after(OPERATOR_LOOKS_MS, () => this.operate());

@@ -65,8 +65,6 @@ export interface CheckedStory {
   readonly keepsAll: boolean;
   /** Whether what was answered may be lost with a master or a power cut. */
   readonly isLossy: boolean;
-  /** Whether a message group must stay in its set whatever is restarted at once. */
-  readonly groupsStay: boolean;
 }
 
 export class ClusterChecker {
@@ -78,7 +76,6 @@ export class ClusterChecker {
     redeliveries: 0,
     acknowledged: 0,
     duplicates: 0,
-    movedGroups: 0,
     deadLetters: 0,
     takenBack: 0,
   };
@@ -131,7 +128,7 @@ export class ClusterChecker {
     message.answeredAtMs = nowMs;
     message.offsets.add(offset);
     if (this.story.isLossy) return;
-    const most = message.key === '' || !this.story.groupsStay ? this.story.sets : 1;
+    const most = message.key === '' ? this.story.sets : 1;
     this.demand(
       message.offsets.size <= most,
       () => `${message.id} was answered with the places ${[...message.offsets]}`,
@@ -167,8 +164,7 @@ export class ClusterChecker {
     this.demand(before === undefined || before === place, () => `${message.id} is at ${before} and at ${place}`);
     if (before === undefined && message.places.size > 0) {
       this.counts.duplicates++;
-      const mayLieInTwo = message.key === '' || !this.story.groupsStay || this.story.isLossy;
-      this.demand(mayLieInTwo, () => `${message.id} of a message group lies in two sets`);
+      this.demand(message.key === '', () => `${message.id} of a message group lies in two sets`);
     }
     if (before === undefined) message.foundAtMs = nowMs;
     message.places.set(set, place);
@@ -228,15 +224,12 @@ export class ClusterChecker {
   }
 
   private checkOrder(group: string, message: ClusterMessage, set: string, what: string): void {
-    const { sets, keepsAll, groupsStay } = this.story;
+    const { keepsAll } = this.story;
     for (const other of this.byKey.get(message.key)!) {
       const seen = this.seenOf(group, other.id, set);
-      const isHere = sets === 1 || other.places.has(set) || (groupsStay && other.places.size === 0);
-      if (!isHere && other.places.size > 0) {
-        this.counts.movedGroups++;
-        this.demand(!groupsStay, () => `${what}: ${other.id} of the same message group lies in another set`);
-      }
-      if (keepsAll && other.order < message.order && other.isStored && isHere) {
+      const isHere = other.places.has(set) || other.places.size === 0;
+      this.demand(isHere, () => `${what}: ${other.id} of the same message group lies in another set`);
+      if (keepsAll && other.order < message.order && other.isStored) {
         const isOver = seen.settled !== 'no' || this.mayBeDead(seen, this.groups.get(group)!);
         this.demand(isOver, () => `${what}: before ${other.id}, which came first`);
       }

@@ -44,17 +44,10 @@ export interface ClusterPlan {
   readonly acknowledge: 'isr' | 'leader';
 }
 
-/**
- * Whether message groups stay in their sets, and repeated sends are recognised, when all NameServers and proxies start
- * at once: docs/promises.md does not promise it yet.
- */
-export const SURVIVES_RESTART_OF_ALL = false;
-
 export function drawClusterPlan(random: SeededRandom): ClusterPlan {
   const wild = random.pick([0.15, 0.3, 0.5]);
   const everyMs = new Map<ClusterFault, number>();
-  const kinds = CLUSTER_FAULTS.filter((kind) => SURVIVES_RESTART_OF_ALL || kind !== 'restartOfAll');
-  for (const kind of kinds) if (random.chance(wild)) everyMs.set(kind, random.pick([4_000, 8_000, 15_000]));
+  for (const kind of CLUSTER_FAULTS) if (random.chance(wild)) everyMs.set(kind, random.pick([4_000, 8_000, 15_000]));
   const perhaps = (most: number) => (random.chance(wild) ? (random.below(1000) / 1000) * most : 0);
   return {
     everyMs,

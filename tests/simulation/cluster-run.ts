@@ -1,12 +1,13 @@
 // One life story of a whole cluster, from one seed: broker sets of real nodes on simulated disks, NameServers, proxies,
 // clients of every habit, and each fault that the seed draws; then a quiet time in which all must become whole, be
 // drained, and agree byte by byte. Throws a Violation for the first promise that does not hold.
+import { placementOf } from '@fulmar/core/placement.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { type CheckedGroup, ClusterChecker } from './cluster-checker.ts';
 import { ClusterClients, LEASE_MAX_MS } from './cluster-clients.ts';
 import { compareReplicas } from './cluster-copies.ts';
 import { ClusterEffects } from './cluster-effects.ts';
-import { type ClusterPlan, drawClusterPlan, SURVIVES_RESTART_OF_ALL } from './cluster-faults.ts';
+import { type ClusterPlan, drawClusterPlan } from './cluster-faults.ts';
 import { lowerLimits } from './cluster-limits.ts';
 import type { BrokerMachine, ClusterWorld } from './cluster-machine.ts';
 import { ClusterNetwork } from './cluster-network.ts';
@@ -83,7 +84,7 @@ export class ClusterRun {
     const keepsAll = random.chance(0.6);
     const isLeaderEnough = plan.acknowledge === 'leader';
     this.checker = new ClusterChecker({
-      ...{ groups: GROUPS, sets: setNames.length, keepsAll, groupsStay: SURVIVES_RESTART_OF_ALL },
+      ...{ groups: GROUPS, sets: setNames.length, keepsAll },
       isSteady: plan.drift === 0 && !plan.everyMs.has('wallJump'),
       isLossy: isLeaderEnough || plan.flush === 'async',
     });
@@ -194,9 +195,13 @@ export class ClusterRun {
   private async prepare(): Promise<void> {
     await this.until(() => this.proxiesSeeMasters(), WHOLE_AGAIN_MS);
     this.checker.demand(this.proxiesSeeMasters(), () => `nobody leads at first: ${this.state()}`);
+    const placement = placementOf(
+      1,
+      this.sets.map(({ name }) => name),
+    );
     for (const { machines } of this.sets) {
       const { node } = machines.find(({ life }) => life?.node?.role === 'master')!.life!;
-      for (const topic of TOPICS) await this.defined(node!.putTopic(topic));
+      for (const topic of TOPICS) await this.defined(node!.putTopic({ ...topic, placement }));
       for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON])
         await this.defined(
           node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], broadcast: false, from: 'earliest' }),

@@ -58,7 +58,9 @@ export class BrokerMachine {
   readonly lostSinceMs = new Map<string, number>();
   private uidBefore: string | undefined;
   private boots = 1;
-  private stoodStillSinceMs = 0;
+  /** Since when no process has flushed; the last such time, and its end. */
+  private quietSinceMs: number | undefined;
+  private lastQuietSinceMs = 0;
   private wentOnAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(world: ClusterWorld, settings: SetSettings, replica: string) {
@@ -130,6 +132,7 @@ export class BrokerMachine {
     const { network, nameServers, random } = this.world;
     const { process } = life;
     life.node = node;
+    this.goesOn();
     const registration = startRegistration({
       resolve: async () => nameServers,
       connect: nameServerConnector(network, this.name, process),
@@ -168,14 +171,20 @@ export class BrokerMachine {
   }
 
   pause(): void {
-    this.stoodStillSinceMs = this.world.scheduler.nowMs;
+    this.quietSinceMs ??= this.world.scheduler.nowMs;
     this.life?.process.pause();
   }
 
   resume(): void {
     if (this.life?.process.isPaused !== true) return;
-    this.wentOnAtMs = this.world.scheduler.nowMs;
+    this.goesOn();
     this.life.process.resume();
+  }
+
+  private goesOn(): void {
+    this.lastQuietSinceMs = this.quietSinceMs ?? this.lastQuietSinceMs;
+    this.quietSinceMs = undefined;
+    this.wentOnAtMs = this.world.scheduler.nowMs;
   }
 
   /** Which copy of the log lies on its disk; undefined when nobody knows. */
@@ -185,20 +194,20 @@ export class BrokerMachine {
     return store?.log.storeUid ?? this.uidBefore;
   }
 
-  /** A process flushes at intervals, unless it stands still. */
+  /** A process flushes at intervals while it runs; what it left is flushed when the next one has opened the log. */
   private noteLoss(): void {
     const uid = this.storeUid;
     if (uid === undefined || this.lostSinceMs.has(uid)) return;
-    const { nowMs } = this.world.scheduler;
-    const sinceMs = nowMs - this.settings.policy.flushIntervalMs - FLUSHED_WITHIN_MS;
-    const stoodStill = this.life?.process.isPaused === true || this.wentOnAtMs >= sinceMs;
-    const earlierMs = this.settings.policy.flushIntervalMs + FLUSHED_WITHIN_MS;
-    this.lostSinceMs.set(uid, stoodStill ? Math.min(sinceMs, this.stoodStillSinceMs - earlierMs) : sinceMs);
+    const withinMs = this.settings.policy.flushIntervalMs + FLUSHED_WITHIN_MS;
+    const runsSinceMs = this.world.scheduler.nowMs - withinMs;
+    const lastMs = this.wentOnAtMs >= runsSinceMs ? this.lastQuietSinceMs : Number.POSITIVE_INFINITY;
+    this.lostSinceMs.set(uid, Math.min(runsSinceMs, (this.quietSinceMs ?? lastMs) - withinMs));
   }
 
   kill(): void {
     this.world.trace.note(`${this.name} is killed`);
     this.uidBefore = this.storeUid;
+    this.quietSinceMs ??= this.world.scheduler.nowMs;
     this.life?.process.kill();
     this.life = undefined;
     this.disk.killProcess();

@@ -66,6 +66,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
       directory,
       startPosition: log.startPosition,
       endPosition: log.endPosition,
+      lastEpoch: log.epochs.at(-1)?.epoch ?? 0,
       appliedPosition: state.position,
       topics: state.topics.byId.size,
       groups: state.groups.byId.size,

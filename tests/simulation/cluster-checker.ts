@@ -30,6 +30,8 @@ export interface Delivery {
   readonly offset: number;
   readonly attempt: number;
   readonly askedAtMs: number;
+  /** What `receiving` said. */
+  readonly upheavals: number;
   readonly nowMs: number;
   readonly invisibleMs: number;
 }
@@ -105,8 +107,10 @@ export class ClusterChecker {
     this.upheavals++;
   }
 
-  receiving(): void {
+  /** The number of upheavals so far: a master that was superseded may answer with what it handed out before. */
+  receiving(): number {
     this.openReceives++;
+    return this.upheavals;
   }
 
   /** A receive that ended without an answer: what was delivered by it was seen by nobody. */
@@ -183,7 +187,19 @@ export class ClusterChecker {
     this.places.set(key, there);
   }
 
-  delivered({ group, id, body, set, queueId, offset, attempt, askedAtMs, nowMs, invisibleMs }: Delivery): void {
+  delivered({
+    group,
+    id,
+    body,
+    set,
+    queueId,
+    offset,
+    attempt,
+    askedAtMs,
+    upheavals,
+    nowMs,
+    invisibleMs,
+  }: Delivery): void {
     const message = this.sent.get(id);
     this.demand(message !== undefined, () => `${id} was delivered and never sent`);
     this.demand(message!.body === body, () => `${id} was delivered with another body`);
@@ -210,7 +226,7 @@ export class ClusterChecker {
     seen.least = seen.attempt + 1;
     seen.changedAtMs = nowMs;
     seen.leasedUntilMs = askedAtMs + invisibleMs - 5;
-    seen.upheavals = this.upheavals;
+    seen.upheavals = upheavals;
     seen.hidden = this.hidden;
   }
 

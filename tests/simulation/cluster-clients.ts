@@ -177,10 +177,11 @@ export class ClusterClients {
   async receive(clientId: string, group: string, topic: string, diligent: boolean): Promise<number | undefined> {
     const { random, checker, scheduler } = this.world;
     const askedAtMs = scheduler.nowMs;
+    const upheavals = checker.receiving();
     const invisibleMs = diligent ? LEASE_MAX_MS : random.pick(LEASES_MS);
     const messages = await this.take(clientId, group, topic, invisibleMs);
     for (const message of messages ?? [])
-      checker.delivered({ ...deliveryOf(message), group, askedAtMs, invisibleMs, nowMs: scheduler.nowMs });
+      checker.delivered({ ...deliveryOf(message), group, askedAtMs, upheavals, invisibleMs, nowMs: scheduler.nowMs });
     for (const message of messages ?? []) {
       if (!diligent) this.detached(this.handle(clientId, group, message, invisibleMs));
       else if (this.isPoison(group, message)) await this.refuse(clientId, group, message, 0);
@@ -192,6 +193,7 @@ export class ClusterClients {
   /** Reads the dead letters of a group; how many came. */
   async exhume(group: string): Promise<number> {
     const { checker, scheduler } = this.world;
+    checker.receiving();
     const messages = await this.take('sexton', 'sexton', deadLetterTopicOf(group), LEASE_MAX_MS);
     for (const message of messages ?? []) {
       const { id, set, queueId, offset } = deliveryOf(message);
@@ -213,7 +215,6 @@ export class ClusterClients {
       invisibleDuration: { seconds: invisibleMs / 1_000, nanos: 0 },
       longPollingTimeout: { seconds: POLL_MS / 1_000 - 0.5, nanos: 500_000_000 },
     };
-    checker.receiving();
     let open: OpenReceive | undefined;
     const answer = await this.ask(
       clientId,

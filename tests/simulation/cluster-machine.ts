@@ -35,6 +35,8 @@ export type SetSettings = Pick<
 export interface BrokerLife {
   readonly process: SimulatedProcess;
   node: BrokerNode | undefined;
+  /** Started by an operator to accept a loss; it gives up when the store does not let it. */
+  readonly acceptsLoss: boolean;
 }
 
 /** Not quite 1, so that a timer never comes before its own clock says so, however numbers are rounded. */
@@ -84,7 +86,7 @@ export class BrokerMachine {
     const { random, replication, scheduler, trace, drift } = world;
     const rate = EVEN_RATE + drift * (random.below(2001) / 1000 - 1);
     const process = new SimulatedProcess(scheduler, random.below(20_000) - 10_000, rate);
-    const life: BrokerLife = { process, node: undefined };
+    const life: BrokerLife = { process, node: undefined, acceptsLoss: acceptLoss };
     this.life = life;
     trace.note(`${name} starts`);
     const opened = (): BrokerNode => {

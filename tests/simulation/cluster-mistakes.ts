@@ -3,16 +3,19 @@
 
 import { Committer } from '@fulmar/broker/committer.ts';
 import { DirectoryTakeOver } from '@fulmar/broker/log/directory-take-over.ts';
+import { MetaFile } from '@fulmar/broker/log/meta.ts';
 import { Writer } from '@fulmar/broker/log/writer.ts';
 import { BrokerNode } from '@fulmar/broker/node.ts';
 import { Leadership } from '@fulmar/broker/replication/leadership.ts';
 import { Replica } from '@fulmar/broker/replication/replica.ts';
+import { DeadLetters } from '@fulmar/broker/serve/dead-letters.ts';
 import { Sending } from '@fulmar/broker/serve/sending.ts';
 import { RecentMessageIds } from '@fulmar/broker/state/recent-message-ids.ts';
 import { BrokerState } from '@fulmar/broker/state/state.ts';
 import { Subscription } from '@fulmar/broker/state/subscription.ts';
 import { MasterEpochs } from '@fulmar/core/masters.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { TopicTable } from '@fulmar/nameserver/topic-table.ts';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { SimulatedDisk } from './disk.ts';
 import { REPLICATION_MISTAKES } from './replication-mistakes.ts';
@@ -44,12 +47,6 @@ function answeredEarly(type: number): void {
   });
 }
 
-const SHARED_CONSUMPTION = [
-  'a repeated send is stored again',
-  'the ids of recent messages are lost in a snapshot',
-  'every twentieth acknowledgement is forgotten',
-  'an acknowledgement is answered before it is committed',
-] as const;
 const SHARED_REPLICATION = [
   'a commit does not wait for members that are not connected',
   'a replica outside of the in-sync set takes over',
@@ -58,8 +55,11 @@ const SHARED_REPLICATION = [
   'the coordination store does not compare before it swaps',
 ] as const;
 
+/** Found within so few stories that every run of the tests can afford to look for them. */
+export const QUICKLY_FOUND: readonly string[] = [];
+
 export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
-  ...Object.fromEntries(SHARED_CONSUMPTION.map((name) => [name, CONSUMPTION_MISTAKES[name]!])),
+  ...CONSUMPTION_MISTAKES,
   ...Object.fromEntries(SHARED_REPLICATION.map((name) => [name, REPLICATION_MISTAKES[name]!])),
 
   'a send is answered before it is committed': () => {
@@ -139,4 +139,25 @@ export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
     replaced(RecentMessageIds.prototype, 'find', (_self, original, key, logTimeMs) =>
       original((key as number) - 1, logTimeMs),
     ),
+
+  'a power cut under the asynchronous policy keeps the identity': () =>
+    replaced(MetaFile.prototype, 'save', (self, original, change, durable) => {
+      const { found } = self as MetaFile;
+      const isStart = (change as { readonly bootId?: string }).bootId !== undefined;
+      original(isStart ? { ...(change as object), storeUid: found.storeUid } : change, durable);
+    }),
+
+  'a message is buried an attempt too early': () =>
+    replaced(DeadLetters.prototype, 'sweep', (_self, original, subscription, reservations) => {
+      const { group } = subscription as Subscription;
+      group.maxAttempts--;
+      original(subscription, reservations);
+      group.maxAttempts++;
+    }),
+
+  'a message group moves when its set is not known': () =>
+    replaced(TopicTable.prototype, 'route', (_self, original, name) => {
+      const route = original(name) as object | undefined;
+      return route && { ...route, placement: undefined };
+    }),
 };

@@ -122,7 +122,8 @@ export class ClusterRun {
   /** A node may give up only for what was done to it. */
   private failed(machine: BrokerMachine, error: Error): void {
     this.count('failures');
-    const excused = /EIO|ENOSPC|damage|corrupt|bit rot/i.test(String(error)) || this.effects.hurt.has(machine);
+    const isHurt = /EIO|ENOSPC|damage|corrupt|bit rot/i.test(String(error)) || this.effects.hurt.has(machine);
+    const excused = isHurt || machine.life?.acceptsLoss === true;
     this.checker.violation ??=
       excused && !this.isHealed ? undefined : new Violation(`${machine.name} gave up: ${error.stack ?? error}`);
   }

@@ -15,6 +15,7 @@ import { BrokerState } from '@fulmar/broker/state/state.ts';
 import { Subscription } from '@fulmar/broker/state/subscription.ts';
 import { MasterEpochs } from '@fulmar/core/masters.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { TopicTable } from '@fulmar/nameserver/topic-table.ts';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { SimulatedDisk } from './disk.ts';
@@ -106,13 +107,20 @@ export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
 
   'a leader that was deposed takes no notice': () => replaced(Replica.prototype, 'deposed', () => undefined),
 
-  'an older master is preferred': () =>
-    replaced(MasterEpochs.prototype, 'choose', (_self, _original, set, entries) => {
-      const masters = [...(entries as Iterable<{ set: string; role: string; epoch: number }>)].filter(
-        (entry) => entry.set === set && entry.role === 'master',
-      );
-      return masters.sort((a, b) => a.epoch - b.epoch)[0];
-    }),
+  // That an older master is preferred costs time only: it is refused by its own set, and soon says so itself.
+  'the route stays with the first master that was known': () => {
+    const first = new WeakMap<object, Map<string, string>>();
+    replaced(MasterEpochs.prototype, 'choose', (self, original, set, entries, nowMs) => {
+      const known = first.get(self) ?? new Map<string, string>();
+      first.set(self, known);
+      const there = [...(entries as Iterable<BrokerEntry>)].filter((entry) => entry.set === set);
+      const same = there.find(({ replica }) => replica === known.get(set as string));
+      if (same !== undefined) return same;
+      const chosen = original(set, there, nowMs) as BrokerEntry | undefined;
+      if (chosen !== undefined) known.set(set as string, chosen.replica);
+      return chosen;
+    });
+  },
 
   'a copy that was replaced keeps its identity': () =>
     replaced(DirectoryTakeOver.prototype, 'finish', (self, original, ...values) => {

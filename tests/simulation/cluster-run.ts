@@ -139,6 +139,7 @@ export class ClusterRun {
       for (let n = random.between(1, 4); n > 0; n--) this.clients.consume();
       await this.until(() => false, this.chaosMs);
       await this.becomeWhole();
+      await this.compareWhileLeased();
       await this.drain();
       await this.agree();
     } catch (error) {
@@ -184,7 +185,9 @@ export class ClusterRun {
 
   /** Nobody but one replica of a set serves an epoch. */
   private look(): void {
-    for (const { name, machines } of this.sets) {
+    for (const set of this.sets) {
+      const { name, machines } = set;
+      set.check();
       const masters = machines.flatMap(({ life }) => (life?.node?.role === 'master' ? [life.node.epoch] : []));
       if (new Set(masters).size < masters.length)
         this.checker.violation ??= new Violation(`${name}: two replicas serve epoch ${masters}`);
@@ -251,9 +254,16 @@ export class ClusterRun {
     return this.sets.every(({ isWhole }) => isWhole);
   }
 
+  /** Compares the replicas while messages are leased: later nothing is left that could differ. */
+  private async compareWhileLeased(): Promise<void> {
+    this.clients.isOver = true;
+    const isEven = () => this.sets.every((set) => set.isEven());
+    await this.until(() => this.isWhole() && isEven(), WHOLE_AGAIN_MS);
+    this.checker.demand(isEven(), () => `replicas do not apply all that is committed: ${this.state()}`);
+  }
+
   /** Takes and acknowledges everything until nothing is owed any more, and then looks once more. */
   private async drain(): Promise<void> {
-    this.clients.isOver = true;
     const endMs = this.scheduler.nowMs + DRAINED_MS;
     do {
       await this.until(() => false, LEASES_OVER_MS);

@@ -2,6 +2,7 @@
 // operator who accepts a loss when every copy may lack something and nobody is trusted to lead.
 import type { BrokerNode } from '@fulmar/broker/node.ts';
 import { DEFAULT_TIMES, type ReplicationTimes } from '@fulmar/broker/replication/replica-options.ts';
+import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
 import type { Store } from '@fulmar/broker/store.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { ClusterChecker } from './cluster-checker.ts';
@@ -83,6 +84,7 @@ export class BrokerSet {
         world.trace.note(`${name}: stored by ${writer}: epoch ${epoch} ${leader} of [${inSync}]`);
         this.onReign();
       }
+      this.check();
       checker.demand(epoch >= (before?.epoch ?? 0), () => `${name}: the stored epoch goes back to ${epoch}`);
       if (leader === '') return;
       const known = leaders.get(epoch) ?? leader;
@@ -107,6 +109,36 @@ export class BrokerSet {
     const masters = this.machines.filter(({ life }) => life?.node?.role === 'master');
     if (masters.length !== 1 || masters[0]!.life!.node!.health().refusal !== undefined) return false;
     return this.machines.every(({ life }) => life?.node?.standing()?.isInSync === true);
+  }
+
+  /** What must hold at every moment: nobody serves what is not committed, and who is in sync has all that is. */
+  check(): void {
+    const { demand } = this.around.checker;
+    const inSync = this.coordination.current?.record.inSync ?? [];
+    const committed = this.master?.standing()?.commitPosition ?? 0;
+    for (const { name, life } of this.machines) {
+      const store = life?.node === undefined ? undefined : storeOf(life.node);
+      const standing = life?.node?.standing();
+      if (store === undefined || standing === undefined) continue;
+      const { state, log } = store;
+      const told = `${name} has applied ${state.position} and ends at ${log.endPosition}`;
+      demand(
+        state.position <= standing.commitPosition,
+        () => `${told}: it knows of commits up to ${standing.commitPosition}`,
+      );
+      const isMember = inSync.includes(log.storeUid);
+      demand(!isMember || log.endPosition >= committed, () => `${told}: it is in sync, and ${committed} is committed`);
+    }
+  }
+
+  /** Whether all replicas have applied the same, and then they must be the same. */
+  isEven(): boolean {
+    const stores = this.machines.map(({ life }) => storeOf(life!.node!));
+    if (stores.some(({ state }) => state.position !== stores[0]!.state.position)) return false;
+    const states = stores.map(({ state }) => Buffer.concat(writeSnapshot(state)));
+    const different = this.machines.find((_machine, index) => !states[index]!.equals(states[0]!));
+    this.around.checker.demand(different === undefined, () => `${different!.name} has another state than the others`);
+    return true;
   }
 
   /** Looks now and then whether anybody may lead; if not, somebody must decide what is lost. */

@@ -15,6 +15,8 @@ const OK = 20_000;
 /** Nothing came in time. */
 const NOTHING_CAME = 40_401;
 const FEW_ATTEMPTS = 3;
+/** Messages of one message group; looking through all of it is what checking its order costs. */
+const GROUP_LENGTH = 50;
 const ANSWER_MS = 3_000;
 const ATTEMPTS = 3;
 /** Chance that a send is repeated although it was answered. */
@@ -112,14 +114,23 @@ export class ClusterClients {
     let key = '';
     let order = 0;
     if (type === 'fifo') {
-      const generation = this.keys.get(`${lane} generation`) ?? 0;
-      key = `${lane}-${generation}`;
+      if ((this.keys.get(this.keyOf(lane)) ?? 0) >= GROUP_LENGTH) this.leave(lane);
+      key = this.keyOf(lane);
       order = this.keys.get(key) ?? 0;
       this.keys.set(key, order + 1);
     }
     const id = `m${String(++this.numbered).padStart(6, '0')}`;
     const body = `${id} ${'x'.repeat(random.below(300))}`;
     return { id, topic, key, order, body, ...NEW, places: new Map(), offsets: new Set() };
+  }
+
+  private keyOf(lane: string): string {
+    return `${lane}-${this.keys.get(`${lane} generation`) ?? 0}`;
+  }
+
+  /** What follows belongs to another message group. */
+  private leave(lane: string): void {
+    this.keys.set(`${lane} generation`, (this.keys.get(`${lane} generation`) ?? 0) + 1);
   }
 
   async send(clientId: string, message: ClusterMessage): Promise<boolean> {
@@ -138,8 +149,7 @@ export class ClusterClients {
     checker.counts.unknownSends++;
     if (key !== '') {
       // Nobody knows whether it comes to be stored later: what follows it belongs to another message group.
-      const lane = key.slice(0, key.lastIndexOf('-'));
-      this.keys.set(`${lane} generation`, (this.keys.get(`${lane} generation`) ?? 0) + 1);
+      this.leave(key.slice(0, key.lastIndexOf('-')));
     }
     return false;
   }

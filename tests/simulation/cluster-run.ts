@@ -62,6 +62,7 @@ export class ClusterRun {
   private readonly effects: ClusterEffects;
   private readonly reigns: Reigns | undefined;
   private readonly chaosMs: number;
+  private readonly eventsMax: number;
   private isHealed = false;
   private events = 0;
 
@@ -107,6 +108,7 @@ export class ClusterRun {
     };
     this.clients = new ClusterClients(this.clientWorld);
     this.chaosMs = hours > 0 ? hours * 3_600_000 : random.pick([6_000, 12_000, 20_000]);
+    this.eventsMax = EVENTS_MAX * (1 + hours);
     const sizes = this.sets.map(({ machines }) => machines.length);
     const faults = [...plan.everyMs].map(([kind, everyMs]) => `${kind}/${everyMs}`);
     this.shape =
@@ -162,7 +164,7 @@ export class ClusterRun {
     const endMs = this.scheduler.nowMs + limitMs;
     this.scheduler.after(limitMs, () => {});
     await this.scheduler.runUntil(() => {
-      if (++this.events > EVENTS_MAX) throw new Violation('too many events: something runs in a circle');
+      if (++this.events > this.eventsMax) throw new Violation('too many events: something runs in a circle');
       return this.checker.violation !== undefined || isDone() || this.scheduler.nowMs >= endMs;
     }, limitMs + 60_000);
     if (this.checker.violation !== undefined) throw this.checker.violation;

@@ -57,7 +57,22 @@ const SHARED_REPLICATION = [
 ] as const;
 
 /** Found within so few stories that every run of the tests can afford to look for them. */
-export const QUICKLY_FOUND: readonly string[] = [];
+export const QUICKLY_FOUND = [
+  'the ids of recent messages are lost in a snapshot',
+  'every twentieth acknowledgement is forgotten',
+  'a follower believes what the leader committed before it has it',
+  'the coordination store does not compare before it swaps',
+  'an ordered delivery does not wait until it is committed',
+  'a commit counts only the leader',
+  'a follower applies what is not committed',
+  'each replica applies something else',
+  'every tenth delivery is forgotten',
+  'a disk that failed is tried again',
+  'a broker goes on serving when it is deposed',
+  'a leader that was deposed takes no notice',
+  'a power cut takes what was synced',
+  'every fiftieth message is not indexed',
+] as const;
 
 export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
   ...CONSUMPTION_MISTAKES,

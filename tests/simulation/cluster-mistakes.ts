@@ -167,7 +167,7 @@ export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
     replaced(MetaFile.prototype, 'save', (self, original, change, durable) => {
       const { found } = self as MetaFile;
       const isStart = (change as { readonly bootId?: string }).bootId !== undefined;
-      original(isStart ? { ...(change as object), storeUid: found.storeUid } : change, durable);
+      return original(isStart ? { ...(change as object), storeUid: found.storeUid } : change, durable);
     }),
 
   'a message is buried an attempt too early': () =>

@@ -1,5 +1,5 @@
-// What each kind of fault does to a simulated cluster, and how it ends. Nothing is done that would take the last good copy
-// of what was promised.
+// What each kind of fault does to a simulated cluster, and how it ends. Nothing is done that would take the last good
+// copy of what was promised.
 import type { ClusterChecker } from './cluster-checker.ts';
 import type { ClusterFault } from './cluster-faults.ts';
 import type { BrokerMachine, ClusterWorld } from './cluster-machine.ts';

@@ -1,5 +1,5 @@
-// Looks for planted mistakes, each in a process of its own, and makes sure that it is the mistake which was found: without
-// it the same story must be clean.
+// Looks for planted mistakes, each in a process of its own, and makes sure that it is the mistake which was found:
+// without it the same story must be clean.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';

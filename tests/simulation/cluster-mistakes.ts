@@ -67,7 +67,6 @@ export const QUICKLY_FOUND = [
   'a follower applies what is not committed',
   'each replica applies something else',
   'every tenth delivery is forgotten',
-  'a disk that failed is tried again',
   'a broker goes on serving when it is deposed',
   'a leader that was deposed takes no notice',
   'a power cut takes what was synced',

@@ -28,6 +28,7 @@ import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
+import { type LagSample, sampleLag } from './serve/lag-sample.ts';
 import { Presence } from './serve/presence.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
@@ -38,6 +39,14 @@ import type { Subscription } from './state/subscription.ts';
 
 /** What the master of a set answers; whatever else a replica can be asked, it answers in any role. */
 export type MasterApi = Omit<BrokerApi, 'status' | 'stepDown'>;
+
+export interface MasterLoad {
+  /** Messages handed out and not settled, or waiting behind such a one. */
+  readonly leases: number;
+  readonly uncommittedBytes: number;
+  /** Why messages are refused at the moment. */
+  readonly refuses: { readonly disk: boolean; readonly backlog: boolean; readonly replicas: boolean };
+}
 
 export interface BrokerOptions {
   readonly set: string;
@@ -58,7 +67,6 @@ export interface BrokerOptions {
 
 /** While leases run and nothing else is written, log time is written down about so often. */
 const TICK_MS = 1_000;
-const LAG_SAMPLE_MAX = 1_000;
 
 export class Broker implements MasterApi {
   private readonly options: BrokerOptions;
@@ -212,14 +220,19 @@ export class Broker implements MasterApi {
     return success(lags);
   }
 
-  /** Lag for metrics: of so many subscriptions at most, because each costs a look into the log. */
-  async lagSample(): Promise<readonly SubscriptionLag[]> {
-    const lags: SubscriptionLag[] = [];
-    for (const subscription of this.state.subscriptions()) {
-      if (lags.length >= LAG_SAMPLE_MAX) break;
-      lags.push(await this.insight.lag(subscription));
-    }
-    return lags;
+  /** What metrics show of a master alone. */
+  load(): MasterLoad {
+    const { committer, options } = this;
+    const disk = options.log.refusal() !== undefined;
+    return {
+      leases: this.state.leases,
+      uncommittedBytes: committer.uncommittedBytes,
+      refuses: { disk, backlog: committer.isBehind, replicas: committer.shortage() !== undefined },
+    };
+  }
+
+  lagSample(): Promise<readonly LagSample[]> {
+    return sampleLag(this.state.subscriptions(), this.insight);
   }
 
   private armTick(): void {

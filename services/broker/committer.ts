@@ -65,7 +65,7 @@ export class Committer {
   refusal(): string | undefined {
     if (this.ended) return 'This broker does not lead its set any more. Repeat the request.';
     if (this.closed) return 'This broker is stopping. Repeat the request.';
-    if (this.uncommittedBytes > LIMITS.pendingAppendBytes) {
+    if (this.isBehind) {
       return 'The disks of this broker set are behind. Slow down and repeat later.';
     }
     return this.log.refusal();
@@ -80,7 +80,12 @@ export class Committer {
     return !this.ended && this.commitment.mayHandOut();
   }
 
-  private get uncommittedBytes(): number {
+  /** More is taken and not yet committed than may be. */
+  get isBehind(): boolean {
+    return this.uncommittedBytes > LIMITS.pendingAppendBytes;
+  }
+
+  get uncommittedBytes(): number {
     return this.log.endPosition - Math.min(this.commitment.commitPosition, this.log.writtenPosition);
   }
 

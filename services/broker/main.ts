@@ -10,7 +10,7 @@ import { systemBootId } from '@fulmar/runtime/boot-id.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { openCoordination } from '@fulmar/runtime/coordination/open.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { sampleLoad, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
@@ -47,7 +47,7 @@ export async function startBroker(
   settings: BrokerSettings,
   logger: Logger,
   onFailure: (error: Error) => void,
-  metrics = createMetrics({ labels: { cluster: settings.cluster, node_type: 'broker', node_id: settings.replica } }),
+  metrics = createMetrics({ labels: labelsOf(settings) }),
 ): Promise<RunningBroker> {
   const { observer } = metrics;
   const tls = await openReplicationTls(settings, systemTimers, logger);
@@ -92,7 +92,7 @@ export async function startBroker(
   });
   late.node = broker;
   if (isSole) await broker.whenServing();
-  metrics.onCollect((into) => sampleBroker(broker, into));
+  metrics.onCollect((into) => sampleBroker(broker, settings.set, into));
   const plane = dataPlane(broker, { logger, clock: systemClock });
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
@@ -101,6 +101,7 @@ export async function startBroker(
     logger,
     observer,
   });
+  metrics.onCollect((into) => sampleLoad(server, 'broker', into));
   const registration = startRegistration({
     resolve: () => resolveAddresses(settings.nameservers),
     connect: (nameServer) => connectNameServer(nameServer),
@@ -138,6 +139,10 @@ export async function startBroker(
       tls?.close();
     },
   };
+}
+
+function labelsOf({ cluster, set, replica }: BrokerSettings): Readonly<Record<string, string>> {
+  return { cluster, node_type: 'broker', node_id: `${set}/${replica}` };
 }
 
 function replicaOptions(settings: BrokerSettings, address: string, connect: (address: string) => DescribingPeer) {

@@ -13,7 +13,6 @@ import type {
   GroupRequest,
   PopCall,
   PopCommand,
-  ReplicaStatus,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -29,11 +28,15 @@ import { readRecordHeader } from '@fulmar/core/record.ts';
 import { Applier } from './applier.ts';
 import { Broker, type MasterApi } from './broker.ts';
 import { describeTopic } from './catalog.ts';
+import { LeaderChanges } from './leader-changes.ts';
 import type { CommitLog, LogManifest, LogPolicy } from './log/log.ts';
 import type { LogDisk, LogOptions } from './log/open.ts';
+import { logHealth, type NodeHealth } from './node-health.ts';
+import { replicaStatus } from './replica-status.ts';
 import type { ConnectPeer, FollowerPort, ReplicationService } from './replication/messages.ts';
 import { Replica } from './replication/replica.ts';
 import type { ReplicaStanding, ReplicationTimes } from './replication/replica-options.ts';
+import type { LagSample } from './serve/lag-sample.ts';
 import { copyFromAny, type Others, openStore, othersIn, type Store } from './store.ts';
 
 export interface NodeOptions {
@@ -85,10 +88,12 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   private reinstalling: Promise<void> | undefined;
   private changeListener: () => void = () => {};
   private topicsListener: (names: ReadonlySet<string>) => void = () => {};
+  private readonly leaderChanges: LeaderChanges;
   private readonly serving = Promise.withResolvers<void>();
 
   private constructor(options: NodeOptions) {
     this.options = options;
+    this.leaderChanges = new LeaderChanges(options.set, options.observer);
     this.serving.promise.catch(() => undefined);
   }
 
@@ -128,7 +133,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
         committed: (position) => this.committed(position),
         lead: (epoch, position) => void this.serve(epoch, position),
         retire: () => this.retire(),
-        changed: () => this.changeListener(),
+        changed: () => this.changed(),
         outdated: (why) => this.outdated(why === 'too-old' ? 'remove' : 'keep'),
         failed: (error) => this.fail(error),
       },
@@ -203,6 +208,11 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     });
     this.broker.start();
     this.serving.resolve();
+    this.changeListener();
+  }
+
+  private changed(): void {
+    this.leaderChanges.see(this.record());
     this.changeListener();
   }
 
@@ -297,13 +307,12 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.replica?.record();
   }
 
-  /** Bytes of the log, of what is not yet on stable storage, and why writes are refused. */
-  health(): { readonly logBytes: number; readonly unflushedBytes: number; readonly refusal: string | undefined } {
-    const log = this.store?.log;
+  health(): NodeHealth {
     return {
-      logBytes: log === undefined ? 0 : log.endPosition - log.startPosition,
-      unflushedBytes: log === undefined ? 0 : log.endPosition - log.durablePosition,
+      ...logHealth(this.store?.log, this.replica?.commitPosition ?? 0),
+      reserveBytes: this.options.policy.reserveBytes,
       refusal: this.refusal(),
+      load: this.broker?.load(),
     };
   }
 
@@ -330,7 +339,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   }
 
   /** Lag for metrics; the master's alone, so that it is counted once. */
-  async lagSample(): Promise<readonly SubscriptionLag[]> {
+  async lagSample(): Promise<readonly LagSample[]> {
     return this.broker?.lagSample() ?? [];
   }
 
@@ -351,28 +360,9 @@ export class BrokerNode implements BrokerApi, ReplicationService {
       groups: this.groupCount,
       inSync: standing?.inSync ?? [],
       minInSync: standing?.minInSync ?? minInSync,
-      replicas: this.replicaStatus(standing),
+      replicas: replicaStatus(replica, standing, this.record(), log?.endPosition ?? 0),
       writesRefused: this.refusal() ?? '',
     };
-  }
-
-  private replicaStatus(standing: ReplicaStanding | undefined): readonly ReplicaStatus[] {
-    if (standing === undefined) return [];
-    const record = this.replica?.record();
-    const end = this.store?.log.endPosition ?? 0;
-    const names = new Set([this.options.replica, ...standing.members.map(({ replica }) => replica)]);
-    return [...names].sort().map((name) => {
-      const isMe = name === this.options.replica;
-      const follower = standing.followers.find(({ replica }) => replica === name);
-      const member = standing.members.find(({ replica }) => replica === name);
-      const leads = isMe ? standing.role === 'leader' : record !== undefined && record.leader === member?.storeUid;
-      return {
-        name,
-        role: leads ? 'master' : 'slave',
-        lagBytes: isMe ? 0 : (follower?.lagBytes ?? end),
-        inSync: standing.inSync.includes(name),
-      };
-    });
   }
 
   async stepDown(preferred: string): Promise<Fault | undefined> {

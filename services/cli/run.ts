@@ -119,6 +119,7 @@ async function start(settings: RunSettings): Promise<void> {
       http: '127.0.0.1:0',
     },
     logger,
+    metrics,
   );
   // Where the parts reach each other.
   const inside = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;

@@ -87,6 +87,12 @@ export const LIMITS = {
   manifestNameLength: 64,
   refusalTextBytes: 1_024,
 
+  // --- metrics
+  /** Series of one metric whose labels hold names that users choose; the rest is told together. */
+  metricSeries: 2_000,
+  /** Subscriptions whose oldest message is looked up in the log for each collection. */
+  lagLooks: 1_000,
+
   // --- log
   recordBytes: 6 * MIB,
   /** Records that wait for the disk; beyond it sends are refused with TOO_MANY_REQUESTS. */

@@ -1,8 +1,9 @@
 // The NameServer as a process: reads its settings, wires the parts together, and stops in order.
-import { splitAddress } from '@fulmar/core/addresses.ts';
+import { hostname } from 'node:os';
+import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { sampleLoad, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
@@ -19,8 +20,11 @@ export interface RunningNameServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
-export async function startNameServer(settings: NameServerSettings, logger: Logger): Promise<RunningNameServer> {
-  const metrics = createMetrics({ labels: { node_type: 'nameserver', node_id: settings.listen } });
+export async function startNameServer(
+  settings: NameServerSettings,
+  logger: Logger,
+  metrics = createMetrics({ labels: { node_type: 'nameserver', node_id: nodeIdOf(settings) } }),
+): Promise<RunningNameServer> {
   const service = new NameService({
     clock: systemClock,
     timers: systemTimers,
@@ -42,6 +46,7 @@ export async function startNameServer(settings: NameServerSettings, logger: Logg
     logger,
     observer: metrics.observer,
   });
+  metrics.onCollect((observer) => sampleLoad(server, 'nameserver', observer));
   let stopping = false;
   const stop = async (deadlineMs: number): Promise<void> => {
     stopping = true;
@@ -63,6 +68,10 @@ export async function startNameServer(settings: NameServerSettings, logger: Logg
     await stop(0);
     throw problem;
   }
+}
+
+function nodeIdOf({ listen }: NameServerSettings): string {
+  return joinAddress({ host: hostname(), port: splitAddress(listen).port });
 }
 
 const STOP_MS = 5_000;

@@ -1,14 +1,14 @@
 // The proxy as a process: reads its settings, wires the parts together, and stops in order.
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { splitAddress } from '@fulmar/core/addresses.ts';
+import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 import type { Settings } from '@fulmar/core/config.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
 import type { KeyPair } from '@fulmar/runtime/certificates.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { sampleLoad, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
@@ -22,7 +22,7 @@ import type { ConnectBroker } from './cluster/broker-links.ts';
 import { ClusterView } from './cluster/cluster-view.ts';
 import { connectBroker } from './cluster/data-plane-client.ts';
 import { PROXY_SETTINGS } from './config.ts';
-import { sampleClients } from './metrics.ts';
+import { sampleClients, sampleCluster } from './metrics.ts';
 
 export type ProxySettings = Settings<typeof PROXY_SETTINGS>;
 
@@ -47,8 +47,7 @@ export interface ProxyParts {
 
 export async function startProxy({ settings, logger, ...parts }: ProxyParts): Promise<RunningProxy> {
   const proxyId = `${hostname()}@${process.pid}@${systemRandom.uint32().toString(36)}`;
-  const metrics =
-    parts.metrics ?? createMetrics({ labels: { cluster: settings.cluster, node_type: 'proxy', node_id: proxyId } });
+  const metrics = parts.metrics ?? createMetrics({ labels: labelsOf(settings) });
   const { observer } = metrics;
   const ports = { clock: systemClock, timers: systemTimers, random: systemRandom };
   const cluster = new ClusterView({
@@ -74,6 +73,7 @@ export async function startProxy({ settings, logger, ...parts }: ProxyParts): Pr
     groupChanged: (group) => messaging.groupChanged(group),
   });
   metrics.onCollect(() => sampleClients(messaging.clients(), observer));
+  metrics.onCollect(() => sampleCluster(cluster, observer));
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
     tls: keyPair(settings) ?? 'self-signed',
@@ -84,6 +84,7 @@ export async function startProxy({ settings, logger, ...parts }: ProxyParts): Pr
     logger,
     observer,
   });
+  metrics.onCollect(() => sampleLoad(server, 'proxy', observer));
   messaging.start();
   let stopping = false;
   return {
@@ -102,6 +103,12 @@ export async function startProxy({ settings, logger, ...parts }: ProxyParts): Pr
       cluster.close();
     },
   };
+}
+
+function labelsOf({ cluster, listen }: ProxySettings): Readonly<Record<string, string>> {
+  // The same after a restart, so that restarts can be seen.
+  const node_id = joinAddress({ host: hostname(), port: splitAddress(listen).port });
+  return { cluster, node_type: 'proxy', node_id };
 }
 
 function keyPair({ tlsCertificate, tlsKey }: ProxySettings): KeyPair | undefined {

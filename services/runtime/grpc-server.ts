@@ -12,6 +12,7 @@ import { registerService } from './grpc-services.ts';
 import { neutraliseTimeout } from './grpc-timeout.ts';
 import { type Health, HealthService } from './health.ts';
 import { openOnePort } from './one-port.ts';
+import { observeBound } from './process-metrics.ts';
 import { reflectionServices } from './reflection.ts';
 import type { ServiceBinding } from './rpc.ts';
 import { TransportBudget, type TransportBudgetLimits } from './transport-budget.ts';
@@ -86,6 +87,14 @@ export interface GrpcServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
+/** What a server with the usual limits has under way; `name` tells apart those of one process. */
+export function sampleLoad(server: GrpcServer, name: string, observer: Observer): void {
+  const { connections, requestBytes, responseBytes } = server.load();
+  observeBound(observer, `${name}_connections`, connections, TRANSPORT_LIMITS.connections);
+  observeBound(observer, `${name}_request_bytes`, requestBytes, TRANSPORT_LIMITS.requestBytes);
+  observeBound(observer, `${name}_response_bytes`, responseBytes, TRANSPORT_LIMITS.responseBytes);
+}
+
 /** The library writes to the console by itself otherwise, at the wish of any client with odd headers. */
 setLogVerbosity(logVerbosity.NONE);
 
@@ -117,7 +126,7 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
   );
 
   const budget = new TransportBudget(limits, logger, observer);
-  const connections = new Connections(limits, observer);
+  const connections = new Connections(limits, options.services[0]!.service, observer);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const http2Server = innerHttp2Server(server);
   http2Server.updateSettings({

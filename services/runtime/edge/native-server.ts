@@ -40,6 +40,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
   ledger.nowMs = performance.now();
   const deadlines = new Deadlines(ledger.nowMs);
   const connections = new Set<SocketConnection>();
+  const observeConnections = observer.bind('fulmar_grpc_connections', { service: options.services[0]!.service });
   const dropped = (reason: string) => {
     observer.count('fulmar_grpc_streams_dropped_total', { reason }, 1);
     logger.debug('a stream was dropped to keep memory in bounds', { reason });
@@ -95,7 +96,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     dropped,
     closed: (connection) => {
       connections.delete(connection);
-      observer.observe('fulmar_grpc_connections', {}, connections.size);
+      observeConnections(connections.size);
       if (connections.size === 0) emptied?.();
     },
     broken: (error) => {
@@ -114,7 +115,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     onConnection: (socket) => {
       ledger.nowMs = performance.now();
       connections.add(new SocketConnection(socket, services));
-      observer.observe('fulmar_grpc_connections', {}, connections.size);
+      observeConnections(connections.size);
     },
     onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
   });

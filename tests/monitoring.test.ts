@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { METRICS, PROCESS_METRICS } from '@fulmar/runtime/metrics-table.ts';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import { ALERT_CASES, type AlertCase } from './monitoring/alert-cases.ts';
+import { draw, show } from './monitoring/drawing.ts';
 import { metricsIn, RUNBOOKS, readAlerts, readDashboards, ruleFiles } from './monitoring/files.ts';
 import { promtool } from './monitoring/promtool.ts';
 import { ROOT } from './tidy/files.ts';
@@ -76,6 +77,34 @@ describe('alert rules', () => {
       const headings = [...text.matchAll(/^## (.*)$/gm)].map(([, heading]) => heading);
       expect(headings).toEqual(['Meaning', 'Impact', 'Diagnosis', 'Mitigation']);
     }
+  });
+});
+
+describe('the picture of dashboards', () => {
+  test('has every panel, with what was asked for or the words that there is nothing', () => {
+    const [dashboard] = dashboards;
+    const points = [
+      [0, 1],
+      [60, 2],
+    ] as const;
+    const answers = new Map([[2, [{ legend: 'a < b', series: { labels: {}, points } }]]]);
+    const picture = draw([{ dashboard: dashboard!, answers }], { from: 0, to: 120 });
+    expect(picture).toContain('>a &lt; b</text>');
+    for (const { title } of dashboard!.panels) expect(picture).toContain(`>${title}</text>`);
+    expect(picture.match(/>no data</g)).toHaveLength(dashboard!.panels.filter(({ type }) => type !== 'row').length - 1);
+  });
+
+  test.each([
+    [0, 'bytes', '0 B'],
+    [1_536, 'bytes', '1.5 KiB'],
+    [64 * 1024 ** 2, 'Bps', '64 MiB/s'],
+    [0.5, 'percentunit', '50 %'],
+    [0.25, 'ms', '250 µs'],
+    [90, 's', '90 s'],
+    [600, 's', '10 min'],
+    [12_345, 'short', '12.3 k'],
+  ])('writes %d %s as %s', (value, unit, expected) => {
+    expect(show(value, unit)).toBe(expected);
   });
 });
 

@@ -8,7 +8,7 @@ function led(epoch: number, leader: string): SetRecord {
   return { epoch, ...names, inSync: [], minInSync: 1, members: [], renewals: 0, losses: [] };
 }
 
-test('every change of leader is counted once; the first leader and the time without one are none', () => {
+test('every change of leader is counted once; the first leader, the time without one and another epoch are none', () => {
   let count = 0;
   const add = (changes: number): void => {
     count += changes;
@@ -24,6 +24,8 @@ test('every change of leader is counted once; the first leader and the time with
   changes.see(led(2, 'b'));
   changes.see(led(2, 'b'));
   expect(count).toBe(1);
-  changes.see(led(3, 'a'));
+  changes.see(led(3, 'b'));
+  expect(count).toBe(1);
+  changes.see(led(4, 'a'));
   expect(count).toBe(2);
 });

@@ -47,6 +47,7 @@ export interface Panel {
 export interface Dashboard {
   readonly uid: string;
   readonly title: string;
+  readonly description?: string;
   readonly panels: readonly Panel[];
   readonly templating: { readonly list: readonly { readonly name: string; readonly type: string }[] };
 }

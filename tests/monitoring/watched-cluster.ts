@@ -10,8 +10,8 @@ export interface WatchedCluster {
   readonly proxy: string;
   /** host:port of the HTTP ports, by service. */
   readonly targets: Readonly<Record<string, readonly string[]>>;
-  /** Ends the master of the set as a crash would. */
-  killMaster(): Promise<void>;
+  /** Ends the master of the set as a crash would. Returns what starts it again. */
+  killMaster(): Promise<() => void>;
 }
 
 const REPLICAS = 3;
@@ -24,15 +24,15 @@ export async function startWatchedCluster(directory: string): Promise<WatchedClu
   const brokers = Array.from({ length: REPLICAS }, (_, number) => {
     const [listen, replication, http] = ports.slice(3 * number) as [string, string, string];
     const replica = `replica-${number}`;
-    const broker = launch('broker', {
+    const flags = {
       ...common,
       ...{ listen, advertise: listen, 'replication-listen': replication, 'replication-advertise': replication, http },
       replica,
       'data-dir': join(directory, replica),
       coordination: 'file',
       'coordination-dir': join(directory, 'coordination'),
-    });
-    return { http, broker };
+    };
+    return { http, flags, broker: launch('broker', flags) };
   });
   launch('proxy', { ...common, listen: proxy!, http: proxyHttp!, advertise: proxy! });
   const targets = { nameserver: [nameserverHttp!], broker: brokers.map(({ http }) => http), proxy: [proxyHttp!] };
@@ -41,7 +41,12 @@ export async function startWatchedCluster(directory: string): Promise<WatchedClu
     proxy: proxy!,
     targets,
     async killMaster() {
-      for (const { http, broker } of brokers) if (await leads(http)) await broker.end('SIGKILL');
+      for (const { http, flags, broker } of brokers) {
+        if (!(await leads(http))) continue;
+        await broker.end('SIGKILL');
+        return () => void launch('broker', flags);
+      }
+      throw new Error('No broker leads the set at the moment.');
     },
   };
 }

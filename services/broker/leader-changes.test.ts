@@ -8,7 +8,7 @@ function led(epoch: number, leader: string): SetRecord {
   return { epoch, ...names, inSync: [], minInSync: 1, members: [], renewals: 0, losses: [] };
 }
 
-test('every change of leader is counted once; the first leader, the time without one and another epoch are none', () => {
+test('every change of leader is counted once; the first one, the time without one and another epoch are none', () => {
   let count = 0;
   const add = (changes: number): void => {
     count += changes;

@@ -49,7 +49,7 @@ describe('metrics', () => {
     expect(other.map((line) => line.split(' ').at(-1))).toEqual(['495', '495']);
   });
 
-  test('of 10,000 topics, each with a group, are 2,000 series each at most, histograms by all their lines', async () => {
+  test('of 10,000 topics, each with a group, are 2,000 series each at most, histograms by all lines', async () => {
     const { observer, onCollect, text } = createMetrics({ labels, processMetrics: false });
     const names = Array.from({ length: 10_000 }, (_, i) => `topic-${i}`);
     for (const topic of names) {

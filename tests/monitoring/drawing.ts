@@ -52,6 +52,7 @@ export function draw(drawings: readonly Drawing[], span: Span): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}"`,
     ` font-family="system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif" font-size="11">`,
+    '<title>The dashboards of Fulmar during a run of a real cluster</title>\n',
     `<rect width="${width}" height="${height}" fill="#f4f6f8"/>\n${parts.join('\n')}\n</svg>\n`,
   ].join('');
 }

@@ -1,4 +1,4 @@
-// Answers of administration and metrics that need more than the state: oldest offsets kept, lag in messages and in time.
+// Answers of administration and metrics that need more than the state: oldest offsets kept, lag in messages and time.
 import type { SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
 import { describeTopic } from '../catalog.ts';
 import { type CommitLog, queueKeyOf } from '../log/log.ts';

@@ -92,7 +92,7 @@ export const ALERT_CASES: readonly AlertCase[] = [
     labels: { ...SET, ...WARNING },
     summary: 'The broker set s has changed its master 12 times in an hour.',
     // Three replicas are upgraded one after the other.
-    quiet: { [onBroker('fulmar_replication_leader_changes_total')]: '0x10 1x10 2x100' },
+    quiet: { [onBroker('fulmar_replication_leader_changes_total')]: '0x10 2x10 4x10 6x90' },
   },
   {
     alert: 'FulmarDiskNearlyFull',

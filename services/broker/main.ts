@@ -12,16 +12,17 @@ import { openCoordination } from '@fulmar/runtime/coordination/open.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { internalClient, internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { dataPlane } from './api/data-plane.ts';
 import type { DescribedService } from './api/replication.ts';
 import { connectReplicationPeer, type DescribingPeer } from './api/replication-peer.ts';
 import { startReplicationServer } from './api/replication-server.ts';
-import { openReplicationTls } from './api/replication-tls.ts';
 import { BROKER_SETTINGS } from './config.ts';
 import { sampleBroker } from './metrics.ts';
 import { BrokerNode } from './node.ts';
@@ -35,22 +36,25 @@ export interface RunningBroker {
   readonly broker: BrokerNode;
   /** Of the data plane. */
   readonly port: number;
-  readonly metrics: Metrics;
   /** Why the broker should get no requests at the moment. */
   unready(): string | undefined;
   /** Hands the set over, leaves the routes, lets calls finish until the deadline, closes the log. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** `onFailure` is called when the broker cannot go on; the process should end then. */
-export async function startBroker(
-  settings: BrokerSettings,
-  logger: Logger,
-  onFailure: (error: Error) => void,
-  metrics = createMetrics({ labels: { cluster: settings.cluster, node_type: 'broker', node_id: settings.replica } }),
-): Promise<RunningBroker> {
+export interface BrokerParts {
+  readonly settings: BrokerSettings;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly probes: Probes;
+  /** Called when the broker cannot go on; the process should end then. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
+  const { settings, logger, metrics, probes, onFailure } = parts;
   const { observer } = metrics;
-  const tls = await openReplicationTls(settings, systemTimers, logger);
+  const tls = await openInternalTls(settings, systemTimers, logger);
   const connect = (address: string) => connectReplicationPeer(address, tls === undefined ? {} : { tls });
   const isSole = settings.coordination === 'static' && settings.replicas.length <= 1;
   // The port comes first, because its number may be any free one and others have to be told.
@@ -89,6 +93,7 @@ export async function startBroker(
     logger,
     observer,
     onFailure,
+    onOpening: (progress) => probes.progress(progress),
   });
   late.node = broker;
   if (isSole) await broker.whenServing();
@@ -96,14 +101,15 @@ export async function startBroker(
   const plane = dataPlane(broker, { logger, clock: systemClock });
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
-    plaintext: true,
+    ...internalPort(tls),
     services: [plane.binding],
     logger,
     observer,
   });
+  keepRenewed(server, tls);
   const registration = startRegistration({
     resolve: () => resolveAddresses(settings.nameservers),
-    connect: (nameServer) => connectNameServer(nameServer),
+    connect: (nameServer) => connectNameServer(nameServer, { tls: internalClient(tls, nameServer) }),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
@@ -120,11 +126,11 @@ export async function startBroker(
   return {
     broker,
     port: server.port,
-    metrics,
     unready() {
       if (stopping) return 'The broker is stopping.';
-      if (registration.registeredCount() === 0) return 'No NameServer has registered this broker yet.';
-      return isSole ? broker.health().refusal : broker.unready();
+      // Only at first: that NameServers are away later is no reason to end brokers, or not to go on with the next one.
+      if (!registration.everRegistered) return 'No NameServer has registered this broker yet.';
+      return broker.unready();
     },
     async stop(deadlineMs) {
       stopping = true;
@@ -239,13 +245,16 @@ export async function runBroker(flags: readonly string[]): Promise<number> {
   try {
     const logger = createLogger({ level: settings.logLevel, fields: { service: 'broker', set: settings.set } });
     const life = processLife({ logger });
-    const running = await startBroker(settings, logger, () => void life.stop('the broker failed', 1));
-    life.onStop({ name: 'close the broker', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS / 2) });
-    const http = await startHttpServer({
-      ...splitAddress(settings.http),
-      metrics: running.metrics,
-      unready: () => running.unready(),
+    const metrics = createMetrics({
+      labels: { cluster: settings.cluster, node_type: 'broker', node_id: settings.replica },
     });
+    const probes = new Probes('The log is being opened.');
+    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
+    const onFailure = () => void life.stop('the broker failed', 1);
+    const running = await startBroker({ settings, logger, metrics, probes, onFailure });
+    probes.askWhetherReady(() => running.unready());
+    probes.started();
+    life.onStop({ name: 'close the broker', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS / 2) });
     life.onStop({ name: 'close the HTTP port', deadlineMs: 1_000, run: () => http.stop() });
     logger.info('the broker is running', { port: running.port, httpPort: http.port, dataDir: settings.dataDir });
     return 0;

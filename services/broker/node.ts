@@ -66,6 +66,8 @@ export interface NodeOptions {
   readonly observer: Observer;
   /** Called when it cannot go on: the process should end, and start again from what is really on disk. */
   readonly onFailure: (error: Error) => void;
+  /** Told in one sentence, now and then, how far the first opening of the log is. */
+  readonly onOpening?: (progress: string) => void;
   readonly tuning?: LogOptions['tuning'];
 }
 

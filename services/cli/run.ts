@@ -18,6 +18,7 @@ import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { type ProcessLife, processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { demonstrate } from './demo.ts';
@@ -31,7 +32,7 @@ export const RUN_SETTINGS = {
   proxyPort: port(8_081, 'Where clients connect, with TLS or without; 0 for any free port.'),
   nameserverPort: port(9_876, 'Port of the NameServer; 0 for any free port.'),
   brokerPort: port(10_911, "Port of the broker's data plane; 0 for any free port."),
-  httpPort: port(8_080, 'Port of /metrics, /healthz and /readyz; 0 for any free port.'),
+  httpPort: port(8_080, 'Port of /metrics, /startupz, /readyz and /livez; 0 for any free port.'),
   sets: { type: 'number', default: 1, min: 1, max: 16, text: 'Broker sets, which share the topics among them.' },
   replicas: {
     type: 'number',
@@ -111,6 +112,8 @@ async function start(settings: RunSettings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, fields: { service: 'run' } });
   const life = processLife({ logger });
   const metrics = createMetrics({ labels: { cluster: 'fulmar', node_type: 'embedded', node_id: settings.dataDir } });
+  const probes = new Probes('The cluster is starting.');
+  const http = await startHttpServer({ host: settings.host, port: settings.httpPort, metrics, probes });
 
   const nameServer = await startNameServer(
     {
@@ -125,7 +128,7 @@ async function start(settings: RunSettings): Promise<void> {
   const nameservers = [joinAddress({ host: inside, port: nameServer.port })];
   const brokers =
     settings.sets * settings.replicas === 1
-      ? await oneBroker(settings, inside, nameservers, logger, life, metrics)
+      ? await oneBroker(settings, inside, nameservers, { logger, life, metrics, probes })
       : await manyBrokers(settings, nameservers);
   const proxy = await startProxy({
     settings: {
@@ -140,12 +143,8 @@ async function start(settings: RunSettings): Promise<void> {
     metrics,
     ...(brokers.connect === undefined ? {} : { connectBroker: brokers.connect }),
   });
-  const http = await startHttpServer({
-    host: settings.host,
-    port: settings.httpPort,
-    metrics,
-    unready: () => brokers.unready() ?? proxy.unready(),
-  });
+  probes.askWhetherReady(() => brokers.unready() ?? proxy.unready());
+  probes.started();
   life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => proxy.stop(STOP_MS / 2) });
   life.onStop({ name: 'close the brokers', deadlineMs: 2 * STOP_MS, run: () => brokers.stop() });
   life.onStop({ name: 'close the NameServer', deadlineMs: STOP_MS, run: () => nameServer.stop(1_000) });
@@ -206,13 +205,13 @@ async function oneBroker(
   settings: RunSettings,
   inside: string,
   nameservers: readonly string[],
-  logger: Logger,
-  life: ProcessLife,
-  metrics: Metrics,
+  around: { readonly logger: Logger; readonly life: ProcessLife; readonly metrics: Metrics; readonly probes: Probes },
 ): Promise<Brokers> {
   const { host } = settings;
-  const running = await startBroker(
-    {
+  const running = await startBroker({
+    ...around,
+    onFailure: () => void around.life.stop('the disk failed', 1),
+    settings: {
       ...defaultsOf(BROKER_SETTINGS),
       dataDir: join(settings.dataDir, 'broker'),
       advertise: settings.brokerPort === 0 ? '' : joinAddress({ host: inside, port: settings.brokerPort }),
@@ -224,10 +223,7 @@ async function oneBroker(
       retentionSize: settings.retentionSize,
       diskReserve: settings.diskReserve,
     },
-    logger,
-    () => void life.stop('the disk failed', 1),
-    metrics,
-  );
+  });
   return {
     // A proxy object of the broker whose lifetime is not the connection's.
     connect: () => Object.assign(Object.create(running.broker), { reachable: true, reconnect() {}, close() {} }),

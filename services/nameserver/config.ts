@@ -2,6 +2,7 @@
 // chart's schema are made from it.
 import type { Settings, SettingTable } from '@fulmar/core/config.ts';
 import { NAME_SERVICE } from '@fulmar/core/name-service.ts';
+import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
 
 export const NAMESERVER_SETTINGS = {
   listen: {
@@ -9,7 +10,8 @@ export const NAMESERVER_SETTINGS = {
     default: '0.0.0.0:9876',
     text: 'Where brokers and clients of the NameServer connect (gRPC).',
   },
-  http: { type: 'address', default: '0.0.0.0:8083', text: 'Where /metrics, /healthz and /readyz are served.' },
+  ...INTERNAL_TLS_SETTINGS,
+  http: { type: 'address', default: '0.0.0.0:8083', text: 'Where /metrics, /startupz, /readyz and /livez are served.' },
   brokerExpiry: {
     type: 'duration',
     default: NAME_SERVICE.silenceMs,

@@ -4,8 +4,10 @@ import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
 import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { nameServerBinding } from './binding.ts';
@@ -35,32 +37,41 @@ export async function startNameServer(settings: NameServerSettings, logger: Logg
     observer.observe('fulmar_nameserver_watchers', {}, service.watcherCount);
     observer.observe('rocketmq_topic_number', {}, service.topicCount);
   });
-  const server = await startGrpcServer({
-    ...splitAddress(settings.listen),
-    plaintext: true,
-    services: [nameServerBinding(service)],
-    logger,
-    observer: metrics.observer,
-  });
+  const tls = await openInternalTls(settings, systemTimers, logger);
   let stopping = false;
-  const stop = async (deadlineMs: number): Promise<void> => {
-    stopping = true;
-    service.stop();
-    await server.stop(deadlineMs);
-  };
+  const probes = new Probes('The port for brokers and proxies is being opened.');
+  probes.askWhetherReady(() => {
+    if (stopping) return 'The NameServer is stopping.';
+    // An empty cluster is one, too, once there was time for brokers to come back.
+    if (service.settled || service.brokers().length > 0) return undefined;
+    return 'The NameServer has just started, and no broker has come to it yet.';
+  });
+  const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
   try {
-    const unready = (): string | undefined => (stopping ? 'The NameServer is stopping.' : undefined);
-    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, unready });
+    const server = await startGrpcServer({
+      ...splitAddress(settings.listen),
+      ...internalPort(tls),
+      services: [nameServerBinding(service)],
+      logger,
+      observer: metrics.observer,
+    });
+    keepRenewed(server, tls);
+    probes.started();
     return {
       port: server.port,
       httpPort: http.port,
       async stop(deadlineMs) {
-        await stop(deadlineMs);
+        stopping = true;
+        service.stop();
+        await server.stop(deadlineMs);
+        tls?.close();
         await http.stop();
       },
     };
   } catch (problem) {
-    await stop(0);
+    service.stop();
+    tls?.close();
+    await http.stop();
     throw problem;
   }
 }

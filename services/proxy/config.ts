@@ -1,6 +1,7 @@
 // The settings of a proxy. This table is the only place that knows them: parsing, `--help`, the docs and the chart's
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
+import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
 
 export const PROXY_SETTINGS = {
   cluster: { type: 'text', default: 'fulmar', text: 'Name of the cluster; every service of it has the same.' },
@@ -19,7 +20,8 @@ export const PROXY_SETTINGS = {
     default: ['127.0.0.1:9876'],
     text: 'HOST:PORT of NameServers: one is watched, the others step in; of a DNS name every address counts.',
   },
-  http: { type: 'address', default: '0.0.0.0:8080', text: 'Where /metrics, /healthz and /readyz are served.' },
+  ...INTERNAL_TLS_SETTINGS,
+  http: { type: 'address', default: '0.0.0.0:8080', text: 'Where /metrics, /startupz, /readyz and /livez are served.' },
   autoCreate: {
     type: 'switch',
     default: false,

@@ -13,6 +13,7 @@ import { neutraliseTimeout } from './grpc-timeout.ts';
 import { type Health, HealthService } from './health.ts';
 import { openOnePort } from './one-port.ts';
 import { reflectionServices } from './reflection.ts';
+import { refusals } from './refusals.ts';
 import type { ServiceBinding } from './rpc.ts';
 import { TransportBudget, type TransportBudgetLimits } from './transport-budget.ts';
 
@@ -142,7 +143,7 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
     connectionsMax: limits.connections,
     handshakeMs: limits.handshakeMs,
     onConnection: (socket) => injector.injectConnection(socket),
-    onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
+    onRefused: refusals(logger, observer),
   });
   const sweeper = setInterval(() => {
     const nowMs = performance.now();

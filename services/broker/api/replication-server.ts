@@ -4,6 +4,7 @@ import { splitAddress } from '@fulmar/core/addresses.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import { type GrpcServer, startGrpcServer, type TransportLimits } from '@fulmar/runtime/grpc-server.ts';
+import { internalPort, keepRenewed } from '@fulmar/runtime/internal-tls.ts';
 import type { MutualTls } from '@fulmar/runtime/mutual-tls.ts';
 import { type DescribedService, replicationBinding } from './replication.ts';
 
@@ -36,14 +37,13 @@ export async function startReplicationServer(options: ReplicationServerOptions):
   const { listen, replica, tls, logger, observer } = options;
   const server = await startGrpcServer({
     ...splitAddress(listen),
-    ...(tls === undefined ? {} : { tls: tls.pair }),
-    plaintext: tls === undefined,
+    ...internalPort(tls),
     services: [replicationBinding(replica)],
     logger,
     observer,
     limits: REPLICATION_TRANSPORT,
     transport: 'native',
   });
-  tls?.onChange((pair) => server.setKeyPair(pair));
+  keepRenewed(server, tls);
   return server;
 }

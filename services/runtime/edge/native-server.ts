@@ -5,6 +5,7 @@ import type { KeyPair } from '../certificates.ts';
 import type { GrpcServer, TransportLimits } from '../grpc-server.ts';
 import type { Health } from '../health.ts';
 import { openOnePort } from '../one-port.ts';
+import { refusals } from '../refusals.ts';
 import type { ServiceBinding } from '../rpc.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import { type ConnectionLimits, STREAMS_MAX } from './connection.ts';
@@ -116,7 +117,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
       connections.add(new SocketConnection(socket, services));
       observer.observe('fulmar_grpc_connections', {}, connections.size);
     },
-    onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
+    onRefused: refusals(logger, observer),
   });
   const sweep = () => {
     ledger.nowMs = performance.now();

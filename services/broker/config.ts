@@ -2,6 +2,7 @@
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -159,6 +160,7 @@ export const BROKER_SETTINGS = {
     default: '',
     text: 'Namespace of the Leases; empty for the one of this pod.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

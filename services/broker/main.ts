@@ -10,10 +10,11 @@ import { systemBootId } from '@fulmar/runtime/boot-id.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { openCoordination } from '@fulmar/runtime/coordination/open.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
+import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
 import { Probes } from '@fulmar/runtime/probes.ts';
@@ -54,6 +55,7 @@ export interface BrokerParts {
 export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
   const { settings, logger, metrics, probes, onFailure } = parts;
   const { observer } = metrics;
+  const bounds = ownBounds(settings.memoryLimit);
   const tls = await openInternalTls(settings, systemTimers, logger);
   const connect = (address: string) => connectReplicationPeer(address, tls === undefined ? {} : { tls });
   const isSole = settings.coordination === 'static' && settings.replicas.length <= 1;
@@ -65,6 +67,7 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
         listen: settings.replicationListen,
         replica: replicationOf(() => late.node),
         ...(tls === undefined ? {} : { tls }),
+        responseBytes: bounds.replicationResponseBytes,
         logger,
         observer,
       });
@@ -85,6 +88,12 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
     },
     ...(isSole ? soleNodeOptions(settings.replica) : replicaOptions(settings, address, connect)),
     acknowledge: settings.acknowledge,
+    bounds,
+    tuning: {
+      tailCacheBytes: bounds.tailCacheBytes,
+      indexCacheBytes: bounds.indexCacheBytes,
+      chainLinksMax: bounds.indexLinks,
+    },
     bootId: systemBootId(),
     disk: nodeDisk,
     clock: systemClock,
@@ -98,13 +107,14 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
   late.node = broker;
   if (isSole) await broker.whenServing();
   metrics.onCollect((into) => sampleBroker(broker, into));
-  const plane = dataPlane(broker, { logger, clock: systemClock });
+  const plane = dataPlane(broker, { logger, clock: systemClock, pendingResultBytes: bounds.responseBytes / 2 });
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
     ...internalPort(tls),
     services: [plane.binding],
     logger,
     observer,
+    limits: transportLimits(bounds),
   });
   keepRenewed(server, tls);
   const registration = startRegistration({

@@ -93,6 +93,10 @@ export const LIMITS = {
   pendingAppendBytes: 40 * MIB,
   appendBatchBytes: 8 * MIB,
   tailCacheBytes: 32 * MIB,
+  /** Parts of index files held in memory. */
+  indexCacheBytes: 64 * MIB,
+  /** Places of queues in sealed segments held in memory; about a hundred bytes each. */
+  indexLinks: 200_000,
 } as const;
 
 assert(LIMITS.sendBatchBytes < LIMITS.grpcReceiveBytes, 'a full batch fits into one gRPC message');

@@ -3,6 +3,7 @@
 import type { Settings, SettingTable } from '@fulmar/core/config.ts';
 import { NAME_SERVICE } from '@fulmar/core/name-service.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
 export const NAMESERVER_SETTINGS = {
   listen: {
@@ -19,6 +20,7 @@ export const NAMESERVER_SETTINGS = {
     max: 600_000,
     text: 'A broker that is silent for so long is dropped from the routes.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

@@ -2,10 +2,11 @@
 import { splitAddress } from '@fulmar/core/addresses.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
+import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
 import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
@@ -54,6 +55,7 @@ export async function startNameServer(settings: NameServerSettings, logger: Logg
       services: [nameServerBinding(service)],
       logger,
       observer: metrics.observer,
+      limits: transportLimits(ownBounds(settings.memoryLimit)),
     });
     keepRenewed(server, tls);
     probes.started();

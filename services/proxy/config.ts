@@ -2,6 +2,7 @@
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
 export const PROXY_SETTINGS = {
   cluster: { type: 'text', default: 'fulmar', text: 'Name of the cluster; every service of it has the same.' },
@@ -45,6 +46,7 @@ export const PROXY_SETTINGS = {
     default: '',
     text: 'Directory that keeps the self-signed certificate over restarts; empty: a new one at every start.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

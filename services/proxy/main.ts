@@ -8,10 +8,11 @@ import { VERSION } from '@fulmar/core/version.ts';
 import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
 import type { KeyPair } from '@fulmar/runtime/certificates.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
+import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
 import { Probes } from '@fulmar/runtime/probes.ts';
@@ -49,8 +50,10 @@ export interface ProxyParts {
 export async function startProxy({ settings, logger, metrics, ...parts }: ProxyParts): Promise<RunningProxy> {
   const proxyId = `${hostname()}@${process.pid}@${systemRandom.uint32().toString(36)}`;
   const { observer } = metrics;
+  const bounds = ownBounds(settings.memoryLimit);
   const ports = { clock: systemClock, timers: systemTimers, random: systemRandom };
   const tls = await openInternalTls(settings, systemTimers, logger);
+  const links = { logger, pendingCalls: bounds.waitersTotal, pendingBytes: bounds.requestBytes };
   const tlsFor = (address: string) => internalClient(tls, address);
   const cluster = new ClusterView({
     ...ports,
@@ -59,7 +62,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
     log: logger,
     connectBroker:
       parts.connectBroker ??
-      ((address, onChange) => connectBroker(address, { ...ports, logger, onChange, tls: () => tlsFor(address) })),
+      ((address, onChange) => connectBroker(address, { ...ports, ...links, onChange, tls: () => tlsFor(address) })),
   });
   // Only at first: later, who asks while all brokers are away is told so, which is more than a closed door says.
   let knowsRoutes = false;
@@ -75,6 +78,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
       advertisedEndpoints: settings.advertise,
       clusterName: settings.cluster,
       proxyId,
+      clientSessions: bounds.clientSessions,
     },
   });
   const admin = adminService({
@@ -92,6 +96,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
     services: [messagingBinding(messaging.handlers), adminBinding(admin)],
     logger,
     observer,
+    limits: transportLimits(bounds),
   });
   messaging.start();
   let stopping = false;

@@ -3,6 +3,7 @@
 // their sender the connection and nobody else anything.
 import type { Http2Server } from 'node:http2';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { type KeyPair, selfSignedPair } from './certificates.ts';
@@ -56,6 +57,11 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   pingAnswerMs: 20_000,
   sweepMs: 2_000,
 };
+
+export function transportLimits(bounds: MemoryBounds): Partial<TransportLimits> {
+  const { connections, requestBytes, connectionRequestBytes, responseBytes } = bounds;
+  return { connections, requestBytes, connectionRequestBytes, responseBytes };
+}
 
 export interface GrpcServerOptions {
   readonly host: string;

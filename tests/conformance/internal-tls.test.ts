@@ -1,7 +1,6 @@
 // Who gets in at the ports inside a cluster when they are protected: NameServer, data plane and replication of a
 // broker, each as its own main starts it. Whoever is refused has changed nothing.
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connectReplicationPeer } from '@fulmar/broker/api/replication-peer.ts';
@@ -20,6 +19,7 @@ import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
 import { Probes } from '@fulmar/runtime/probes.ts';
 import { type Authority, makeAuthority } from '@fulmar/runtime/testing/authority.ts';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { freePort } from '../integration/support/services.ts';
 import { until } from '../integration/support/waiting.ts';
 
 type Tls = GrpcClientOptions['tls'];
@@ -187,15 +187,4 @@ async function state(): Promise<object> {
   const known = text.split('\n').filter((line) => /^(fulmar_nameserver_brokers|rocketmq_topic_number)/.test(line));
   const { role, epoch, inSync, topics, endPosition } = await broker.broker.status();
   return { known, role, epoch, inSync, topics, endPosition, followers: broker.broker.standing()?.followers.length };
-}
-
-/** One that nobody has at the moment. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

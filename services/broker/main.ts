@@ -13,6 +13,7 @@ import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
+import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
@@ -243,12 +244,13 @@ const STOP_MS = 10_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runBroker(flags: readonly string[]): Promise<number> {
+  const tell = lastWords('broker');
   const loaded = loadSettings(BROKER_SETTINGS, {
     service: 'broker',
     flags,
     environment: process.env,
     output: (text) => process.stdout.write(text),
-    error: (text) => process.stderr.write(text),
+    error: tell,
   });
   if (loaded.stop !== undefined) return loaded.stop;
   const { settings } = loaded;
@@ -269,7 +271,7 @@ export async function runBroker(flags: readonly string[]): Promise<number> {
     logger.info('the broker is running', { port: running.port, httpPort: http.port, dataDir: settings.dataDir });
     return 0;
   } catch (problem) {
-    process.stderr.write(`The broker cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+    tell(`The broker cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
     process.exit(1);
   }
 }

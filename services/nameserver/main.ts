@@ -5,6 +5,7 @@ import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
 import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
+import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
@@ -82,12 +83,13 @@ const STOP_MS = 5_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runNameServer(flags: readonly string[]): Promise<number> {
+  const tell = lastWords('nameserver');
   const loaded = loadSettings(NAMESERVER_SETTINGS, {
     service: 'nameserver',
     flags,
     environment: process.env,
     output: (text) => process.stdout.write(text),
-    error: (text) => process.stderr.write(text),
+    error: tell,
   });
   if (loaded.stop !== undefined) return loaded.stop;
   try {
@@ -98,9 +100,7 @@ export async function runNameServer(flags: readonly string[]): Promise<number> {
     logger.info('the NameServer is running', { port: server.port, httpPort: server.httpPort });
     return 0;
   } catch (problem) {
-    process.stderr.write(
-      `The NameServer cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`,
-    );
+    tell(`The NameServer cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
     return 1;
   }
 }

@@ -33,6 +33,8 @@ export const LIMITS = {
   clientIdLength: 255,
   connections: 10_000,
   concurrentStreamsPerConnection: 4_096,
+  /** All connections together. Ten times what a large cluster of clients keeps open; each costs two or three KiB. */
+  concurrentStreams: 200_000,
   /** Bytes of requests that all connections together may have under way. */
   inFlightRequestBytes: 40 * MIB,
   /** Bytes of answers that may wait in memory for slow readers, all connections together. */

@@ -16,6 +16,8 @@ export const MEMORY_LIMIT_DEFAULT_BYTES = 2 * 1024 * MIB;
 export interface MemoryBounds {
   /** Connections of one server. */
   readonly connections: number;
+  /** Calls under way, long polls included. */
+  readonly streams: number;
   readonly clientSessions: number;
   /** Of requests under way: all connections together, and a single one. */
   readonly requestBytes: number;
@@ -41,6 +43,7 @@ export interface MemoryBounds {
 /** Without a limit. */
 export const FULL_BOUNDS: MemoryBounds = {
   connections: LIMITS.connections,
+  streams: LIMITS.concurrentStreams,
   clientSessions: LIMITS.clientSessions,
   requestBytes: LIMITS.inFlightRequestBytes,
   connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
@@ -61,6 +64,7 @@ export const FULL_BOUNDS: MemoryBounds = {
 /** With 256 MiB. */
 const SMALL_BOUNDS: MemoryBounds = {
   connections: 2_000,
+  streams: 20_000,
   clientSessions: 10_000,
   requestBytes: 20 * MIB,
   connectionRequestBytes: 18 * MIB,
@@ -71,7 +75,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   topics: 20_000,
   groups: 20_000,
   leasesTotal: 200_000,
-  leasesPerSubscription: 100_000,
+  leasesPerSubscription: 40_000,
   pendingAppendBytes: 12 * MIB,
   tailCacheBytes: 8 * MIB,
   indexCacheBytes: 16 * MIB,

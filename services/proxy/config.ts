@@ -41,6 +41,13 @@ export const PROXY_SETTINGS = {
     choices: ['native', 'grpc-js'],
     text: 'Which transport serves clients: our own, or the library grpc-js at about three times the CPU.',
   },
+  connectionAge: {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    max: 7 * 24 * 3_600_000,
+    text: 'Age, give or take a tenth, at which a connection is sent elsewhere, so that clients spread; 0: never.',
+  },
   stateDir: {
     type: 'text',
     default: '',

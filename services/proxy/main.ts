@@ -11,6 +11,7 @@ import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.t
 import { startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
+import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
@@ -96,7 +97,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
     services: [messagingBinding(messaging.handlers), adminBinding(admin)],
     logger,
     observer,
-    limits: transportLimits(bounds),
+    limits: { ...transportLimits(bounds), ageMs: settings.connectionAge },
   });
   messaging.start();
   let stopping = false;
@@ -130,12 +131,13 @@ const STOP_MS = 30_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runProxy(flags: readonly string[]): Promise<number> {
+  const tell = lastWords('proxy');
   const loaded = loadSettings(PROXY_SETTINGS, {
     service: 'proxy',
     flags,
     environment: process.env,
     output: (text) => process.stdout.write(text),
-    error: (text) => process.stderr.write(text),
+    error: tell,
   });
   if (loaded.stop !== undefined) return loaded.stop;
   const { settings } = loaded;
@@ -154,7 +156,7 @@ export async function runProxy(flags: readonly string[]): Promise<number> {
     logger.info('the proxy is running', { port: running.port, httpPort: http.port });
     return 0;
   } catch (problem) {
-    process.stderr.write(`The proxy cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+    tell(`The proxy cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
     process.exit(1);
   }
 }

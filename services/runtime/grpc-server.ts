@@ -24,6 +24,8 @@ export interface TransportLimits extends TransportBudgetLimits, ConnectionLimits
   readonly headerListBytes: number;
   readonly connections: number;
   readonly streamsPerConnection: number;
+  /** All connections together; only our own transport knows it. */
+  readonly streams: number;
   /** First byte and TLS handshake have to come in this time. */
   readonly handshakeMs: number;
   /** What a client may send on one stream, and on one connection, before it has to wait for us to read. */
@@ -33,6 +35,10 @@ export interface TransportLimits extends TransportBudgetLimits, ConnectionLimits
   readonly pingMs: number;
   /** ... and closed when it does not answer in this time. */
   readonly pingAnswerMs: number;
+  /** A connection of about this age is asked to go elsewhere, so that clients spread over servers that are new ... */
+  readonly ageMs: number;
+  /** ... and so much later what is still open on it is broken. An age of 0 is none. */
+  readonly ageGraceMs: number;
   readonly sweepMs: number;
 }
 
@@ -41,6 +47,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   headerListBytes: LIMITS.headerListBytes,
   connections: LIMITS.connections,
   streamsPerConnection: LIMITS.concurrentStreamsPerConnection,
+  streams: LIMITS.concurrentStreams,
   requestBytes: LIMITS.inFlightRequestBytes,
   connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
   responseBytes: LIMITS.bufferedResponseBytes,
@@ -55,12 +62,15 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   connectionWindowBytes: 512 * 1024,
   pingMs: 60_000,
   pingAnswerMs: 20_000,
+  ageMs: 0,
+  // Longer than the longest poll.
+  ageGraceMs: 30_000,
   sweepMs: 2_000,
 };
 
 export function transportLimits(bounds: MemoryBounds): Partial<TransportLimits> {
-  const { connections, requestBytes, connectionRequestBytes, responseBytes } = bounds;
-  return { connections, requestBytes, connectionRequestBytes, responseBytes };
+  const { connections, streams, requestBytes, connectionRequestBytes, responseBytes } = bounds;
+  return { connections, streams, requestBytes, connectionRequestBytes, responseBytes };
 }
 
 export interface GrpcServerOptions {
@@ -118,6 +128,9 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
     'grpc.keepalive_time_ms': limits.pingMs,
     'grpc.keepalive_timeout_ms': limits.pingAnswerMs,
     'grpc.enable_channelz': 0,
+    ...(limits.ageMs === 0
+      ? {}
+      : { 'grpc.max_connection_age_ms': limits.ageMs, 'grpc.max_connection_age_grace_ms': limits.ageGraceMs }),
   });
   const longPaths = new Set(
     options.services.flatMap((binding) => registerService(server, binding, { logger, observer })),

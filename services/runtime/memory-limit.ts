@@ -51,9 +51,9 @@ export function takeFittingHeap(setting: number, hasBuffers: boolean): void {
   ];
   process.execve?.(execPath, [execPath, ...flags, ...argv.slice(1)], {
     ...env,
-    // glibc keeps freed buffers for itself, up to 32 MiB each, once it has seen one so large be freed; with many messages
-    // of 4 MiB under way the process then held 750 MiB of which 140 were in use. A fixed threshold gives them back, and
-    // so does a single arena for the threads that read and write files.
+    // glibc keeps freed buffers for itself, up to 32 MiB each, once it has seen one so large be freed; with many large
+    // messages under way the process then held 750 MiB of which 140 were in use. A fixed threshold gives them back, and
+    // so do few arenas for the threads that read and write files.
     MALLOC_MMAP_THRESHOLD_: env.MALLOC_MMAP_THRESHOLD_ ?? '131072',
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2',
   });

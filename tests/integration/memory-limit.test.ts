@@ -1,13 +1,14 @@
 // A NameServer, a broker and a proxy, each under a limit of 256 MiB as a container has it, hold whatever clients do:
 // they answer TOO_MANY_REQUESTS, and the kernel ends none of them. Where the kernel's limit can be set, the processes
 // learn of it by themselves; elsewhere they are told, and their peak is what counts.
+import { connect, type TLSSocket } from 'node:tls';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { memoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
 import { endAll, temporaryDirectory } from './commands.ts';
 import { exchangeLarge, expectService, FOUR_MEBIBYTES, fill, pollAndNeverRead, takeAll } from './support/abuse.ts';
 import { administer } from './support/administration.ts';
-import { closeSockets } from './support/http2-frames.ts';
+import { boundlessWindow, closeSockets, PREFACE } from './support/http2-frames.ts';
 import { type MemoryCage, memoryCage } from './support/memory-cage.ts';
 import { MessagingClient, OK } from './support/messaging.ts';
 import { MEBIBYTE, memoryOf } from './support/process-memory.ts';
@@ -20,10 +21,12 @@ const TEST_MS = 300_000;
 let cages: MemoryCage[];
 let services: ServiceProcess[];
 let proxy: string;
+let sockets: TLSSocket[];
 
 beforeEach(async () => {
   cages = [];
   services = [];
+  sockets = [];
   const nameServer = await caged('nameserver', []);
   const nameservers = ['--nameservers', nameServer.address];
   const storage = ['--data-dir', temporaryDirectory(), '--segment-size', '16MiB'];
@@ -41,6 +44,7 @@ beforeEach(async () => {
 
 afterEach(async () => {
   closeSockets();
+  for (const socket of sockets) socket.destroy();
   await endAll();
   for (const cage of cages) cage.remove();
 }, 60_000);
@@ -55,8 +59,9 @@ test(
 );
 
 test(
-  'a thousand clients that ask for large messages and never read the answers',
+  'a thousand clients that ask for large messages and never read the answers, and nearly as many with TLS',
   async () => {
+    await Promise.all(Array.from({ length: BOUNDS.connections - 1_100 }, () => connectWithTls(proxy)));
     for (let client = 0; client < 1_000; client++) await pollAndNeverRead({ proxy }, `deaf-${client}`);
     const sender = new MessagingClient(proxy);
     for (let i = 0; i < 100; i++) {
@@ -101,7 +106,7 @@ test(
   'consumers that never acknowledge, on many small messages',
   async () => {
     const client = new MessagingClient(proxy);
-    await fill(client, 'many', 120_000);
+    await fill(client, 'many', BOUNDS.leasesPerSubscription + 10_000);
     for (const group of ['forgetful', 'readers']) {
       const held = await takeAll(client, group, 'many');
       expect(held).toBeGreaterThan(BOUNDS.leasesPerSubscription - LIMITS.receiveBatchMessages);
@@ -113,11 +118,25 @@ test(
   TEST_MS,
 );
 
+/** A connection as most official clients open one, with nothing on it yet. */
+function connectWithTls(address: string): Promise<void> {
+  const [host, port] = address.split(':');
+  const options = { host: host!, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ['h2'] };
+  return new Promise((resolve, reject) => {
+    const socket = connect(options, () => {
+      socket.write(Buffer.concat([PREFACE, boundlessWindow()]));
+      resolve();
+    });
+    socket.on('error', reject);
+    sockets.push(socket);
+  });
+}
+
 async function caged(name: ServiceName, flags: readonly string[]): Promise<ServiceProcess> {
   const cage = memoryCage(name, LIMIT_BYTES);
   if (cage !== undefined) cages.push(cage);
   const told = cage === undefined ? ['--memory-limit', '256MiB'] : [];
-  const service = await startService(name, [...flags, ...told], cage);
+  const service = await startService(name, [...flags, ...told], cage === undefined ? {} : { cage });
   services.push(service);
   return service;
 }

@@ -30,12 +30,19 @@ const PROBE_MS = 2_000;
 
 const FULMAR = fileURLToPath(new URL('../../../scripts/fulmar', import.meta.url));
 
+export interface ServiceOptions {
+  /** Of its gRPC port; any free one if absent. */
+  readonly port?: number;
+  readonly cage?: MemoryCage;
+}
+
 export async function startService(
   name: ServiceName,
   flags: readonly string[],
-  cage?: MemoryCage,
+  options: ServiceOptions = {},
 ): Promise<ServiceProcess> {
-  const [port, httpPort] = [await freePort(), await freePort()];
+  const { port = await freePort(), cage } = options;
+  const httpPort = await freePort();
   const own = ['--listen', `127.0.0.1:${port}`, '--http', `127.0.0.1:${httpPort}`];
   const words = [name, ...own, ...flags];
   const command =

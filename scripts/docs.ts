@@ -4,7 +4,7 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
-import { RUN_SETTINGS } from '@fulmar/cli/run.ts';
+import { RUN_SETTINGS } from '@fulmar/cli/run-settings.ts';
 import { environmentVariableOf, flagOf, type SettingRow, type SettingTable, showDefault } from '@fulmar/core/config.ts';
 import { ERRORS, type ErrorName, type RetryBy } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';

@@ -18,10 +18,11 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Clock, Logger, Observer, Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { Catalog, describeGroup, describeTopic } from './catalog.ts';
-import { type Commitment, Committer } from './committer.ts';
+import { type CommitListener, type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
@@ -61,6 +62,7 @@ export interface BrokerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  readonly bounds: MemoryBounds;
   /** Called with the names of topics that were just made, changed or deleted. */
   readonly onTopics: (names: ReadonlySet<string>) => void;
 }
@@ -85,20 +87,21 @@ export class Broker implements MasterApi {
 
   constructor(options: BrokerOptions) {
     this.options = options;
-    const { log, state, clock, timers, random, logger, observer } = options;
+    const { log, state, clock, timers, random, logger, observer, bounds } = options;
     const wallMs = (): number => clock.wallMs();
     const setHash = setHashOf(options.set);
     this.state = state;
-    this.committer = new Committer(log, state, options.commitment, {
+    const listener: CommitListener = {
       onApplied: (topics, subscriptions) => this.receiving.wake(topics, subscriptions),
       onDefinitions: (topics) => this.definitionsChanged(topics),
-    });
+    };
+    this.committer = new Committer(log, state, options.commitment, listener, bounds.pendingAppendBytes);
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
-    this.catalog = new Catalog(state, this.committer, wallMs);
+    this.catalog = new Catalog(state, this.committer, wallMs, bounds);
     this.sending = new Sending(state, this.committer, reader, wallMs, this.early);
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
-    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash };
+    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
     this.receiving = new Receiving(state, serving);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);

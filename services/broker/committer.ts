@@ -2,7 +2,6 @@
 // the log; when it has become committed it is applied, its message indexed, and the caller's `done` called, all in log
 // order and in one turn. Nobody sees a record's effect before that.
 import { assert, type Fault, fault } from '@fulmar/core/errors.ts';
-import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { indexMessage, sealBefore, topicNameOf } from './applier.ts';
 import type { CommitLog, PayloadWriter } from './log/log.ts';
@@ -44,16 +43,24 @@ export class Committer {
   private readonly log: CommitLog;
   private readonly commitment: Commitment;
   private readonly listener: CommitListener;
+  private readonly pendingBytesMax: number;
   private pending: Pending[] = [];
   private pendingFrom = 0;
   private ended = false;
   private closed = false;
 
-  constructor(log: CommitLog, state: BrokerState, commitment: Commitment, listener: CommitListener) {
+  constructor(
+    log: CommitLog,
+    state: BrokerState,
+    commitment: Commitment,
+    listener: CommitListener,
+    pendingBytesMax: number,
+  ) {
     this.log = log;
     this.state = state;
     this.commitment = commitment;
     this.listener = listener;
+    this.pendingBytesMax = pendingBytesMax;
   }
 
   /** Log time now: what deadlines of leases are made from and compared with. */
@@ -82,7 +89,7 @@ export class Committer {
 
   /** More is taken and not yet committed than may be. */
   get isBehind(): boolean {
-    return this.uncommittedBytes > LIMITS.pendingAppendBytes;
+    return this.uncommittedBytes > this.pendingBytesMax;
   }
 
   get uncommittedBytes(): number {

@@ -1,5 +1,5 @@
 // What of a broker's state is looked at when somebody collects metrics; counters are counted where things happen.
-import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
 import { observeBound } from '@fulmar/runtime/process-metrics.ts';
 import type { BrokerNode } from './node.ts';
@@ -9,19 +9,24 @@ const STORE = { storage_type: 'local', storage_medium: 'disk' };
 const WRITES_AND_READS = 6;
 const READS = 4;
 
-export async function sampleBroker(broker: BrokerNode, set: string, observer: Observer): Promise<void> {
+export async function sampleBroker(
+  broker: BrokerNode,
+  set: string,
+  bounds: MemoryBounds,
+  observer: Observer,
+): Promise<void> {
   const health = broker.health();
   observer.observe('rocketmq_storage_size_bytes', STORE, health.logBytes);
   observer.observe('rocketmq_storage_flush_behind_bytes', STORE, health.unflushedBytes);
   observer.observe('rocketmq_storage_dispatch_behind_bytes', STORE, health.uncommittedBytes);
   observer.observe('rocketmq_broker_permission', {}, health.refusal === undefined ? WRITES_AND_READS : READS);
   sampleDisk(health, set, observer);
-  sampleLoad(health, set, observer);
+  sampleLoad(health, set, bounds, observer);
   sampleReplication(broker, health, set, observer);
   observer.observe('rocketmq_topic_number', {}, broker.topicCount);
   observer.observe('rocketmq_consumer_group_number', {}, broker.groupCount);
-  observeBound(observer, 'broker_topics', broker.topicCount, LIMITS.topics);
-  observeBound(observer, 'broker_groups', broker.groupCount, LIMITS.groups);
+  observeBound(observer, 'broker_topics', broker.topicCount, bounds.topics);
+  observeBound(observer, 'broker_groups', broker.groupCount, bounds.groups);
   await sampleLags(broker, observer);
 }
 
@@ -32,10 +37,10 @@ function sampleDisk({ diskSpace, reserveBytes }: NodeHealth, set: string, observ
   observer.observe('fulmar_disk_reserve_bytes', { set }, reserveBytes);
 }
 
-function sampleLoad({ load }: NodeHealth, set: string, observer: Observer): void {
+function sampleLoad({ load }: NodeHealth, set: string, bounds: MemoryBounds, observer: Observer): void {
   if (load === undefined) return;
-  observeBound(observer, 'broker_leases', load.leases, LIMITS.leasesTotal);
-  observeBound(observer, 'broker_uncommitted_bytes', load.uncommittedBytes, LIMITS.pendingAppendBytes);
+  observeBound(observer, 'broker_leases', load.leases, bounds.leasesTotal);
+  observeBound(observer, 'broker_uncommitted_bytes', load.uncommittedBytes, bounds.pendingAppendBytes);
   for (const [reason, refuses] of Object.entries(load.refuses)) {
     observer.observe('fulmar_writes_refused', { set, reason }, Number(refuses));
   }

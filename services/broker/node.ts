@@ -22,6 +22,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import type { Coordination, SetRecord } from '@fulmar/core/coordination.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
+import { FULL_BOUNDS, type MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import { readRecordHeader } from '@fulmar/core/record.ts';
@@ -69,7 +70,11 @@ export interface NodeOptions {
   readonly observer: Observer;
   /** Called when it cannot go on: the process should end, and start again from what is really on disk. */
   readonly onFailure: (error: Error) => void;
+  /** Told in one sentence, now and then, how far the first opening of the log is. */
+  readonly onOpening?: (progress: string) => void;
   readonly tuning?: LogOptions['tuning'];
+  /** What may be kept in memory; all that is allowed if absent. */
+  readonly bounds?: MemoryBounds;
 }
 
 export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
@@ -201,9 +206,9 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     await applier!.reached(position);
     if (this.replica !== replica || replica!.role !== 'leader' || replica!.epoch !== epoch || this.failure) return;
     const { log, state } = store!;
-    const { set, acknowledge, clock, timers, random, logger, observer } = options;
+    const { set, acknowledge, clock, timers, random, logger, observer, bounds = FULL_BOUNDS } = options;
     this.broker = new Broker({
-      ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, commitment: replica! },
+      ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, bounds, commitment: replica! },
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();

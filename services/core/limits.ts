@@ -33,6 +33,8 @@ export const LIMITS = {
   clientIdLength: 255,
   connections: 10_000,
   concurrentStreamsPerConnection: 4_096,
+  /** All connections together. Ten times what a large cluster of clients keeps open; each costs two or three KiB. */
+  concurrentStreams: 200_000,
   /** Bytes of requests that all connections together may have under way. */
   inFlightRequestBytes: 40 * MIB,
   /** Bytes of answers that may wait in memory for slow readers, all connections together. */
@@ -99,6 +101,10 @@ export const LIMITS = {
   pendingAppendBytes: 40 * MIB,
   appendBatchBytes: 8 * MIB,
   tailCacheBytes: 32 * MIB,
+  /** Parts of index files held in memory. */
+  indexCacheBytes: 64 * MIB,
+  /** Places of queues in sealed segments held in memory; about a hundred bytes each. */
+  indexLinks: 200_000,
 } as const;
 
 assert(LIMITS.sendBatchBytes < LIMITS.grpcReceiveBytes, 'a full batch fits into one gRPC message');

@@ -4,6 +4,7 @@ import { type HttpServer, startHttpServer } from './http.ts';
 import { createLogger } from './logger.ts';
 import { createMetrics } from './metrics.ts';
 import { METRICS, PROCESS_METRICS } from './metrics-table.ts';
+import { Probes } from './probes.ts';
 
 const labels = { cluster: 'c', node_type: 'broker', node_id: 'b-0' };
 
@@ -146,22 +147,33 @@ describe('the HTTP server', () => {
   let server: HttpServer;
   afterEach(() => server.stop());
 
-  test('serves metrics, health and readiness, and nothing else', async () => {
+  test('serves metrics and probes, and nothing else', async () => {
+    const probes = new Probes('The log is being opened.');
     let problem: string | undefined;
+    probes.askWhetherReady(() => problem);
     server = await startHttpServer({
       host: '127.0.0.1',
       port: 0,
       metrics: createMetrics({ labels, processMetrics: false }),
-      unready: () => problem,
+      probes,
     });
+    const told = async (path: string) => {
+      const response = await get(path);
+      return `${response.status} ${await response.text()}`;
+    };
     const get = (path: string, method = 'GET') => fetch(`http://127.0.0.1:${server.port}${path}`, { method });
     expect(await (await get('/metrics')).text()).toContain('# TYPE rocketmq_messages_in_total counter');
-    expect((await get('/readyz?verbose')).status).toBe(200);
-    problem = 'The log is being read.';
-    const unready = await get('/readyz');
-    expect(unready.status).toBe(503);
-    expect(await unready.text()).toBe('The log is being read.\n');
-    expect((await get('/healthz')).status).toBe(200);
+    expect(await told('/startupz')).toBe('503 The log is being opened.\n');
+    expect(await told('/readyz')).toBe('503 The log is being opened.\n');
+    probes.progress('The log is being read: 1 of 2 bytes.');
+    expect(await told('/startupz')).toBe('503 The log is being read: 1 of 2 bytes.\n');
+    expect(await told('/livez')).toBe('200 ok\n');
+    probes.started();
+    expect(await told('/readyz?verbose')).toBe('200 ok\n');
+    problem = 'This replica is not in the in-sync set of its broker set yet.';
+    expect(await told('/readyz')).toBe(`503 ${problem}\n`);
+    probes.progress('A start that is over stays over.');
+    for (const path of ['/startupz', '/livez', '/healthz']) expect(await told(path)).toBe('200 ok\n');
     expect((await get('/')).status).toBe(404);
     expect((await get('/constructor')).status).toBe(404);
     expect((await get('/metrics', 'POST')).status).toBe(405);

@@ -99,6 +99,8 @@ export interface Recovery {
    * they are.
    */
   replay(record: StoredRecord): void;
+  /** Told now and then how far the replay is; the end is an estimate that is never too small. */
+  progressed?(positionBytes: number, endBytes: number): void;
 }
 
 export interface RecoveryReport {

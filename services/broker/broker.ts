@@ -10,6 +10,7 @@ import type {
   GroupRequest,
   PopCall,
   PopCommand,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -25,6 +26,8 @@ import { Catalog, describeGroup, describeTopic } from './catalog.ts';
 import { type CommitListener, type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
+import { DelayIntake } from './serve/delay-intake.ts';
+import { Delaying } from './serve/delaying.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
@@ -57,6 +60,10 @@ export interface BrokerOptions {
   readonly commitment: Commitment;
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
+  /** The longest delay that is taken. */
+  readonly maxDelayMs: number;
+  /** Bytes that all delayed messages which wait may have together. */
+  readonly delayedBytesMax: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -82,6 +89,7 @@ export class Broker implements MasterApi {
   private readonly forwarding: Forwarding;
   private readonly presence: Presence;
   private readonly insight: Insight;
+  private readonly delaying: Delaying;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -99,7 +107,12 @@ export class Broker implements MasterApi {
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs, bounds);
-    this.sending = new Sending(state, this.committer, reader, wallMs, this.early);
+    const { maxDelayMs, delayedBytesMax } = options;
+    const kept = { state, committer: this.committer, wallMs, observer, setHash };
+    this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
+    const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
+    const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
+    this.sending = new Sending(state, this.committer, reader, wallMs, delays, this.early);
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
     this.receiving = new Receiving(state, serving);
@@ -107,12 +120,13 @@ export class Broker implements MasterApi {
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
     this.presence = new Presence(state, this.committer, clock, timers);
-    this.insight = new Insight(log, reader, wallMs);
+    this.insight = new Insight(state, log, reader, wallMs);
   }
 
   start(): void {
     this.receiving.start();
     this.presence.start();
+    this.delaying.start();
     this.armTick();
   }
 
@@ -141,6 +155,7 @@ export class Broker implements MasterApi {
   private stopServing(): void {
     this.tickTimer?.cancel();
     this.presence.stop();
+    this.delaying.stop();
     this.receiving.close();
   }
 
@@ -167,6 +182,10 @@ export class Broker implements MasterApi {
 
   deadLetter(command: DeadLetterCommand): Promise<Fault | undefined> {
     return this.forwarding.forward(command);
+  }
+
+  recall(command: RecallCommand): Promise<Fault | undefined> {
+    return this.delaying.recall(command);
   }
 
   async reportClients(report: ClientsReport): Promise<void> {
@@ -236,6 +255,11 @@ export class Broker implements MasterApi {
 
   lagSample(): Promise<readonly LagSample[]> {
     return sampleLag(this.state.subscriptions(), this.insight);
+  }
+
+  delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
+    const { delayed, topics } = this.state;
+    return [...delayed.topicIds()].map((id) => ({ topic: topics.byId.get(id)!.name, messages: delayed.countOf(id) }));
   }
 
   private armTick(): void {

@@ -89,6 +89,7 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
     },
     ...(isSole ? soleNodeOptions(settings.replica) : replicaOptions(settings, address, connect)),
     acknowledge: settings.acknowledge,
+    maxDelayMs: settings.maxDelay,
     bounds,
     tuning: {
       tailCacheBytes: bounds.tailCacheBytes,

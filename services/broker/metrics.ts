@@ -27,6 +27,9 @@ export async function sampleBroker(
   observer.observe('rocketmq_consumer_group_number', {}, broker.groupCount);
   observeBound(observer, 'broker_topics', broker.topicCount, bounds.topics);
   observeBound(observer, 'broker_groups', broker.groupCount, bounds.groups);
+  for (const { topic, messages } of broker.delayedSample()) {
+    observer.observe('rocketmq_timing_messages', { topic }, messages);
+  }
   await sampleLags(broker, observer);
 }
 

@@ -13,6 +13,7 @@ import type {
   GroupRequest,
   PopCall,
   PopCommand,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -22,6 +23,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import type { Coordination, SetRecord } from '@fulmar/core/coordination.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { FULL_BOUNDS, type MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
@@ -54,6 +56,8 @@ export interface NodeOptions {
   readonly minInSync: number;
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
+  /** The longest delay of a message that is taken; `LIMITS.delayMs` if it is not set. */
+  readonly maxDelayMs?: number;
   readonly founder: boolean;
   readonly adoptLog: boolean;
   readonly acceptLoss: boolean;
@@ -81,6 +85,8 @@ export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
 
 const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
 const REINSTALL_PAUSE_MS = 2_000;
+/** What waits is carried forward within the log's bound; with more than half of it that would never end. */
+const DELAYED_SHARE = 0.5;
 
 export class BrokerNode implements BrokerApi, ReplicationService {
   private readonly options: NodeOptions;
@@ -206,9 +212,11 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     await applier!.reached(position);
     if (this.replica !== replica || replica!.role !== 'leader' || replica!.epoch !== epoch || this.failure) return;
     const { log, state } = store!;
-    const { set, acknowledge, clock, timers, random, logger, observer, bounds = FULL_BOUNDS } = options;
+    const { set, acknowledge, clock, timers, random, logger, observer, policy, bounds = FULL_BOUNDS } = options;
     this.broker = new Broker({
       ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, bounds, commitment: replica! },
+      maxDelayMs: options.maxDelayMs ?? LIMITS.delayMs,
+      delayedBytesMax: policy.retentionBytes * DELAYED_SHARE,
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
@@ -343,6 +351,11 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.store?.state.groups.byId.size ?? 0;
   }
 
+  /** Delayed messages that wait, by topic; the master's alone, so that they are counted once. */
+  delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
+    return this.broker?.delayedSample() ?? [];
+  }
+
   /** Lag for metrics; the master's alone, so that it is counted once. */
   async lagSample(): Promise<readonly LagSample[]> {
     return this.broker?.lagSample() ?? [];
@@ -402,6 +415,10 @@ export class BrokerNode implements BrokerApi, ReplicationService {
 
   async deadLetter(command: DeadLetterCommand): Promise<Fault | undefined> {
     return this.broker === undefined ? NOT_MASTER : this.broker.deadLetter(command);
+  }
+
+  async recall(command: RecallCommand): Promise<Fault | undefined> {
+    return this.broker === undefined ? NOT_MASTER : this.broker.recall(command);
   }
 
   async reportClients(report: ClientsReport): Promise<void> {

@@ -55,14 +55,18 @@ export async function openStore(options: NodeOptions, others: Others): Promise<S
 async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
   const { cluster, disk, clock, timers, random, logger, observer, directory, set, policy, tuning, bootId } = options;
   const startedMs = clock.monotonicMs();
+  // Nothing is removed before it is known what waits in the log.
+  let recovered: BrokerState | undefined;
   const log = await openLog({
     ...{ disk, clock, timers, random, logger, observer, directory, set, policy, clusterId: cluster },
     repair: repairFrom(options.connect, others),
+    pin: () => recovered?.delayed.oldestPosition() ?? 0,
     ...(tuning === undefined ? {} : { tuning }),
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
     const state = await recoverState(log, options.onOpening);
+    recovered = state;
     logger.info('log recovered', {
       directory,
       startPosition: log.startPosition,
@@ -71,6 +75,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
       appliedPosition: state.position,
       topics: state.topics.byId.size,
       groups: state.groups.byId.size,
+      delayedMessages: state.delayed.size,
       milliseconds: Math.round(clock.monotonicMs() - startedMs),
     });
     return { log, state };

@@ -7,7 +7,7 @@ import type { Placement } from './placement.ts';
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
 
-/** `mixed` takes normal and FIFO messages; it is what a topic becomes that is created by its first use. */
+/** `mixed` takes normal, FIFO and delayed messages; it is what a topic becomes that is created by its first use. */
 export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
 export const TOPIC_TYPES: readonly TopicType[] = [
   'normal',
@@ -76,7 +76,14 @@ export interface SendCommand {
 }
 
 export type SendResult =
-  | { readonly fault?: undefined; readonly queueId: number; readonly queueOffset: number }
+  | {
+      readonly fault?: undefined;
+      readonly queueId: number;
+      /** 0 for a message that waits for its time. */
+      readonly queueOffset: number;
+      /** Only for a delayed message. */
+      readonly recallHandle?: string;
+    }
   | { readonly fault: Fault };
 
 export interface TagFilter {
@@ -146,6 +153,11 @@ export interface DeadLetterCommand {
   readonly clientId: string;
 }
 
+export interface RecallCommand {
+  readonly topic: string;
+  readonly recallHandle: string;
+}
+
 export interface ClientsReport {
   /** Names the reporter (one proxy process). */
   readonly proxyId: string;
@@ -183,6 +195,8 @@ export interface QueueStatus {
 }
 
 export interface TopicStatus extends TopicDescription {
+  /** Messages that wait for their time; they are in no queue yet. */
+  readonly delayedMessages: number;
   readonly queueStatus: readonly QueueStatus[];
 }
 
@@ -243,6 +257,8 @@ export interface BrokerApi {
   ack(command: AckCommand): Promise<readonly (Fault | undefined)[]>;
   changeInvisible(command: ChangeInvisibleCommand): Promise<Fault | undefined>;
   deadLetter(command: DeadLetterCommand): Promise<Fault | undefined>;
+  /** Undefined when the message will never be delivered; NOT_FOUND when it was, or was recalled before. */
+  recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
 
   /** The group, made with default settings first if there is none and `create` is set. */

@@ -73,6 +73,18 @@ export const LIMITS = {
   /** Broker sets that the message groups of one topic are spread over. */
   placementSets: 256,
 
+  // --- delayed messages
+  /** The longest delay, unless it is set otherwise: a leap year. */
+  delayMs: 366 * 24 * HOUR,
+  /** Delivery times are rounded up to whole steps, so that those of one step become one write. */
+  delayStepMs: 10,
+  /** Messages of one broker set that wait for their time. */
+  delayedMessages: 4_000_000,
+  /** Messages that are read, and written into their queues, at once. */
+  delayedFireBatch: 512,
+  /** Bytes of messages on their way into their queues that are not committed yet. */
+  delayedFiringBytes: 8 * MIB,
+
   // --- record of a broker set
   setMembers: 16,
   setLosses: 64,

@@ -62,11 +62,28 @@ const VERSION_1: readonly StateRecord[] = [
   },
 ];
 
+const delayed = (i: number) => ({ ...goldenMessage(i), deliverAtMs: STARTED_AT_MS + 1_000_000 + 10 * i });
+
+/** The same, and delayed messages: one fired, one carried forward, one recalled, two that just wait. */
+const VERSION_2: readonly StateRecord[] = [
+  ...VERSION_1,
+  ...Array.from(
+    { length: 5 },
+    (_unused, i): StateRecord => ({
+      type: RECORD_TYPE.delayedMessage,
+      payload: delayed(100 + i),
+    }),
+  ),
+  { type: RECORD_TYPE.delayedFire, payload: { id: 1_100, message: delayed(100) } },
+  { type: RECORD_TYPE.delayedCarry, payload: { id: 1_200, message: delayed(101) } },
+  { type: RECORD_TYPE.delayedRecall, payload: { id: 1_300 } },
+];
+
 const RECORD_BYTES = 100;
 
 /** The records that a version's golden file holds the state of, in log order. */
-export function goldenRecords(_version: number): readonly StateRecord[] {
-  return VERSION_1;
+export function goldenRecords(version: number): readonly StateRecord[] {
+  return version === 1 ? VERSION_1 : VERSION_2;
 }
 
 export function goldenState(version: number): BrokerState {

@@ -8,7 +8,7 @@ import { BrokerState } from '@fulmar/broker/state/state.ts';
 import { describe, expect, test } from '@jest/globals';
 import { goldenState, goldenStatePath } from './golden-state.ts';
 
-const VERSIONS = [1] as const;
+const VERSIONS = [1, 2] as const;
 
 const bytesOf = (state: BrokerState, sections?: readonly SnapshotSection[]) =>
   Buffer.concat(writeSnapshot(state, sections));

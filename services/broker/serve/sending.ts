@@ -5,10 +5,11 @@ import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { type Committer, refusalOf } from '../committer.ts';
-import { RecentMessageIds } from '../state/recent-message-ids.ts';
+import { DELAYED_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
 import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
+import type { DelayIntake } from './delay-intake.ts';
 import type { EarlyAnswers } from './early-answers.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
@@ -30,6 +31,7 @@ export class Sending {
   /** Sends written and not yet committed, by message id: whoever waits for the same one. */
   private readonly underWay = new Map<string, { readonly topicId: number; readonly waiting: Settle[] }>();
 
+  private readonly delays: DelayIntake;
   private readonly early: EarlyAnswers | undefined;
 
   /** With `early` sends are answered when this replica has stored them, before they are committed. */
@@ -38,8 +40,10 @@ export class Sending {
     committer: Committer,
     reader: MessageReader,
     wallMs: () => number,
+    delays: DelayIntake,
     early: EarlyAnswers | undefined,
   ) {
+    this.delays = delays;
     this.early = early;
     this.state = state;
     this.committer = committer;
@@ -82,10 +86,12 @@ export class Sending {
       return;
     }
     // A hash has met: only the stored id itself says whether it is the same message.
-    const isSame = run(this.hasId(topic.id, recent.queueId, recent.queueOffset, messageId));
+    const { queueId, queueOffset } = recent;
+    const isSame = run(this.hasId(topic.id, queueId, queueOffset, messageId));
     const decide = (repeated: boolean): void => {
-      if (repeated) settle({ queueId: recent.queueId, queueOffset: recent.queueOffset });
-      else this.write(topic, message, settle);
+      if (!repeated) this.write(topic, message, settle);
+      else if (queueId !== DELAYED_QUEUE) settle(this.delays.withHandle(topic, message, { queueId, queueOffset }));
+      else settle(this.delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
     };
     if (isSame instanceof Promise) {
       isSame.then(decide, () => settle(UNKNOWN_FATE));
@@ -93,30 +99,43 @@ export class Sending {
   }
 
   private *hasId(topicId: number, queueId: number, queueOffset: number, messageId: string): Steps<boolean> {
+    if (queueId === DELAYED_QUEUE) return (yield* this.reader.delayedMessageAt(queueOffset))?.messageId === messageId;
     const entry = yield* this.reader.entry(topicId, queueId, queueOffset);
     const stored = entry === undefined ? undefined : yield* this.reader.message(entry);
     return stored?.messageId === messageId;
   }
 
   private write(topic: Topic, message: MessageToStore, settle: Settle): void {
+    const due = this.delays.dueMs(message);
+    if (due.fault !== undefined) {
+      settle(due);
+      return;
+    }
     const record = messageRecordOf(message, topic.id, queueOf(topic, message), this.wallMs());
     const waiting: Settle[] = [settle];
     this.underWay.set(message.messageId, { topicId: topic.id, waiting });
+    const answer = (result: SendResult): void => {
+      if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
+      for (const each of waiting) each(result);
+    };
+    if (due.value > 0) {
+      this.delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
+      return;
+    }
     const expected = this.early?.expect(topic, record.queueId);
     const end = this.committer.append(
       { type: RECORD_TYPE.message, payload: record },
       messagePayloadBytes(record),
       writeMessagePayload,
       (committed, placed) => {
-        if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
         if (expected !== undefined) this.early!.forget(topic, record.queueId);
-        const result = resultOf(committed, placed);
-        for (const each of waiting) each(result);
+        answer(this.delays.withHandle(topic, message, resultOf(committed, placed)));
       },
     );
     if (end === undefined || expected === undefined) return;
     this.early!.add(end, () => {
-      const result = { queueId: record.queueId, queueOffset: expected };
+      const place = { queueId: record.queueId, queueOffset: expected };
+      const result = this.delays.withHandle(topic, message, place);
       for (const each of waiting.splice(0)) each(result);
     });
   }

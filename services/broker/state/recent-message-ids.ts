@@ -3,6 +3,9 @@
 // believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds.
 import { hash32 } from '@fulmar/core/hash.ts';
 
+/** Stands in for the queue of a message that was stored to be delivered later: the offset is its log position then. */
+export const DELAYED_QUEUE = 0xffff;
+
 export interface RecentMessage {
   readonly queueId: number;
   readonly queueOffset: number;

@@ -19,8 +19,21 @@ export interface SnapshotSection {
   read(state: BrokerState, reader: PayloadReader): void;
 }
 
+const TIMERS_VERSION = 1;
+
+/** u8 version (1), then the delayed messages that wait, in rows as `delayed-messages.ts` has them. */
+const TIMERS: SnapshotSection = {
+  tag: SECTION_TAG.timers,
+  write: ({ delayed }) => (delayed.size === 0 ? [] : [Buffer.of(TIMERS_VERSION), delayed.rowBytes()]),
+  read: ({ delayed }, reader) => {
+    const version = reader.uint8();
+    if (version !== TIMERS_VERSION) throw new SnapshotVersionError(`timers of version ${version}`);
+    delayed.restore(reader.rest());
+  },
+};
+
 /** Ascending by tag, which is the order in which they are written. */
-export const SECTIONS: readonly SnapshotSection[] = [];
+export const SECTIONS: readonly SnapshotSection[] = [TIMERS];
 
 /** The snapshot was written by a later program: no older one may be used in its place. */
 export class SnapshotVersionError extends Error {

@@ -11,6 +11,7 @@ import type {
   PopCommand,
   PoppedMessage,
   PopResult,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -21,6 +22,7 @@ import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import type { Clock, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
+import { FakeDelays } from './fake-delays.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 
 export class FakeBroker extends FakeCatalog implements BrokerApi {
@@ -34,12 +36,14 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly #subscriptions = new Map<string, FakeSubscription>();
   readonly #waiters = new Set<() => void>();
   readonly #sent = new Map<string, SendResult>();
+  readonly #delays: FakeDelays;
   #popIds = 1;
 
   constructor(set: string, clock: Clock, timers: Timers) {
     super(clock);
     this.set = set;
     this.#timers = timers;
+    this.#delays = new FakeDelays(set, clock, timers);
   }
 
   async send({ topic, messages }: SendCommand): Promise<readonly SendResult[]> {
@@ -52,8 +56,13 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       if (before !== undefined) return before;
       const queues = found.description.queues;
       const queueId = hash32(message.messageGroup === '' ? message.messageId : message.messageGroup) % queues;
-      const result = { queueId, queueOffset: this.#store(found, queueId, message) };
-      this.#sent.set(key, result);
+      const later = (): void => {
+        this.#store(found, queueId, message);
+        this.#wake();
+      };
+      const delayed = this.#delays.take(topic, queueId, message, later);
+      const result = delayed ?? { queueId, queueOffset: this.#store(found, queueId, message) };
+      if (result.fault === undefined) this.#sent.set(key, result);
       return result;
     });
     this.#wake();
@@ -222,6 +231,10 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       return undefined;
     }
     return fault('INVALID_RECEIPT_HANDLE', 'stale');
+  }
+
+  async recall(command: RecallCommand): Promise<Fault | undefined> {
+    return this.failing ?? this.#delays.recall(command);
   }
 
   async reportClients(report: ClientsReport): Promise<void> {

@@ -79,6 +79,7 @@ const CALLS: readonly BrokerCall[] = [
     method: 'deadLetter',
     command: { group: 'group', topic: 'topic', receiptHandle: '', messageId: 'id', clientId: 'client' },
   },
+  { method: 'recall', command: { topic: 'topic', recallHandle: 'handle' } },
   { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'] } },
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
@@ -106,6 +107,7 @@ const REPLIES: readonly BrokerReply[] = [
       { queueId: 7, queueOffset: 2 ** 45 },
       { fault: { error: 'TOO_MANY_REQUESTS', message: 'Later.' } },
       { queueId: 0, queueOffset: 0 },
+      { queueId: 3, queueOffset: 0, recallHandle: 'handle' },
     ],
   },
   {
@@ -140,6 +142,7 @@ const REPLIES: readonly BrokerReply[] = [
         { queueId: 0, minOffset: 0, maxOffset: 10 },
         { queueId: 1, minOffset: 5, maxOffset: 2 ** 50 },
       ],
+      delayedMessages: 2 ** 33,
     },
   },
   { kind: 'lags', lags: [{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 }] },

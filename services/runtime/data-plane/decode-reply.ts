@@ -85,14 +85,17 @@ function readSendResult(reader: ProtobufReader): SendResult {
   let refused: Fault | undefined;
   let queueId = 0;
   let queueOffset = 0;
+  let recallHandle = '';
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) refused = readFault(reader.message()) ?? NO_REASON;
     else if (tag >>> 3 === 2) queueId = reader.int32();
     else if (tag >>> 3 === 3) queueOffset = reader.int64();
+    else if (tag >>> 3 === 6) recallHandle = reader.string();
     else reader.skip(tag);
   }
-  return refused === undefined ? { queueId, queueOffset } : { fault: refused };
+  if (refused !== undefined) return { fault: refused };
+  return recallHandle === '' ? { queueId, queueOffset } : { queueId, queueOffset, recallHandle };
 }
 
 function readPopped(reader: ProtobufReader): PoppedMessage {
@@ -165,15 +168,17 @@ function readTopic(reader: ProtobufReader): TopicDescription {
 
 function readTopicStatus(reader: ProtobufReader): BrokerReply {
   let topic: TopicDescription | undefined;
+  let delayedMessages = 0;
   const queueStatus: QueueStatus[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) topic = readTopic(reader.message());
     else if (tag >>> 3 === 2) queueStatus.push(readQueueStatus(reader.message()));
+    else if (tag >>> 3 === 3) delayedMessages = reader.int64();
     else reader.skip(tag);
   }
   if (topic === undefined) throw new ProtobufError('a topic status names no topic');
-  return { kind: 'topicStatus', topic: { ...topic, queueStatus } };
+  return { kind: 'topicStatus', topic: { ...topic, queueStatus, delayedMessages } };
 }
 
 function readQueueStatus(reader: ProtobufReader): QueueStatus {

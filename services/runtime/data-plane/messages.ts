@@ -10,6 +10,7 @@ import type {
   GroupRequest,
   PopCommand,
   PoppedMessage,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -30,6 +31,7 @@ export type BrokerCall =
   | { readonly method: 'ack' | 'release'; readonly command: AckCommand }
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
+  | { readonly method: 'recall'; readonly command: RecallCommand }
   | { readonly method: 'reportClients'; readonly report: ClientsReport }
   | { readonly method: 'ensureGroup'; readonly name: string; readonly create: boolean }
   | { readonly method: 'putTopic'; readonly request: TopicRequest }
@@ -77,6 +79,7 @@ export const CALL_FIELD = {
   status: 18,
   cancel: 19,
   stepDown: 20,
+  recall: 40,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */

@@ -7,6 +7,8 @@ export interface SendEntry {
   readonly status: Status;
   readonly messageId: string;
   readonly offset: number;
+  /** Only for a delayed message. */
+  readonly recallHandle?: string;
 }
 
 export function encodeSendResponse(status: Status, entries: readonly SendEntry[]): Buffer {
@@ -17,6 +19,7 @@ export function encodeSendResponse(status: Status, entries: readonly SendEntry[]
     writeStatus(writer, 1, entry.status);
     if (entry.messageId !== '') writer.string(2, entry.messageId);
     if (entry.offset !== 0) writer.varint(4, entry.offset);
+    if (entry.recallHandle !== undefined) writer.string(5, entry.recallHandle);
     writer.end(mark);
   }
   return writer.finish();

@@ -44,7 +44,16 @@ export interface GroupRules {
 }
 
 export class ConsumptionChecker {
-  readonly counts = { sends: 0, deliveries: 0, redeliveries: 0, acknowledged: 0, deadLetters: 0, repeatedSends: 0, delayed: 0, recalled: 0 };
+  readonly counts = {
+    sends: 0,
+    deliveries: 0,
+    redeliveries: 0,
+    acknowledged: 0,
+    deadLetters: 0,
+    repeatedSends: 0,
+    delayed: 0,
+    recalled: 0,
+  };
   private readonly sent = new Map<string, SentMessage>();
   private readonly places = new Map<string, string>();
   private readonly byKey = new Map<string, SentMessage[]>();

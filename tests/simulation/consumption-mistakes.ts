@@ -96,7 +96,11 @@ export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
 
   'a recall is forgotten': () =>
     replaced(BrokerState.prototype, 'apply', function (this: BrokerState, record, ...place) {
-      return apply.call(this, record.type === RECORD_TYPE.delayedRecall ? { type: RECORD_TYPE.tick } : record, ...place);
+      return apply.call(
+        this,
+        record.type === RECORD_TYPE.delayedRecall ? { type: RECORD_TYPE.tick } : record,
+        ...place,
+      );
     }),
 
   'a recall is answered before it is committed': () =>

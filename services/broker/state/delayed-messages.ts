@@ -57,6 +57,7 @@ export class DelayedMessages {
     return this.byTopic.keys();
   }
 
+  /** Positions ascend, as they do in the log. */
   add(message: DelayedMessage): void {
     if ((this.count + 1) * ROW_BYTES > this.rows.length) this.growRows();
     if ((this.count + 1) * 2 > this.slots.length) this.buildSlots((this.count + 1) * 2);

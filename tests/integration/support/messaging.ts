@@ -156,7 +156,9 @@ export function wireMessage(topic: string, { messageId, body, deliverAtMs }: Mes
     systemProperties: {
       messageId,
       bodyEncoding: 1,
-      ...(deliverAtMs === undefined ? { messageType: 1 } : { messageType: 3, deliveryTimestamp: duration(deliverAtMs) }),
+      ...(deliverAtMs === undefined
+        ? { messageType: 1 }
+        : { messageType: 3, deliveryTimestamp: duration(deliverAtMs) }),
       bornTimestamp: { seconds: Math.floor(Date.now() / 1_000), nanos: 0 },
       bornHost: 'tester',
     },

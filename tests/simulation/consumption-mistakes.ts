@@ -103,14 +103,6 @@ export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
       );
     }),
 
-  'a recall is answered before it is committed': () =>
-    replaced(Committer.prototype, 'append', function (this: Committer, record, bytes, write, done) {
-      if (record.type !== RECORD_TYPE.delayedRecall) return append.call(this, record, bytes, write as never, done);
-      const end = append.call(this, record, bytes, write as never);
-      done?.(true, undefined);
-      return end;
-    } as Committer['append']),
-
   'an acknowledgement is answered before it is committed': () =>
     replaced(Committer.prototype, 'append', function (this: Committer, record, bytes, write, done) {
       if (record.type !== RECORD_TYPE.ack) return append.call(this, record, bytes, write as never, done);

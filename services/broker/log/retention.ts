@@ -1,6 +1,7 @@
 // Removes whole segments from the log's beginning, when their newest record is too old or the log too long. Never the
 // segment that is being filled, nor anything at or behind the older of the two snapshots that recovery could begin
-// from, nor anything that is pinned; what a pin holds back it tells, so that whoever pins can make way. Each removal is durable before the next begins, so that a crash leaves no hole.
+// from, nor anything that is pinned; what a pin holds back it tells, so that whoever pins can make way. Each removal is
+// durable before the next begins, so that a crash leaves no hole.
 import type { Disk, Logger } from '@fulmar/core/ports.ts';
 import type { Catalogue } from './catalogue.ts';
 import { numberedName } from './file-names.ts';

@@ -47,8 +47,8 @@ export class DelayIntake {
       return {
         fault: fault(
           'TOO_MANY_REQUESTS',
-          `${state.delayed.size} delayed messages wait on this broker set, and it has no room for more. Repeat later, ` +
-            'or raise retention-size, of which they may take half.',
+          `${state.delayed.size} delayed messages wait on this broker set, and it has no room for more. Repeat ` +
+            'later, or raise retention-size, of which they may take half.',
         ),
       };
     }

@@ -90,7 +90,7 @@ export function delayStatements(make: HarnessFactory): void {
       expect((await recall('delay', recallHandle)).status.code).toBe(OK);
     });
 
-    test('a delivery time that has come is at once, and there is a handle although nothing can be recalled', async () => {
+    test('a delivery time that has come is at once, and nothing can be recalled', async () => {
       await received('delay');
       const { entries } = await client.send(delayed('delay', -1_000));
       expect(entries[0].status.code).toBe(OK);
@@ -99,7 +99,7 @@ export function delayStatements(make: HarnessFactory): void {
       expect([40_000, 40_400]).toContain(status.code);
     });
 
-    test('one limit everywhere: 365 days are taken, 367 are refused by the same words that name the setting', async () => {
+    test('one limit everywhere: 365 days are taken, 367 are refused', async () => {
       for (const topic of ['delay', 'mixed']) {
         expect((await client.send(delayed(topic, 365 * DAY_MS))).status.code).toBe(OK);
         expect((await client.send(delayed(topic, 367 * DAY_MS))).status.code).toBe(40_012);

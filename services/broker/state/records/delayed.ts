@@ -1,6 +1,7 @@
 // The payloads of records about delayed messages. One is stored by a record of its own type, whose payload is that of a
 // message: a program that does not know delays must stop at it, not put it into its queue. Later records name it by the
-// position of that first one, as u64 behind a version byte: fire and carry hold the whole message once more behind that.
+// position of that first one, as u64 behind a version byte: fire and carry hold the whole message once more behind
+// that.
 import { PayloadReader, PayloadWriter } from './bytes.ts';
 import { type MessageRecord, messagePayloadBytes, readMessagePayload, writeMessagePayload } from './message.ts';
 

@@ -85,8 +85,6 @@ export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
 
 const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
 const REINSTALL_PAUSE_MS = 2_000;
-/** What waits is carried forward within the log's bound; with more than half of it that would never end. */
-const DELAYED_SHARE = 0.5;
 
 export class BrokerNode implements BrokerApi, ReplicationService {
   private readonly options: NodeOptions;
@@ -216,7 +214,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     this.broker = new Broker({
       ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, bounds, commitment: replica! },
       maxDelayMs: options.maxDelayMs ?? LIMITS.delayMs,
-      delayedBytesMax: policy.retentionBytes * DELAYED_SHARE,
+      delayedBytesMax: policy.retentionBytes * LIMITS.delayedShareOfLog,
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
@@ -351,14 +349,13 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.store?.state.groups.byId.size ?? 0;
   }
 
-  /** Delayed messages that wait, by topic; the master's alone, so that they are counted once. */
-  delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
-    return this.broker?.delayedSample() ?? [];
-  }
-
   /** Lag for metrics; the master's alone, so that it is counted once. */
   async lagSample(): Promise<readonly LagSample[]> {
     return this.broker?.lagSample() ?? [];
+  }
+
+  delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
+    return this.broker?.delayedSample() ?? [];
   }
 
   // --- what proxies ask

@@ -80,6 +80,8 @@ export const LIMITS = {
   delayStepMs: 10,
   /** Messages of one broker set that wait for their time. */
   delayedMessages: 4_000_000,
+  /** Part of the log's bound that they may take: with more than half, carrying them forward would never end. */
+  delayedShareOfLog: 0.5,
   /** Messages that are read, and written into their queues, at once. */
   delayedFireBatch: 512,
   /** Bytes of messages on their way into their queues that are not committed yet. */

@@ -189,7 +189,11 @@ export class Delaying {
       if (placed !== undefined) {
         const topic = state.topics.byId.get(found.topicId)!.name;
         observer.count('rocketmq_timer_dequeue_total', { topic }, 1);
-        observer.observe('rocketmq_delay_message_latency_milliseconds', { topic }, Math.max(0, wallMs() - found.deliverAtMs));
+        observer.observe(
+          'rocketmq_delay_message_latency_milliseconds',
+          { topic },
+          Math.max(0, wallMs() - found.deliverAtMs),
+        );
       }
       if (this.waitsForRoom && this.firingBytes < LIMITS.delayedFiringBytes / 2) this.fire();
     });

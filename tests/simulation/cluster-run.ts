@@ -196,6 +196,7 @@ export class ClusterRun {
       if (new Set(masters).size < masters.length)
         this.checker.violation ??= new Violation(`${name}: two replicas serve epoch ${masters}`);
     }
+    for (const machine of this.machines) machine.look();
     this.reigns?.look();
     this.scheduler.after(LOOK_MS, () => this.look());
   }

@@ -70,6 +70,7 @@ export class ClusterEffects {
       this.cluster.count('pause');
       this.note(`${name} stands still`);
       machine.pause();
+      this.cluster.checker.disturbed(this.cluster.scheduler.nowMs);
       this.cluster.scheduler.after(this.cluster.random.between(0, 2 * durationMs), () => {
         this.note(`${name} goes on`);
         if (machine.life === life) machine.resume();
@@ -222,6 +223,7 @@ export class ClusterEffects {
   private cut(kind: ClusterFault, durationMs: number, how: () => void): void {
     this.cluster.count(kind);
     how();
+    this.cluster.checker.disturbed(this.cluster.scheduler.nowMs);
     this.afterAbout(durationMs, () => {
       this.cluster.world.network.heal();
       this.cluster.world.replication.heal();

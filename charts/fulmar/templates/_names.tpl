@@ -39,6 +39,16 @@ app.kubernetes.io/part-of: {{ include "fulmar.name" .root }}
 {{- end }}
 {{- end }}
 
+{{/* Of pods: without the version of the chart, which changes more often than what runs. */}}
+{{- define "fulmar.podLabels" -}}
+{{ include "fulmar.selector" . }}
+app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
+app.kubernetes.io/part-of: {{ include "fulmar.name" .root }}
+{{- with .root.Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
 {{- define "fulmar.selector" -}}
 app.kubernetes.io/name: {{ include "fulmar.name" .root }}
 app.kubernetes.io/instance: {{ .root.Release.Name }}

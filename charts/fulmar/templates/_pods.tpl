@@ -3,7 +3,7 @@
 {{/* Takes {root, role: the values of the role, component, set}. */}}
 {{- define "fulmar.podMetadata" -}}
 labels:
-  {{- include "fulmar.labels" . | nindent 2 }}
+  {{- include "fulmar.podLabels" . | nindent 2 }}
   {{- with .role.podLabels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
@@ -88,8 +88,8 @@ topologySpreadConstraints:
 {{- end }}
 {{- end }}
 
-{{/* Startup waits for as long as recovery makes progress, liveness asks whether the process still turns, and readiness
-whether it should get requests. Takes the number of failures that a start may have, 5 s each. */}}
+{{/* Startup waits for recovery, liveness asks whether the process still turns, and readiness whether it should get
+requests. A start may have `startFailures` failures, 2 s each. */}}
 {{- define "fulmar.probes" -}}
 startupProbe:
   httpGet: {path: {{ include "fulmar.startupPath" . }}, port: http}

@@ -17,6 +17,7 @@ export default {
         '<rootDir>/tests/*.test.ts',
         '<rootDir>/tests/conformance/**/*.test.ts',
         '<rootDir>/tests/chaos/**/*.test.ts',
+        '<rootDir>/tests/chart/**/*.test.ts',
       ],
     },
     { ...common, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },

@@ -174,7 +174,9 @@ function metrics(): Schema {
 }
 
 export function valuesSchema(): Schema {
-  const topic = object({ name, type: oneOf('normal', 'fifo', 'delay', 'transaction'), queues: whole(1, 1_024) }, ['name']);
+  const topic = object({ name, type: oneOf('normal', 'fifo', 'delay', 'transaction'), queues: whole(1, 1_024) }, [
+    'name',
+  ]);
   const group = object(
     {
       name,

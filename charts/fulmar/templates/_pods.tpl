@@ -92,12 +92,12 @@ topologySpreadConstraints:
 requests. A start may have `startFailures` failures, 2 s each. */}}
 {{- define "fulmar.probes" -}}
 startupProbe:
-  httpGet: {path: {{ include "fulmar.startupPath" . }}, port: http}
+  httpGet: {path: /startupz, port: http}
   periodSeconds: 2
   timeoutSeconds: 5
   failureThreshold: {{ .startFailures }}
 livenessProbe:
-  httpGet: {path: {{ include "fulmar.livenessPath" . }}, port: http}
+  httpGet: {path: /livez, port: http}
   periodSeconds: 10
   timeoutSeconds: 10
   failureThreshold: 6
@@ -107,8 +107,6 @@ readinessProbe:
   timeoutSeconds: 5
   failureThreshold: 2
 {{- end }}
-{{- define "fulmar.startupPath" -}}/healthz{{- end }}
-{{- define "fulmar.livenessPath" -}}/healthz{{- end }}
 
 {{- define "fulmar.volumeMounts" -}}
 - {name: config, mountPath: /etc/fulmar, readOnly: true}

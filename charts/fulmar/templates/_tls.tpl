@@ -19,4 +19,12 @@
 {{- end }}
 
 {{/* The name for which every internal certificate is valid; services ask for it whatever address they call. */}}
-{{- define "fulmar.internalTlsName" -}}replication.fulmar{{- end }}
+{{- define "fulmar.internalTlsName" -}}internal.fulmar{{- end }}
+
+{{- define "fulmar.internalTlsArgs" -}}
+{{- if ne .Values.tls.internal.mode "none" -}}
+- --internal-tls-cert=/etc/fulmar-internal-tls/tls.crt
+- --internal-tls-key=/etc/fulmar-internal-tls/tls.key
+- --internal-tls-ca=/etc/fulmar-internal-tls/ca.crt
+{{- end }}
+{{- end }}

@@ -44,6 +44,8 @@ async function run(options: Options, nodes: number, directory: string): Promise<
   const traffic = new Traffic(release, directory);
   let probers: readonly Prober[] = [];
   try {
+    // What a run that was killed has left.
+    await release.uninstall();
     tell(`installing ${options.image} into the namespace ${options.namespace}`);
     const installMs = await release.install();
     const testedMs = nowMs();
@@ -136,6 +138,12 @@ async function main(): Promise<number> {
   const directory = mkdtempSync(join(tmpdir(), 'fulmar-kubernetes-'));
   tell(`seed ${options.seed}; histories are in ${directory}`);
   let good = false;
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      tell(`test-kubernetes: ended by ${signal}; the namespace ${options.namespace} stays until the next run`);
+      process.exit(130);
+    });
+  }
   try {
     const report = await run(options, nodes, directory);
     const text = JSON.stringify(report, null, 2);

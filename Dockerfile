@@ -35,8 +35,11 @@ RUN sh /tmp/image-root /root-of-image
 FROM scratch
 COPY --from=runtime /root-of-image /
 COPY --from=application /app /app
+# What Node has compiled is kept for the next start in the same place, which then takes half the time. It cannot be put
+# into the image, because V8 never makes the same bytes twice.
 ENV PATH=/usr/local/bin \
     NODE_ENV=production \
+    NODE_COMPILE_CACHE=/tmp/node-compile \
     MALLOC_MMAP_THRESHOLD_=131072
 USER 1000:1000
 WORKDIR /tmp

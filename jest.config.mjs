@@ -18,6 +18,7 @@ export default {
         '<rootDir>/tests/conformance/**/*.test.ts',
         '<rootDir>/tests/chaos/**/*.test.ts',
         '<rootDir>/tests/chart/**/*.test.ts',
+        '<rootDir>/tests/kubernetes/**/*.test.ts',
       ],
     },
     { ...common, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },

@@ -78,6 +78,19 @@ export function isReady({ metadata, status }: Pod): boolean {
   return ready && metadata.deletionTimestamp === undefined;
 }
 
+/** Above it is the number of a signal, by which a node that was lost and an operator end a container too. */
+const OWN_EXIT_CODE_MAX = 127;
+
+/** What happened to the containers of a pod that nobody asked for, in sentences. */
+export function accidentsOf({ metadata, status }: Pod): readonly string[] {
+  return (status.containerStatuses ?? []).flatMap(({ lastState: { terminated }, restartCount }) => {
+    if (terminated === undefined) return [];
+    const { reason, exitCode } = terminated;
+    const isAccident = reason === 'OOMKilled' || (exitCode > 0 && exitCode <= OWN_EXIT_CODE_MAX);
+    return isAccident ? [`${metadata.name} ended with ${reason} ${exitCode}, start ${restartCount + 1}`] : [];
+  });
+}
+
 /** All of its pods are of the newest kind and ready. */
 export function isRolledOut({ metadata, spec, status }: Workload): boolean {
   const { observedGeneration = 0, readyReplicas = 0, updatedReplicas = 0, replicas = 0 } = status;

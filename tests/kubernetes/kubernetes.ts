@@ -78,7 +78,7 @@ async function run(options: Options, nodes: number, directory: string): Promise<
       judgement: judge({ events, stored, groups: GROUPS, windows: rounds.played, stuck }),
       probesAcknowledged: probers.reduce((sum, prober) => sum + prober.acknowledged(), 0),
       probesStored: await messagesIn(release, PROBES.name),
-      accidents: await release.accidents(),
+      accidents: [...rounds.accidents],
     };
   } catch (error) {
     tell(await release.story([]));

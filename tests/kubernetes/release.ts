@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import { connectGrpc } from '@fulmar/runtime/grpc-client.ts';
 import { nowMs, pause, ROOT, until } from '../chaos/machine.ts';
-import { isReady, isRolledOut, Kubectl, type Pod, type Workload } from './kubectl.ts';
+import { accidentsOf, isReady, isRolledOut, Kubectl, type Pod, type Workload } from './kubectl.ts';
 
 export interface ReleaseOptions {
   readonly name: string;
@@ -172,16 +172,9 @@ export class Release {
     return used;
   }
 
-  /** Containers that ended in a way that nobody asked for. */
+  /** Containers that ended by themselves, or for too much memory. */
   async accidents(): Promise<readonly string[]> {
-    const pods = await this.pods();
-    return pods.flatMap(({ metadata, status }) =>
-      (status.containerStatuses ?? []).flatMap(({ restartCount, lastState: { terminated } }) =>
-        terminated === undefined || terminated.exitCode === 0
-          ? []
-          : [`${metadata.name}: ${terminated.reason} ${terminated.exitCode}, restarted ${restartCount} times`],
-      ),
-    );
+    return (await this.pods()).flatMap(accidentsOf);
   }
 
   /** What pods have to say, for a run that went wrong. */

@@ -26,6 +26,8 @@ const REST_MS = 3_000;
 
 export class Rounds {
   readonly played: Round[] = [];
+  /** Seen after some round; a pod that is deleted later takes its story along. */
+  readonly accidents = new Set<string>();
   private readonly release: Release;
   private readonly probers: readonly Prober[];
   private readonly nodes: NodeTool | undefined;
@@ -67,6 +69,7 @@ export class Rounds {
       isBack = false;
     }
     const toMs = nowMs();
+    for (const accident of await this.release.accidents().catch(() => [])) this.accidents.add(accident);
     const hit = this.probers.filter((one) => fault.hitsAll === true || one === prober);
     const round: Round = {
       fault: fault.name,

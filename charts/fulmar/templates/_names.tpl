@@ -9,9 +9,9 @@
 {{- if .Values.fullnameOverride }}
 {{- .Values.fullnameOverride | trunc 30 | trimSuffix "-" }}
 {{- else if contains (include "fulmar.name" .) .Release.Name }}
-{{- .Release.Name | trunc 30 | trimSuffix "-" }}
+{{- .Release.Name | replace "." "-" | trunc 30 | trimSuffix "-" }}
 {{- else }}
-{{- printf "%s-%s" .Release.Name (include "fulmar.name" .) | trunc 30 | trimSuffix "-" }}
+{{- printf "%s-%s" .Release.Name (include "fulmar.name" .) | replace "." "-" | trunc 30 | trimSuffix "-" }}
 {{- end }}
 {{- end }}
 

@@ -81,10 +81,10 @@ describe('when all is in order', () => {
 });
 
 describe('the verdict', () => {
-  const repeated = { 'lease ran out': 0, fault: 0, late: 0 };
+  const repeated = { 'lease ran out': 0, fault: 0, late: 0, 'two sets': 0 };
   const judgement = {
     ...{ violations: [], sent: 2, acknowledged: 2, unknown: 0, unknownStored: 0, delivered: 2 },
-    ...{ repeated, repeatedAtMs: [] },
+    ...{ repeated, repeatedAtMs: [], inTwoSets: 0 },
   };
   const round = { fault: 'kill-master', set: 'a', fromMs: 0, toMs: 9, gapsMs: [7], otherGapsMs: [], refusals: {} };
   const good: RunReport = {

@@ -140,7 +140,7 @@ export class Traffic {
   constructor(cluster: Target, directory: string) {
     this.cluster = cluster;
     this.directory = directory;
-    mkdirSync(join(directory, 'histories'), { recursive: true });
+    for (const name of ['histories', 'logs']) mkdirSync(join(directory, name), { recursive: true });
     for (const { name } of [...PRODUCERS, ...CONSUMERS]) mkdirSync(join(directory, 'homes', name), { recursive: true });
   }
 

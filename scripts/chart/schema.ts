@@ -168,7 +168,7 @@ function metrics(): Schema {
     annotations: object({ enabled: flag }),
     podMonitor: monitor,
     serviceMonitor: monitor,
-    prometheusRule: object({ enabled: flag, labels: map }),
+    prometheusRule: object({ enabled: flag, labels: map, runbookBaseUrl: text }),
     dashboards: object({ enabled: flag, namespace: text, label: name, labelValue: text, annotations: map }),
   });
 }

@@ -1,6 +1,7 @@
 // The parts of the run on Kubernetes that can be judged without a cluster.
 import { describe, expect, test } from '@jest/globals';
 import { accidentsOf, isReady, isRolledOut, type Pod, type Workload } from './kubectl.ts';
+import { commandsIn } from './notes.ts';
 import { type Options, readOptions } from './options.ts';
 import { describe as describeReport, isGood, type RunReport } from './report.ts';
 
@@ -48,6 +49,11 @@ const ended = (reason: string, exitCode: number): Partial<Pod['status']> => ({
   containerStatuses: [{ restartCount: 1, lastState: { terminated: { reason, exitCode } } }],
 });
 
+test('the commands that helm prints are those that are indented', () => {
+  const notes = 'See:\n\n  helm test mq\n  kubectl get pods\n\n- kubectl is a program\n  an address:8081\n';
+  expect(commandsIn(notes)).toEqual(['helm test mq', 'kubectl get pods']);
+});
+
 describe('when all is in order', () => {
   test('a pod is ready when it says so and is not being deleted', () => {
     const ready = { conditions: [{ type: 'Ready', status: 'True' }] };
@@ -88,7 +94,17 @@ describe('the verdict', () => {
   };
   const round = { fault: 'kill-master', set: 'a', fromMs: 0, toMs: 9, gapsMs: [7], otherGapsMs: [], refusals: {} };
   const good: RunReport = {
-    ...{ seed: 1, commit: 'c', nodes: 1, installMs: 1, helmTestMs: 1, clients: [], strangers: [], unfit: {} },
+    ...{
+      seed: 1,
+      commit: 'c',
+      nodes: 1,
+      installMs: 1,
+      helmTestMs: 1,
+      clients: [],
+      strangers: [],
+      notes: [],
+      unfit: {},
+    },
     ...{ rounds: [round], judgement, probesAcknowledged: 5, probesStored: 6 },
     ...{ idleMiB: { broker: [80, 90] }, loadedMiB: { broker: [100] }, accidents: [] },
   };
@@ -105,6 +121,7 @@ describe('the verdict', () => {
     ['a probe is lost', { probesStored: 4 }],
     ['a round had a problem', { rounds: [{ ...round, problem: 'it did not come back' }] }],
     ['a client failed', { clients: [{ client: 'go', where: 'in a pod', milliseconds: 1, problem: 'it said no' }] }],
+    ['a command that helm prints fails', { notes: ['it says no'] }],
     ['a stranger was let in', { strangers: ['a port listened'] }],
     ['a container ran out of memory', { accidents: ['a-0 ended with OOMKilled 137'] }],
   ])('it is not when %s', (_, part) => {

@@ -14,6 +14,7 @@ import { type ClientTrial, isBuilt, LANGUAGES, prepareTrials, tryInPod, tryOutsi
 import { GROWN_REPLICAS } from './faults.ts';
 import { missingForKubernetes } from './kubectl.ts';
 import { NodeTool } from './nodes.ts';
+import { tryNotes } from './notes.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { CHART, Release } from './release.ts';
 import { describe, isGood, type RunReport } from './report.ts';
@@ -54,6 +55,7 @@ async function run(options: Options, nodes: number, directory: string): Promise<
     tell(`installed in ${installMs} ms, helm test passed in ${helmTestMs} ms`);
     const idleMiB = await release.memoryMiB();
     const strangers = await tryAsStranger(release, options.image);
+    const notes = await tryNotes(release);
     const clients = await tryClients(release, options, directory);
     await traffic.prepare();
     tell('the clients start');
@@ -73,7 +75,7 @@ async function run(options: Options, nodes: number, directory: string): Promise<
     const stored = await traffic.audit();
     const events = readHistories(traffic.historyFiles);
     return {
-      ...{ seed: options.seed, commit: commit(), nodes, installMs, helmTestMs, clients, strangers },
+      ...{ seed: options.seed, commit: commit(), nodes, installMs, helmTestMs, clients, strangers, notes },
       ...{ unfit: options.unfit, rounds: rounds.played, idleMiB, loadedMiB },
       judgement: judge({ events, stored, groups: GROUPS, windows: rounds.played, stuck }),
       probesAcknowledged: probers.reduce((sum, prober) => sum + prober.acknowledged(), 0),

@@ -15,8 +15,10 @@ export interface RunReport {
   /** How long `helm test` took. */
   readonly helmTestMs: number;
   readonly clients: readonly ClientTrial[];
-  /** What was wrong about how strangers were treated; undefined when there is no TLS inside. */
+  /** What was wrong about how strangers were treated. */
   readonly strangers: readonly string[];
+  /** What was wrong about the commands that helm prints. */
+  readonly notes: readonly string[];
   readonly unfit: Readonly<Record<string, string>>;
   readonly rounds: readonly Round[];
   readonly judgement: Judgement;
@@ -34,13 +36,14 @@ export function isGood(report: RunReport): boolean {
 }
 
 function problemsOf(report: RunReport): readonly string[] {
-  const { rounds, clients, strangers, accidents, judgement, probesStored, probesAcknowledged } = report;
+  const { rounds, clients, strangers, notes, accidents, judgement, probesStored, probesAcknowledged } = report;
   return [
     ...rounds.flatMap(({ fault, problem }) => (problem === undefined ? [] : [`${fault}: ${problem}`])),
     ...clients.flatMap(({ client, where, problem }) =>
       problem === undefined ? [] : [`the ${client} client ${where}: ${problem}`],
     ),
     ...strangers,
+    ...notes,
     ...accidents,
     ...judgement.violations.map(({ verdict, key, text }) => `${verdict}: ${key} ${text}`),
     ...(probesStored < probesAcknowledged ? [`${probesAcknowledged - probesStored} probes are lost`] : []),

@@ -1,5 +1,5 @@
-// Writes what is made out of the chart and the services' tables: `node scripts/chart.ts`. A test holds the files to what
-// is written here. Needs helm.
+// Writes what is made out of the chart and the services' tables: `node scripts/chart.ts`. A test holds the files to
+// what is written here. Needs helm.
 //   charts/fulmar/values.schema.json   from the tables of settings
 //   k8s/fulmar.yaml                    the chart with its default values, for kubectl apply
 //   k8s/alerts, k8s/dashboards         copies of charts/fulmar/files

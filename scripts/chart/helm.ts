@@ -1,4 +1,5 @@
-// helm as a program that renders the chart of this project: for what is kept rendered, and for tests of what it renders.
+// helm as a program that renders the chart of this project: for what is kept rendered, and for tests of what it
+// renders.
 import { execFileSync } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

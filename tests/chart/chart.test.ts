@@ -1,5 +1,5 @@
-// The chart, rendered with values of several kinds: what it makes is safe, complete and fits together. That it really runs
-// is shown by scripts/test-kubernetes.
+// The chart, rendered with values of several kinds: what it makes is safe, complete and fits together. That it really
+// runs is shown by scripts/test-kubernetes.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from '@jest/globals';

@@ -1,5 +1,5 @@
-// Official clients, each once: outside of the cluster through the port of a node, and in a pod through the Service. Their
-// programs send a message and receive it; what counts is that they say so and end with 0.
+// Official clients, each once: outside of the cluster through the port of a node, and in a pod through the Service.
+// Their programs send a message and receive it; what counts is that they say so and end with 0.
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';

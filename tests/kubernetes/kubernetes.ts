@@ -1,5 +1,5 @@
-// A run on Kubernetes from `helm install` to its verdict. `scripts/test-kubernetes` starts this. It makes one namespace,
-// and takes it away again in the end, however it ends, unless it is to be kept.
+// A run on Kubernetes from `helm install` to its verdict. `scripts/test-kubernetes` starts this. It makes one
+// namespace, and takes it away again in the end, however it ends, unless it is to be kept.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

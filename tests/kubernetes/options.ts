@@ -24,10 +24,10 @@ const QUICK_FAULTS = ['kill-master', 'lose-volume', 'kill-proxy', 'restart-set']
 export const USAGE = `scripts/test-kubernetes [--quick] [--faults A,B] [--image NAME:TAG] [--clients-image NAME:TAG]
                         [--namespace NAME] [--seed N] [--json FILE] [--keep]
 
-Installs the production preset with small resources into the cluster of KUBECONFIG, in a namespace of its own, lets official
-clients send and receive through a port of a node while pods, volumes and nodes are taken away, and judges what the
-clients saw: nothing that was answered OK may be lost. The images must be where the cluster finds them. In the end the
-namespace is deleted, unless --keep is given.
+Installs the production preset with small resources into the cluster of KUBECONFIG, in a namespace of its own, lets
+official clients send and receive through a port of a node while pods, volumes and nodes are taken away, and judges what
+the clients saw: nothing that was answered OK may be lost. The images must be where the cluster finds them. In the end
+the namespace is deleted, unless --keep is given.
 
   --quick           one set of three, on one node, and only ${QUICK_FAULTS.join(', ')}
   --faults A,B      which faults, the same one several times if you like; all that fit when it is not given

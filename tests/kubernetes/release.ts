@@ -164,7 +164,8 @@ export class Release {
     const used: Record<string, number[]> = {};
     for (const { metadata } of await this.pods()) {
       const component = metadata.labels['app.kubernetes.io/component'] ?? '';
-      const path = `/api/v1/namespaces/${this.kube.namespace}/pods/${metadata.name}:${HTTP_PORTS[component]}/proxy/metrics`;
+      const port = `${metadata.name}:${HTTP_PORTS[component]}`;
+      const path = `/api/v1/namespaces/${this.kube.namespace}/pods/${port}/proxy/metrics`;
       const text = await this.kube.run('get', '--raw', path);
       const bytes = /^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)$/m.exec(text)?.[1];
       used[component] = [...(used[component] ?? []), Math.round(Number(bytes) / 1024 ** 2)];

@@ -8,7 +8,7 @@
 ARG NODE_DIGEST=
 
 FROM node:24-bookworm-slim${NODE_DIGEST} AS application
-WORKDIR /app
+WORKDIR /root-of-image/app
 COPY package.json package-lock.json .npmrc ./
 COPY services/broker/package.json services/broker/
 COPY services/cli/package.json services/cli/
@@ -32,9 +32,10 @@ FROM node:24-bookworm-slim${NODE_DIGEST} AS runtime
 COPY scripts/image-root /tmp/image-root
 RUN sh /tmp/image-root /root-of-image
 
+# Directories are copied with the times that they have; one that the builder would have to make gets the time of now.
 FROM scratch
 COPY --from=runtime /root-of-image /
-COPY --from=application /app /app
+COPY --from=application /root-of-image /
 # What Node has compiled is kept for the next start in the same place, which then takes half the time. It cannot be put
 # into the image, because V8 never makes the same bytes twice.
 ENV PATH=/usr/local/bin \

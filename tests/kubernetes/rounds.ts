@@ -24,6 +24,16 @@ export interface Round {
 
 const REST_MS = 3_000;
 
+/** The sums of what the probers got, without the times and addresses that the gRPC library adds to its sentences. */
+function inShort(all: readonly Readonly<Record<string, number>>[]): Readonly<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const [text, count] of all.flatMap((each) => Object.entries(each))) {
+    const what = text.replace(/(Deadline exceeded|No connection established).*/, '$1');
+    sums[what] = (sums[what] ?? 0) + count;
+  }
+  return sums;
+}
+
 export class Rounds {
   readonly played: Round[] = [];
   /** Seen after some round; a pod that is deleted later takes its story along. */
@@ -78,7 +88,7 @@ export class Rounds {
       toMs,
       gapsMs: hit.map((one) => one.longestGapMs(fromMs, toMs)),
       otherGapsMs: this.probers.filter((one) => !hit.includes(one)).map((one) => one.longestGapMs(fromMs, toMs)),
-      refusals: Object.assign({}, ...hit.map((one) => one.refusals(fromMs, toMs))),
+      refusals: inShort(hit.map((one) => one.refusals(fromMs, toMs))),
       ...(problem === undefined ? {} : { problem }),
     };
     this.played.push(round);

@@ -22,6 +22,7 @@ const IN_POD: Readonly<Record<string, readonly string[]>> = {
   node: ['node', '/clients/node/snippet.mjs'],
   python: ['/clients/python/bin/python', '/clients/python/snippet.py'],
   go: ['/clients/go/snippet'],
+  java: ['java', '-Duser.home=/tmp', '-cp', '/clients/java/classes:/clients/java/dependency/*', 'Snippet'],
 };
 
 const TRIAL_MS = 90_000;

@@ -96,6 +96,7 @@ describe('the verdict', () => {
   const good: RunReport = {
     ...{
       seed: 1,
+      scraping: { pods: 5, queries: 9, problems: [] },
       commit: 'c',
       nodes: 1,
       installMs: 1,

@@ -19,6 +19,7 @@ import { type Options, readOptions, USAGE } from './options.ts';
 import { CHART, Release } from './release.ts';
 import { describe, isGood, type RunReport } from './report.ts';
 import { Rounds } from './rounds.ts';
+import { tryScraping } from './scraping.ts';
 import { tryAsStranger } from './strangers.ts';
 
 const SETTLE_MS = 5_000;
@@ -68,6 +69,7 @@ async function run(options: Options, nodes: number, directory: string): Promise<
     await rounds.isInOrder();
     await pause(SETTLE_MS);
     for (const fault of options.faults) if (!(await rounds.play(fault))) break;
+    const scraping = await tryScraping(release, directory);
     const loadedMiB = await release.memoryMiB();
     for (const prober of probers) prober.stop();
     tell('draining');
@@ -75,7 +77,7 @@ async function run(options: Options, nodes: number, directory: string): Promise<
     const stored = await traffic.audit();
     const events = readHistories(traffic.historyFiles);
     return {
-      ...{ seed: options.seed, commit: commit(), nodes, installMs, helmTestMs, clients, strangers, notes },
+      ...{ seed: options.seed, commit: commit(), nodes, installMs, helmTestMs, clients, strangers, notes, scraping },
       ...{ unfit: options.unfit, rounds: rounds.played, idleMiB, loadedMiB },
       judgement: judge({ events, stored, groups: GROUPS, windows: rounds.played, stuck }),
       probesAcknowledged: probers.reduce((sum, prober) => sum + prober.acknowledged(), 0),

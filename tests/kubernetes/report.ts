@@ -3,6 +3,7 @@ import type { Judgement } from '../chaos/checker.ts';
 import { faultRows } from '../chaos/report.ts';
 import type { ClientTrial } from './clients.ts';
 import type { Round } from './rounds.ts';
+import type { Scraping } from './scraping.ts';
 
 export type MemoryByComponent = Readonly<Record<string, readonly number[]>>;
 
@@ -19,6 +20,8 @@ export interface RunReport {
   readonly strangers: readonly string[];
   /** What was wrong about the commands that helm prints. */
   readonly notes: readonly string[];
+  /** What a Prometheus saw that scraped all pods. */
+  readonly scraping: Scraping;
   readonly unfit: Readonly<Record<string, string>>;
   readonly rounds: readonly Round[];
   readonly judgement: Judgement;
@@ -36,7 +39,8 @@ export function isGood(report: RunReport): boolean {
 }
 
 function problemsOf(report: RunReport): readonly string[] {
-  const { rounds, clients, strangers, notes, accidents, judgement, probesStored, probesAcknowledged } = report;
+  const { rounds, clients, strangers, notes, scraping, accidents, judgement } = report;
+  const { probesStored, probesAcknowledged } = report;
   return [
     ...rounds.flatMap(({ fault, problem }) => (problem === undefined ? [] : [`${fault}: ${problem}`])),
     ...clients.flatMap(({ client, where, problem }) =>
@@ -44,6 +48,7 @@ function problemsOf(report: RunReport): readonly string[] {
     ),
     ...strangers,
     ...notes,
+    ...scraping.problems,
     ...accidents,
     ...judgement.violations.map(({ verdict, key, text }) => `${verdict}: ${key} ${text}`),
     ...(probesStored < probesAcknowledged ? [`${probesAcknowledged - probesStored} probes are lost`] : []),
@@ -73,6 +78,7 @@ export function describe(report: RunReport): string {
       `${judgement.delivered} delivered, ${lost} lost`,
     `probes: ${report.probesAcknowledged} answered OK, ${report.probesStored} in the log`,
     `memory idle: ${memory(report.idleMiB)}; under load: ${memory(report.loadedMiB)}`,
+    `Prometheus: ${report.scraping.pods} pods scraped, ${report.scraping.queries} queries of the dashboards asked`,
     ...Object.entries(report.unfit).map(([fault, reason]) => `not played: ${fault}: ${reason}`),
     ...problems.slice(0, 20).map((problem) => `PROBLEM ${problem}`),
     `seed ${report.seed}: ${problems.length} problems in ${rounds.length} rounds`,

@@ -12,6 +12,7 @@ import type { LogRepair } from './log/repair.ts';
 import type { NodeOptions } from './node.ts';
 import type { ConnectPeer, ReplicationPeer } from './replication/messages.ts';
 import { readSnapshot } from './state/snapshot.ts';
+import { SnapshotVersionError } from './state/snapshot-sections.ts';
 import { BrokerState } from './state/state.ts';
 
 export interface Store {
@@ -87,7 +88,9 @@ async function recoverState(log: CommitLog): Promise<BrokerState> {
       try {
         state = readSnapshot(bytes);
         return true;
-      } catch {
+      } catch (error) {
+        // An older snapshot would lead to the same records, which this program does not know either.
+        if (error instanceof SnapshotVersionError) throw error;
         state = new BrokerState();
         return false;
       }

@@ -1,11 +1,12 @@
 // The state as bytes and back. A snapshot is written at the first byte of every segment; the log layer adds version,
 // position and checksum around it. Everything is written in one defined order, so equal states give equal bytes.
 //
-//   u8 version (1), u64 position, u64 log time
+//   u8 version (1 or 2), u64 position, u64 log time
 //   u32 next topic id, u32 topics:  topic definition, u64 newest stored at, u64 next offset for each queue
 //   u32 next group id, u32 groups:  group definition, u64 created at position
 //   u32 subscriptions:              ids, cursors, u32 leases: queue, offset, attempt, visible at, pop id, client, lane
 //   u32 recent ids:                 u64 key, u16 queue, u64 offset, u64 log time
+//   version 2: sections, see snapshot-sections.ts; a state that needs none is written as version 1
 
 import type { Group } from './groups.ts';
 import type { Lease } from './lease.ts';
@@ -23,11 +24,13 @@ import {
   writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
+import { readSections, SECTIONS, SnapshotVersionError, writeSections } from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
 import type { Subscription } from './subscription.ts';
 import type { Topic } from './topics.ts';
 
-const VERSION = 1;
+const WITHOUT_SECTIONS = 1;
+const WITH_SECTIONS = 2;
 
 class Chunks {
   readonly list: Buffer[] = [];
@@ -47,9 +50,11 @@ class Chunks {
 }
 
 /** The buffers, one after the other, are the snapshot. */
-export function writeSnapshot(state: BrokerState): Buffer[] {
+export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[] {
   const chunks = new Chunks();
-  chunks.fixed(17, (out) => out.uint8(VERSION).uint64(state.position).uint64(state.logTimeMs));
+  const later = writeSections(state, sections);
+  const version = later.length === 0 ? WITHOUT_SECTIONS : WITH_SECTIONS;
+  chunks.fixed(17, (out) => out.uint8(version).uint64(state.position).uint64(state.logTimeMs));
   chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byId.size));
   for (const topic of state.topics.byId.values()) writeTopic(chunks, topic);
   chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byId.size));
@@ -63,7 +68,7 @@ export function writeSnapshot(state: BrokerState): Buffer[] {
       out.uint64(key).uint16(queueId).uint64(queueOffset).uint64(logTimeMs);
     });
   });
-  return chunks.list;
+  return [...chunks.list, ...later];
 }
 
 function writeTopic(chunks: Chunks, topic: Topic): void {
@@ -124,14 +129,15 @@ function writeSubscription(chunks: Chunks, subscription: Subscription): void {
   });
 }
 
-/** Throws when the bytes are of a newer version or do not make sense; the caller then uses an older snapshot. */
-export function readSnapshot(bytes: Buffer): BrokerState {
+/**
+ * Throws `SnapshotVersionError` for what a later program wrote, and any other error when the bytes do not make sense:
+ * the caller then uses an older snapshot.
+ */
+export function readSnapshot(bytes: Buffer, sections = SECTIONS): BrokerState {
   const state = new BrokerState();
   const reader = new PayloadReader(bytes, 0, bytes.length);
   const version = reader.uint8();
-  if (version !== VERSION) {
-    throw new Error(`snapshot version ${version} is not known to this program; run the version that wrote it`);
-  }
+  if (version !== WITHOUT_SECTIONS && version !== WITH_SECTIONS) throw new SnapshotVersionError(`version ${version}`);
   const position = reader.uint64();
   const logTimeMs = reader.uint64();
   const nextTopicId = reader.uint32();
@@ -152,6 +158,7 @@ export function readSnapshot(bytes: Buffer): BrokerState {
   for (let left = reader.uint32(); left > 0; left--) {
     state.recentIds.add(reader.uint64(), reader.uint16(), reader.uint64(), reader.uint64());
   }
+  if (version === WITH_SECTIONS) readSections(state, reader, sections);
   state.position = position;
   state.logTimeMs = logTimeMs;
   return state;

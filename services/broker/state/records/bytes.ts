@@ -13,6 +13,11 @@ export class PayloadReader {
     this.end = end;
   }
 
+  /** Bytes not read yet. */
+  get left(): number {
+    return this.end - this.at;
+  }
+
   private take(count: number): number {
     const from = this.at;
     if (from + count > this.end) throw new Error('a record payload is shorter than its type needs');
@@ -49,7 +54,7 @@ export class PayloadReader {
   }
 
   rest(): Buffer {
-    return this.view(this.end - this.at);
+    return this.view(this.left);
   }
 }
 

@@ -1,0 +1,84 @@
+// The states whose snapshots lie in tests/golden/broker-state-v1 and later, one file for each version of the layout.
+// Whatever changes, these files must be read for ever as they are read here. Run once, when a version is new:
+// node tests/conformance/golden-state.ts <version> <file>.
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { MessageRecord } from '@fulmar/broker/state/records/message.ts';
+import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
+import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
+import { RECORD_TYPE } from '@fulmar/core/record.ts';
+
+export const goldenStatePath = (version: number) =>
+  fileURLToPath(new URL(`../golden/broker-state-v${version}`, import.meta.url));
+
+const STARTED_AT_MS = 1_900_000_000_000;
+const EMPTY = new Uint8Array(0);
+
+export const goldenMessage = (i: number): MessageRecord => ({
+  ...{
+    topicId: 1,
+    queueId: i % 2,
+    tagHash: i,
+    groupHash: 0,
+    bornAtMs: STARTED_AT_MS + i,
+    storedAtMs: STARTED_AT_MS + i,
+  },
+  ...{ deliverAtMs: 0, keyHashes: [], messageId: `id-${i}`, userPart: EMPTY, systemPart: EMPTY, body: EMPTY },
+});
+
+/** A topic, a group that has read some of it, one message under way, one handed out for the second time. */
+const VERSION_1: readonly StateRecord[] = [
+  {
+    type: RECORD_TYPE.topicPut,
+    payload: { topicId: 1, name: 'golden/ü', type: 'normal', queues: 2, createdAtMs: STARTED_AT_MS },
+  },
+  {
+    type: RECORD_TYPE.groupPut,
+    payload: {
+      ...{ groupId: 1, name: 'readers', fifo: false, broadcast: false, fromEarliest: true, maxAttempts: 17 },
+      ...{ backoffMs: [1_000, 5_000], createdAtMs: STARTED_AT_MS + 1 },
+    },
+  },
+  { type: RECORD_TYPE.subscriptionPut, payload: { groupId: 1, topicId: 1, startOffsets: [0, 0] } },
+  ...Array.from({ length: 6 }, (_unused, i): StateRecord => ({ type: RECORD_TYPE.message, payload: goldenMessage(i) })),
+  {
+    type: RECORD_TYPE.pop,
+    payload: {
+      ...{ groupId: 1, topicId: 1, popId: 9, visibleAtMs: 5_000, renewedBy: 'client-1', parked: [], dropped: [] },
+      advances: [
+        { queueId: 0, nextOffset: 2 },
+        { queueId: 1, nextOffset: 1 },
+      ],
+      taken: [
+        { queueId: 0, queueOffset: 0, attempt: 1, lane: 0 },
+        { queueId: 0, queueOffset: 1, attempt: 1, lane: 0 },
+        { queueId: 1, queueOffset: 0, attempt: 1, lane: 77 },
+      ],
+    },
+  },
+  {
+    type: RECORD_TYPE.ack,
+    payload: { groupId: 1, topicId: 1, leases: [{ queueId: 0, queueOffset: 0, popId: 9 }] },
+  },
+];
+
+const RECORD_BYTES = 100;
+
+/** The records that a version's golden file holds the state of, in log order. */
+export function goldenRecords(_version: number): readonly StateRecord[] {
+  return VERSION_1;
+}
+
+export function goldenState(version: number): BrokerState {
+  const state = new BrokerState();
+  let position = 0;
+  for (const record of goldenRecords(version)) {
+    state.apply(record, position, RECORD_BYTES, 1_000 + position);
+    position += RECORD_BYTES;
+  }
+  return state;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  writeFileSync(process.argv[3]!, Buffer.concat(writeSnapshot(goldenState(Number(process.argv[2])))));
+}

@@ -28,11 +28,14 @@ import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
+import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
+import type { TransactionPolicy } from './serve/transaction-policy.ts';
+import { countHalfMessages, Transactions } from './serve/transactions.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 
@@ -47,6 +50,7 @@ export interface BrokerOptions {
   readonly commitment: Commitment;
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
+  readonly transactionPolicy: TransactionPolicy;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -56,7 +60,7 @@ export interface BrokerOptions {
   readonly onTopics: (names: ReadonlySet<string>) => void;
 }
 
-/** While leases run and nothing else is written, log time is written down about so often. */
+/** While leases or transactions run and nothing else is written, log time is written down about so often. */
 const TICK_MS = 1_000;
 const LAG_SAMPLE_MAX = 1_000;
 
@@ -71,6 +75,8 @@ export class Broker implements MasterApi {
   private readonly settling: Settling;
   private readonly forwarding: Forwarding;
   private readonly presence: Presence;
+  private readonly checks: OrphanChecks;
+  readonly transactions: Transactions;
   private readonly insight: Insight;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
@@ -88,7 +94,13 @@ export class Broker implements MasterApi {
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs);
-    this.sending = new Sending(state, this.committer, reader, wallMs, this.early);
+    const { transactionPolicy: policy } = options;
+    this.sending = new Sending({
+      ...{ state, committer: this.committer, reader, wallMs, early: this.early, setHash, transactions: policy },
+    });
+    const { committer } = this;
+    this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
+    this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash };
     this.receiving = new Receiving(state, serving);
@@ -102,6 +114,7 @@ export class Broker implements MasterApi {
   start(): void {
     this.receiving.start();
     this.presence.start();
+    this.checks.start();
     this.armTick();
   }
 
@@ -130,6 +143,7 @@ export class Broker implements MasterApi {
   private stopServing(): void {
     this.tickTimer?.cancel();
     this.presence.stop();
+    this.checks.stop();
     this.receiving.close();
   }
 
@@ -222,11 +236,16 @@ export class Broker implements MasterApi {
     return lags;
   }
 
+  halfMessages(): ReadonlyMap<string, number> {
+    return countHalfMessages(this.state);
+  }
+
   private armTick(): void {
     this.tickTimer = this.options.timers.after(TICK_MS, () => {
       // Any other record carries the log time as well.
       const idle = this.state.position === this.tickedAt;
-      if (this.state.leases > 0 && idle) this.committer.appendTick();
+      const runs = this.state.leases > 0 || this.state.transactions.open.size > 0;
+      if (runs && idle) this.committer.appendTick();
       this.tickedAt = this.state.position;
       this.armTick();
     });

@@ -14,6 +14,7 @@ export async function sampleBroker(broker: BrokerNode, observer: Observer): Prom
   sampleReplication(broker, observer);
   observer.observe('rocketmq_topic_number', {}, broker.topicCount);
   observer.observe('rocketmq_consumer_group_number', {}, broker.groupCount);
+  for (const [topic, count] of broker.halfMessages()) observer.observe('rocketmq_half_messages', { topic }, count);
   for (const { group, topic, readyMessages, inFlightMessages, lagMs } of await broker.lagSample()) {
     const labels = { consumer_group: group, topic };
     observer.observe('rocketmq_consumer_ready_messages', labels, readyMessages);

@@ -13,7 +13,6 @@ import type {
   GroupRequest,
   PopCall,
   PopCommand,
-  ReplicaStatus,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -26,14 +25,17 @@ import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import { readRecordHeader } from '@fulmar/core/record.ts';
+import { refusingTransactions, type TransactionApi } from '@fulmar/core/transaction-api.ts';
 import { Applier } from './applier.ts';
 import { Broker, type MasterApi } from './broker.ts';
 import { describeTopic } from './catalog.ts';
 import type { CommitLog, LogManifest, LogPolicy } from './log/log.ts';
 import type { LogDisk, LogOptions } from './log/open.ts';
+import { replicaStatusOf } from './replica-status.ts';
 import type { ConnectPeer, FollowerPort, ReplicationService } from './replication/messages.ts';
 import { Replica } from './replication/replica.ts';
 import type { ReplicaStanding, ReplicationTimes } from './replication/replica-options.ts';
+import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { copyFromAny, type Others, openStore, othersIn, type Store } from './store.ts';
 
 export interface NodeOptions {
@@ -50,6 +52,7 @@ export interface NodeOptions {
   readonly minInSync: number;
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
+  readonly transactionPolicy: TransactionPolicy;
   readonly founder: boolean;
   readonly adoptLog: boolean;
   readonly acceptLoss: boolean;
@@ -72,6 +75,7 @@ export interface NodeOptions {
 export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
 
 const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
+const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
 const REINSTALL_PAUSE_MS = 2_000;
 
 export class BrokerNode implements BrokerApi, ReplicationService {
@@ -196,9 +200,21 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     await applier!.reached(position);
     if (this.replica !== replica || replica!.role !== 'leader' || replica!.epoch !== epoch || this.failure) return;
     const { log, state } = store!;
-    const { set, acknowledge, clock, timers, random, logger, observer } = options;
+    const { set, acknowledge, transactionPolicy, clock, timers, random, logger, observer } = options;
     this.broker = new Broker({
-      ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, commitment: replica! },
+      ...{
+        set,
+        acknowledge,
+        transactionPolicy,
+        log,
+        state,
+        clock,
+        timers,
+        random,
+        logger,
+        observer,
+        commitment: replica!,
+      },
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
@@ -334,7 +350,16 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.broker?.lagSample() ?? [];
   }
 
+  /** Half messages by topic, for metrics; the master's alone. */
+  halfMessages(): ReadonlyMap<string, number> {
+    return this.broker?.halfMessages() ?? new Map();
+  }
+
   // --- what proxies ask
+
+  get transactions(): TransactionApi {
+    return this.broker?.transactions ?? NO_TRANSACTIONS;
+  }
 
   async status(): Promise<BrokerStatus> {
     const { set, replica, version, policy, acknowledge, minInSync } = this.options;
@@ -351,28 +376,9 @@ export class BrokerNode implements BrokerApi, ReplicationService {
       groups: this.groupCount,
       inSync: standing?.inSync ?? [],
       minInSync: standing?.minInSync ?? minInSync,
-      replicas: this.replicaStatus(standing),
+      replicas: replicaStatusOf(replica, standing, this.record(), log?.endPosition ?? 0),
       writesRefused: this.refusal() ?? '',
     };
-  }
-
-  private replicaStatus(standing: ReplicaStanding | undefined): readonly ReplicaStatus[] {
-    if (standing === undefined) return [];
-    const record = this.replica?.record();
-    const end = this.store?.log.endPosition ?? 0;
-    const names = new Set([this.options.replica, ...standing.members.map(({ replica }) => replica)]);
-    return [...names].sort().map((name) => {
-      const isMe = name === this.options.replica;
-      const follower = standing.followers.find(({ replica }) => replica === name);
-      const member = standing.members.find(({ replica }) => replica === name);
-      const leads = isMe ? standing.role === 'leader' : record !== undefined && record.leader === member?.storeUid;
-      return {
-        name,
-        role: leads ? 'master' : 'slave',
-        lagBytes: isMe ? 0 : (follower?.lagBytes ?? end),
-        inSync: standing.inSync.includes(name),
-      };
-    });
   }
 
   async stepDown(preferred: string): Promise<Fault | undefined> {

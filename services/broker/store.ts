@@ -55,14 +55,18 @@ export async function openStore(options: NodeOptions, others: Others): Promise<S
 async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
   const { cluster, disk, clock, timers, random, logger, observer, directory, set, policy, tuning, bootId } = options;
   const startedMs = clock.monotonicMs();
+  const applied: { state?: BrokerState } = {};
   const log = await openLog({
     ...{ disk, clock, timers, random, logger, observer, directory, set, policy, clusterId: cluster },
     repair: repairFrom(options.connect, others),
+    // Half messages without a decision stay, also where retention would let them go.
+    pin: () => applied.state?.transactions.oldestPosition ?? 0,
     ...(tuning === undefined ? {} : { tuning }),
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
     const state = await recoverState(log);
+    applied.state = state;
     logger.info('log recovered', {
       directory,
       startPosition: log.startPosition,

@@ -3,11 +3,12 @@
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
 import type { Placement } from './placement.ts';
+import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
 
-/** `mixed` takes normal and FIFO messages; it is what a topic becomes that is created by its first use. */
+/** `mixed` takes normal, FIFO and transactional messages; it is what a topic becomes that is created by its first use. */
 export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
 export const TOPIC_TYPES: readonly TopicType[] = [
   'normal',
@@ -68,6 +69,8 @@ export interface MessageToStore {
   readonly systemPart: Uint8Array;
   /** The content of `body`. */
   readonly body: Uint8Array;
+  /** Present in a half message: it is kept out of sight until its transaction is committed. */
+  readonly half?: HalfOrigin;
 }
 
 export interface SendCommand {
@@ -76,7 +79,14 @@ export interface SendCommand {
 }
 
 export type SendResult =
-  | { readonly fault?: undefined; readonly queueId: number; readonly queueOffset: number }
+  | {
+      readonly fault?: undefined;
+      readonly queueId: number;
+      /** 0 for a half message, which has no place in its queue yet. */
+      readonly queueOffset: number;
+      /** Of a half message only. */
+      readonly transactionId?: string;
+    }
   | { readonly fault: Fault };
 
 export interface TagFilter {
@@ -244,6 +254,7 @@ export interface BrokerApi {
   changeInvisible(command: ChangeInvisibleCommand): Promise<Fault | undefined>;
   deadLetter(command: DeadLetterCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
+  readonly transactions: TransactionApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */
   ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>>;

@@ -43,6 +43,10 @@ export const RECORD_TYPE = {
   changeInvisible: 32,
   deadLetter: 33,
   clientGone: 34,
+  halfMessage: 50,
+  transactionEnd: 51,
+  transactionChange: 52,
+  transactionCarry: 53,
 } as const;
 
 export interface RecordHeader {

@@ -2,9 +2,14 @@
 import type { TagFilter } from '@fulmar/core/broker-api.ts';
 import { ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
-import { type CommitLog, type IndexEntry, queueKeyOf, type StoredRecord } from '../log/log.ts';
+import { type CommitLog, type IndexEntry, queueKeyOf, type RecordPlace, type StoredRecord } from '../log/log.ts';
 import { DEAD_LETTER_MESSAGE_AT } from '../state/records/dead-letter.ts';
 import { type MessageRecord, readMessagePayload, tagHashOf } from '../state/records/message.ts';
+import {
+  readHalfMessage,
+  TRANSACTION_CARRY_MESSAGE_AT,
+  TRANSACTION_END_MESSAGE_AT,
+} from '../state/records/transaction.ts';
 import { awaited, type Steps } from './steps.ts';
 
 /** `undefined`: everything passes. Hashes first, because the index has them; then the tag itself. */
@@ -47,8 +52,8 @@ export class MessageReader {
     return entry?.queueOffset === queueOffset ? entry : undefined;
   }
 
-  /** The message of an index entry; undefined when retention has removed it meanwhile. */
-  *message(entry: IndexEntry): Steps<MessageRecord | undefined> {
+  /** The message in a record; undefined when retention has removed it meanwhile. */
+  *message(entry: RecordPlace): Steps<MessageRecord | undefined> {
     const stored = yield* awaited(this.log.read(entry.position, entry.length));
     return stored === undefined ? undefined : messageOf(stored);
   }
@@ -61,6 +66,14 @@ export class MessageReader {
 }
 
 function messageOf({ bytes, header }: StoredRecord): MessageRecord {
-  const at = RECORD_HEADER_BYTES + (header.type === RECORD_TYPE.deadLetter ? DEAD_LETTER_MESSAGE_AT : 0);
+  if (header.type === RECORD_TYPE.halfMessage) return readHalfMessage(bytes, RECORD_HEADER_BYTES, bytes.length).message;
+  const at = RECORD_HEADER_BYTES + (MESSAGE_AT.get(header.type) ?? 0);
   return readMessagePayload(bytes, at, bytes.length);
 }
+
+/** Where the message begins in the payload of records that say something else first. */
+const MESSAGE_AT: ReadonlyMap<number, number> = new Map([
+  [RECORD_TYPE.deadLetter, DEAD_LETTER_MESSAGE_AT],
+  [RECORD_TYPE.transactionEnd, TRANSACTION_END_MESSAGE_AT],
+  [RECORD_TYPE.transactionCarry, TRANSACTION_CARRY_MESSAGE_AT],
+]);

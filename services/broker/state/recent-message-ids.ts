@@ -3,6 +3,9 @@
 // believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds.
 import { hash32 } from '@fulmar/core/hash.ts';
 
+/** Stands for the queue of a half message, which has none; what counts as its offset is the id of its transaction. */
+export const HALF_MESSAGE_QUEUE = 0xffff;
+
 export interface RecentMessage {
   readonly queueId: number;
   readonly queueOffset: number;

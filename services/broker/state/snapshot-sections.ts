@@ -19,9 +19,6 @@ export interface SnapshotSection {
   read(state: BrokerState, reader: PayloadReader): void;
 }
 
-/** Ascending by tag, which is the order in which they are written. */
-export const SECTIONS: readonly SnapshotSection[] = [];
-
 /** The snapshot was written by a later program: no older one may be used in its place. */
 export class SnapshotVersionError extends Error {
   constructor(what: string) {

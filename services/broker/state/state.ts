@@ -5,7 +5,7 @@ import type { EpochStartRecord } from '@fulmar/core/epoch-start.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { Groups } from './groups.ts';
-import { RecentMessageIds } from './recent-message-ids.ts';
+import { HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
 import type {
   AckRecord,
   ChangeInvisibleRecord,
@@ -16,8 +16,15 @@ import type {
 import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { MessageRecord } from './records/message.ts';
+import type {
+  HalfMessageRecord,
+  TransactionCarryRecord,
+  TransactionChangeRecord,
+  TransactionEndRecord,
+} from './records/transaction.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
+import { Transactions } from './transactions.ts';
 
 /** A record with its payload decoded. Segment starts, epochs and ticks change nothing here but the log time. */
 export type StateRecord =
@@ -34,7 +41,11 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.ack; readonly payload: AckRecord }
   | { readonly type: typeof RECORD_TYPE.changeInvisible; readonly payload: ChangeInvisibleRecord }
   | { readonly type: typeof RECORD_TYPE.deadLetter; readonly payload: DeadLetterRecord }
-  | { readonly type: typeof RECORD_TYPE.clientGone; readonly payload: ClientGoneRecord };
+  | { readonly type: typeof RECORD_TYPE.clientGone; readonly payload: ClientGoneRecord }
+  | { readonly type: typeof RECORD_TYPE.halfMessage; readonly payload: HalfMessageRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionEnd; readonly payload: TransactionEndRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionChange; readonly payload: TransactionChangeRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -47,6 +58,7 @@ export class BrokerState {
   readonly topics = new Topics();
   readonly groups = new Groups();
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
+  readonly transactions = new Transactions(LIMITS.endedTransactions);
   /** Position behind the last record applied. */
   position = 0;
   /** Log time of the last record applied. */
@@ -92,12 +104,27 @@ export class BrokerState {
           subscription.applyClientGone(record.payload.clientId, record.payload.visibleAtMs);
         }
         return undefined;
+      case RECORD_TYPE.halfMessage:
+        this.open(record.payload, position, length);
+        return undefined;
+      case RECORD_TYPE.transactionEnd: {
+        const { id, ended, message } = record.payload;
+        const wasOpen = this.transactions.applyEnd(id, ended) !== undefined;
+        return wasOpen && message !== undefined ? this.place(message, false) : undefined;
+      }
+      case RECORD_TYPE.transactionChange:
+        for (const standing of record.payload.standings) this.transactions.applyChange(standing);
+        return undefined;
+      case RECORD_TYPE.transactionCarry:
+        this.transactions.applyCarry(record.payload.id, position, length);
+        return undefined;
       case RECORD_TYPE.topicPut:
         this.topics.put(record.payload);
         return undefined;
       case RECORD_TYPE.topicDelete: {
         const topic = this.topics.remove(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
+        this.transactions.dropTopic(record.payload.id);
         return undefined;
       }
       case RECORD_TYPE.groupPut:
@@ -152,6 +179,14 @@ export class BrokerState {
     this.leases -= subscription.leases.size;
     subscription.group.subscriptions.delete(subscription.topic.id);
     subscription.topic.subscriptions.delete(subscription.group.id);
+  }
+
+  /** A half message is remembered by its id like any other, with the transaction in the place of the queue offset. */
+  private open(half: HalfMessageRecord, position: number, length: number): void {
+    const { topicId, messageId } = half.message;
+    if (!this.topics.byId.has(topicId)) return;
+    this.transactions.applyHalf(half, position, length, this.logTimeMs);
+    this.recentIds.add(RecentMessageIds.keyOf(topicId, messageId), HALF_MESSAGE_QUEUE, position, this.logTimeMs);
   }
 
   private place(message: MessageRecord, remember: boolean): PlacedMessage | undefined {

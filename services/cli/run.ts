@@ -55,6 +55,8 @@ export const RUN_SETTINGS = {
   retention: BROKER_SETTINGS.retention,
   retentionSize: BROKER_SETTINGS.retentionSize,
   diskReserve: BROKER_SETTINGS.diskReserve,
+  transactionFirstCheck: BROKER_SETTINGS.transactionFirstCheck,
+  transactionCheckInterval: BROKER_SETTINGS.transactionCheckInterval,
   json: {
     type: 'switch',
     default: false,
@@ -223,6 +225,8 @@ async function oneBroker(
       retention: settings.retention,
       retentionSize: settings.retentionSize,
       diskReserve: settings.diskReserve,
+      transactionFirstCheck: settings.transactionFirstCheck,
+      transactionCheckInterval: settings.transactionCheckInterval,
     },
     logger,
     () => void life.stop('the disk failed', 1),
@@ -252,6 +256,8 @@ async function manyBrokers(settings: RunSettings, nameservers: readonly string[]
     settings: {
       ...{ flush, minInSync, acknowledge, logLevel, segmentSize, retentionSize, diskReserve },
       retention: `${retention}ms`,
+      transactionFirstCheck: `${settings.transactionFirstCheck}ms`,
+      transactionCheckInterval: `${settings.transactionCheckInterval}ms`,
     },
     tell: (sentence) => process.stderr.write(`${sentence}\n`),
   });

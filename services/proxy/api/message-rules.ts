@@ -197,9 +197,15 @@ export function typeName(type: number): string {
   return TYPE_NAMES[type] ?? 'unspecified';
 }
 
+const SUPPORTED_TYPES: ReadonlySet<number> = new Set([
+  MESSAGE_TYPE.normal,
+  MESSAGE_TYPE.fifo,
+  MESSAGE_TYPE.transaction,
+]);
+
 /** Whether a topic of this type takes a message of that type. */
 export function checkTypeForTopic(type: number, topicType: TopicType): Fault | undefined {
-  const isSupported = type === MESSAGE_TYPE.normal || type === MESSAGE_TYPE.fifo;
+  const isSupported = SUPPORTED_TYPES.has(type);
   if (!acceptedTypesOf(topicType).includes(type) && (isSupported || topicType !== 'mixed')) {
     return fault(
       'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE',
@@ -209,7 +215,7 @@ export function checkTypeForTopic(type: number, topicType: TopicType): Fault | u
   if (!isSupported) {
     return fault(
       'NOT_IMPLEMENTED',
-      `Messages of type ${typeName(type)} are not implemented yet. Send a normal or FIFO one.`,
+      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO or transactional one.`,
     );
   }
   return undefined;

@@ -1,6 +1,7 @@
 // The messaging service of the proxy: every RPC of apache.rocketmq.v2.MessagingService by its name, over transports
 // that the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
 // `messages.ts`.
+import { createChecker } from '../clients/checker.ts';
 import { createReporter } from '../clients/reporter.ts';
 import { createSessions, type Session } from '../clients/sessions.ts';
 import type { RawUnaryHandler, StreamHandler, TelemetryHandler, UnaryHandler } from './call.ts';
@@ -9,6 +10,7 @@ import type { ProxyDependencies } from './dependencies.ts';
 import { createAddressing } from './endpoints.ts';
 import { createGroups } from './groups.ts';
 import type {
+  EndTransactionRequest,
   ForwardMessageToDeadLetterQueueRequest,
   HeartbeatRequest,
   NotifyClientTerminationRequest,
@@ -28,6 +30,7 @@ import { ackMessage, changeInvisibleDuration, forwardMessageToDeadLetterQueue } 
 import { telemetry } from './telemetry.ts';
 import { createTopics } from './topics.ts';
 import { createTraffic } from './traffic.ts';
+import { endTransaction } from './transactions.ts';
 
 export interface MessagingHandlers {
   /** Bytes in, bytes out. */
@@ -49,7 +52,7 @@ export interface MessagingHandlers {
     readonly UpdateOffset: UnaryHandler<unknown, StatusResponse>;
     readonly GetOffset: UnaryHandler<unknown, StatusResponse>;
     readonly QueryOffset: UnaryHandler<unknown, StatusResponse>;
-    readonly EndTransaction: UnaryHandler<unknown, StatusResponse>;
+    readonly EndTransaction: UnaryHandler<EndTransactionRequest, StatusResponse>;
     readonly RecallMessage: UnaryHandler<unknown, StatusResponse>;
     readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
   };
@@ -67,7 +70,7 @@ export interface MessagingService {
   clients(): IterableIterator<Session>;
   /** Makes the clients of a group hear at once of a change that an administrator has made. */
   groupChanged(group: string): void;
-  /** Begins to tell brokers who is online. */
+  /** Begins to tell brokers who is online, and to ask producers about their transactions. */
   start(): void;
   /** Ends the open polls with empty answers and the Telemetry streams with UNAVAILABLE, and reports no more. */
   stop(): void;
@@ -86,6 +89,11 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
   };
   const streams = telemetry(context);
   const reporter = createReporter({ cluster, timers, logger, proxyId: config.proxyId }, sessions);
+  const checker = createChecker({
+    ...{ cluster, timers, logger },
+    publishedTopics: () => streams.publishedTopics(),
+    ask: (half) => streams.askProducer(half),
+  });
   return {
     handlers: {
       raw: {
@@ -103,7 +111,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         UpdateOffset: notImplemented(context, 'UpdateOffset'),
         GetOffset: notImplemented(context, 'GetOffset'),
         QueryOffset: notImplemented(context, 'QueryOffset'),
-        EndTransaction: notImplemented(context, 'EndTransaction'),
+        EndTransaction: endTransaction(context),
         RecallMessage: notImplemented(context, 'RecallMessage'),
         SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
       },
@@ -112,9 +120,13 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     },
     clients: () => sessions.all(),
     groupChanged: (group) => context.groups.refresh(group),
-    start: () => reporter.start(),
+    start() {
+      reporter.start();
+      checker.start();
+    },
     stop() {
       reporter.stop();
+      checker.stop();
       for (const { endPolls } of sessions.all()) for (const endPoll of [...endPolls]) endPoll();
       streams.endAll();
     },

@@ -4,7 +4,7 @@
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
 import type { AddressChoice } from '../api/endpoints.ts';
-import { CLIENT_TYPE, isConsumerType } from '../api/messages.ts';
+import { CLIENT_TYPE, isConsumerType, type Resource } from '../api/messages.ts';
 import type { Requester } from '../api/requester.ts';
 
 /**
@@ -16,6 +16,13 @@ const SILENCE_RUST_MS = 120_000;
 /** An answer that left so long before its connection broke has arrived, or the connection would have broken earlier. */
 const DOUBT_MS = 30_000;
 
+export interface PublishedTopic {
+  /** As the client wrote it. */
+  readonly resource: Resource;
+  /** It has sent a half message: it knows how to answer for one. */
+  readonly isTransactional: boolean;
+}
+
 export interface Session {
   readonly clientId: string;
   readonly language: string;
@@ -26,6 +33,8 @@ export interface Session {
   group: string;
   /** The access point that the client named in its newest route query. */
   accessPoint: AddressChoice | undefined;
+  /** Topics that it publishes, by their keys, as far as it has said so or shown it. */
+  readonly published: Map<string, PublishedTopic>;
   lastHeardMs: number;
   /** When messages that it holds for as long as it is online last left for it. */
   lastAnsweredMs: number;
@@ -64,6 +73,13 @@ function silenceMsOf({ language }: Session): number {
 
 function isHeld({ telemetryStreams, endPolls }: Session): boolean {
   return telemetryStreams > 0 || endPolls.size > 0;
+}
+
+/** The oldest is forgotten when there are too many. */
+export function notePublished({ published }: Session, topic: string, of: PublishedTopic): void {
+  const isTransactional = of.isTransactional || published.get(topic)?.isTransactional === true;
+  published.set(topic, { resource: of.resource, isTransactional });
+  if (published.size > LIMITS.publishedTopicsPerClient) published.delete(published.keys().next().value!);
 }
 
 export function isConsumer(session: Session): boolean {
@@ -105,6 +121,7 @@ export function createSessions(clock: Clock): Sessions {
       clientType: CLIENT_TYPE.unspecified,
       group: '',
       accessPoint: undefined,
+      published: new Map(),
       lastHeardMs: clock.monotonicMs(),
       lastAnsweredMs: Number.NEGATIVE_INFINITY,
       telemetryStreams: 0,

@@ -152,11 +152,10 @@ export function produceStatements(make: HarnessFactory): void {
       expect(received.map(({ systemProperties }) => systemProperties.queueOffset)).toEqual([0, 1, 2, 3]);
     });
 
-    test('delay, transaction, priority and lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
+    test('delay, priority and lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
       const messages = [
         messageTo('delay', { messageType: 3, deliveryTimestamp: later(10) }),
         messageTo('mixed', { messageType: 3, deliveryTimestamp: later(10) }),
-        messageTo('transaction', { messageType: 4 }),
         messageTo('lite', { messageType: 5, liteTopic: 'l' }),
         messageTo('priority', { messageType: 6, priority: 1 }),
       ];

@@ -15,7 +15,15 @@ export function routeStatements(make: HarnessFactory): void {
     afterEach(() => harness.close());
 
     test('13 every route: one address, broker id 0, READ_WRITE, queue id 0, no type 0, identical bytes', async () => {
-      const types = { normal: [1], fifo: [2], delay: [3], transaction: [4], lite: [5], priority: [6], mixed: [1, 2] };
+      const types = {
+        normal: [1],
+        fifo: [2],
+        delay: [3],
+        transaction: [4],
+        lite: [5],
+        priority: [6],
+        mixed: [1, 2, 4],
+      };
       const client = new TestClient(harness.handlers);
       for (const [type, accepted] of Object.entries(types)) {
         await harness.putTopic({ name: type, type: type as keyof typeof types, queues: 3 });

@@ -7,6 +7,8 @@ export interface SendEntry {
   readonly status: Status;
   readonly messageId: string;
   readonly offset: number;
+  /** Of a half message only. */
+  readonly transactionId?: string | undefined;
 }
 
 export function encodeSendResponse(status: Status, entries: readonly SendEntry[]): Buffer {
@@ -16,6 +18,7 @@ export function encodeSendResponse(status: Status, entries: readonly SendEntry[]
     const mark = writer.begin(2);
     writeStatus(writer, 1, entry.status);
     if (entry.messageId !== '') writer.string(2, entry.messageId);
+    if (entry.transactionId !== undefined) writer.string(3, entry.transactionId);
     if (entry.offset !== 0) writer.varint(4, entry.offset);
     writer.end(mark);
   }

@@ -2,6 +2,7 @@
 // broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
 import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
 import { startRegistration } from '@fulmar/broker/registration.ts';
+import { DEFAULT_TRANSACTION_POLICY } from '@fulmar/broker/serve/transaction-policy.ts';
 import type { Store } from '@fulmar/broker/store.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
@@ -102,6 +103,7 @@ export class BrokerMachine {
     const logger = { ...silentLogger, ...this.notes(process) };
     BrokerNode.open({
       ...{ cluster: 'cluster', version: VERSION, directory: DIRECTORY, acceptLoss },
+      transactionPolicy: DEFAULT_TRANSACTION_POLICY,
       ...{ replica, address: name, founder: replica === settings.replicas[0], adoptLog: false },
       ...settings,
       bootId: `boot-${this.boots}`,

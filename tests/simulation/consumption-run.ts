@@ -7,6 +7,7 @@ import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { ProtobufReader, ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { ConsumptionChecker, type SentMessage } from './consumption-checker.ts';
+import { ConsumptionTransactions, SIMULATED_TRANSACTIONS, TRANSACTION_TOPIC } from './consumption-transactions.ts';
 import { SimulatedDisk } from './disk.ts';
 import { demand } from './log-model.ts';
 import { SeededRandom } from './random.ts';
@@ -16,6 +17,7 @@ import { Trace } from './trace.ts';
 const TOPICS = [
   { name: 'plain', type: 'normal', queues: 3 },
   { name: 'steps', type: 'fifo', queues: 2 },
+  TRANSACTION_TOPIC,
 ] as const;
 const GROUPS = [
   { name: 'loose', fifo: false, maxAttempts: 3 },
@@ -47,6 +49,7 @@ export class ConsumptionRun {
   private readonly disk: SimulatedDisk;
   private readonly segmentBytes: number;
   private numbered = 0;
+  readonly transactions: ConsumptionTransactions;
   private readonly orders = new Map<string, number>();
 
   constructor(seed: number) {
@@ -54,6 +57,9 @@ export class ConsumptionRun {
     this.scheduler = new Scheduler(this.random.fork());
     this.disk = new SimulatedDisk(this.scheduler, this.random.fork(), this.trace);
     this.segmentBytes = this.random.pick([4_096, 20_000, 1_000_000]);
+    this.transactions = new ConsumptionTransactions(this.random.fork(), (life, delayMs) =>
+      this.sleep(life as Life, delayMs),
+    );
   }
 
   async run(): Promise<void> {
@@ -62,6 +68,7 @@ export class ConsumptionRun {
       const life = await this.begin();
       for (let n = this.random.between(1, 3); n > 0; n--) this.detached(this.produce(life));
       for (let n = this.random.between(1, 4); n > 0; n--) this.detached(this.consume(life, false));
+      for (let n = this.random.below(3); n > 0; n--) this.detached(this.transactions.answerChecks(life, 2_000));
       await this.scheduler.runFor(this.random.between(200, 40_000));
       await this.end(life);
     }
@@ -69,6 +76,7 @@ export class ConsumptionRun {
     await this.drain(last);
     await this.checkDeadLetters(last);
     this.checker.finished();
+    this.transactions.checker.finished();
     await this.scheduler.settle(last.broker.close());
   }
 
@@ -88,6 +96,7 @@ export class ConsumptionRun {
         retentionBytes: 1e12,
         reserveBytes: 0,
       },
+      transactionPolicy: SIMULATED_TRANSACTIONS,
       tuning: { tailChunkBytes: 16_384, tailCacheBytes: 65_536, preparePieceBytes: 16_384, prepareAheadBytes: 32_768 },
       disk: this.disk,
       clock: process,
@@ -118,6 +127,7 @@ export class ConsumptionRun {
       this.crashes++;
     }
     this.checker.crashed();
+    this.transactions.checker.crashed();
   }
 
   /** A failure inside a simulated client is the failure of the story. */
@@ -176,23 +186,16 @@ export class ConsumptionRun {
   private async send(life: Life, message: SentMessage): Promise<void> {
     const { id, topic, key, body } = message;
     this.checker.sending(message);
-    const [result] = await life.broker.send({
-      topic,
-      messages: [
-        {
-          messageId: id,
-          type: key === '' ? 1 : 2,
-          tag: '',
-          keys: [],
-          messageGroup: key,
-          bornAtMs: life.process.wallMs(),
-          deliverAtMs: 0,
-          userPart: Buffer.alloc(0),
-          systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
-          body: Buffer.from(body),
-        },
-      ],
-    });
+    const stored = {
+      ...{ messageId: id, type: key === '' ? 1 : 2, tag: '', keys: [], messageGroup: key },
+      ...{ bornAtMs: life.process.wallMs(), deliverAtMs: 0, userPart: Buffer.alloc(0), body: Buffer.from(body) },
+      systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
+    };
+    if (topic === TRANSACTION_TOPIC.name) {
+      await this.transactions.send(life, stored);
+      return;
+    }
+    const [result] = await life.broker.send({ topic, messages: [stored] });
     if (life.over) return;
     demand(result!.fault === undefined, () => `${id} was refused: ${result!.fault?.message}`);
     if (result!.fault === undefined) this.checker.sendAnswered(id, `${result!.queueId}/${result!.queueOffset}`);
@@ -243,6 +246,7 @@ export class ConsumptionRun {
       const untilMs = askedAtMs + invisibleMs - 1;
       const place = `${message.queueId}/${message.queueOffset}`;
       const body = Buffer.from(message.body).toString();
+      this.transactions.checker.delivered(idOf(message));
       checker.delivered(group, idOf(message), body, place, message.attempt, this.scheduler.nowMs, untilMs);
     }
     for (const message of messages) {
@@ -290,6 +294,7 @@ export class ConsumptionRun {
 
   private async drain(life: Life): Promise<void> {
     await this.scheduler.settle(this.produceRest(life));
+    await this.scheduler.settle(this.transactions.resolveAll(life, () => this.sleep(life, 1_500)));
     // Longer than the longest lease, so that whatever was left lying comes back.
     for (let round = 0; round < 4; round++) {
       for (const { name: group } of GROUPS) {

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { ConsumptionRun } from './consumption-run.ts';
+import { TRANSACTION_MISTAKES } from './transaction-mistakes.ts';
 
 const run = promisify(execFile);
 const only = process.env.FULMAR_SEED;
@@ -32,7 +33,7 @@ test('the same seed tells the same story, down to the last call of the disk', as
 }, 120_000);
 
 describe('a broker that makes a mistake is found out', () => {
-  test.each(Object.keys(CONSUMPTION_MISTAKES))(
+  test.each(Object.keys({ ...CONSUMPTION_MISTAKES, ...TRANSACTION_MISTAKES }))(
     '%s',
     async (mistake) => {
       const { stdout } = await run(process.execPath, [stories, '1', String(SEEDS_FOR_MISTAKES), mistake]);

@@ -4,13 +4,14 @@ import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
-import { RUN_SETTINGS } from '@fulmar/cli/run.ts';
+import { RUN_SETTINGS } from '@fulmar/cli/run-settings.ts';
 import { environmentVariableOf, flagOf, type SettingRow, type SettingTable, showDefault } from '@fulmar/core/config.ts';
 import { ERRORS, type ErrorName, type RetryBy } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { showBytes, showDuration } from '@fulmar/core/quantities.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { PROXY_SETTINGS } from '@fulmar/proxy/config.ts';
-import { METRICS, type MetricRow } from '@fulmar/runtime/metrics-table.ts';
+import { METRICS, type MetricRow, PROCESS_METRICS } from '@fulmar/runtime/metrics-table.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
@@ -154,11 +155,13 @@ The \`fulmar\` commands that talk to a cluster have one setting of their own: ${
 // --- metrics
 
 const FROM: Readonly<Record<string, string>> = {
-  runtime: 'every gRPC port',
+  runtime: 'every process',
   nameserver: 'NameServer',
   broker: 'Broker',
   proxy: 'Proxy',
 };
+
+const number = (value: number): string => value.toLocaleString('en');
 
 const METRICS_TABLE = 'runtime/metrics-table.ts';
 
@@ -183,27 +186,29 @@ Each process serves its metrics in the text format of Prometheus at ${code('/met
 | Broker | ${code(BROKER_SETTINGS.http.default)} |
 | NameServer | ${code(NAMESERVER_SETTINGS.http.default)} |
 
-A look by hand, and a configuration for Prometheus:
+A look by hand:
 
     curl -s http://127.0.0.1:8080/metrics
 
-    scrape_configs:
-      - job_name: fulmar
-        static_configs:
-          - targets: ["127.0.0.1:8080", "127.0.0.1:8082", "127.0.0.1:8083"]
+How to scrape, the dashboards and the alerts: [monitoring](monitoring.md).
 
-Names that begin with ${code('rocketmq_')} are those of Apache RocketMQ, with its labels. Names that begin with
-${code('fulmar_')} are ours. Every series also has ${code('node_type')} and ${code('node_id')}, and those of brokers
-and proxies ${code('cluster')}. What the Node.js process says of itself (${code('process_...')}, ${code('nodejs_...')})
-comes along.
+Names that begin with ${code('rocketmq_')} are those of Apache RocketMQ, with its labels, as its Prometheus exporter
+writes them: it appends the unit, so the name is ${code('rocketmq_consumer_lag_latency_milliseconds')}, although the
+documentation says ${code('rocketmq_consumer_lag_latency')}. Names that begin with ${code('fulmar_')} are ours. Every
+series also has ${code('node_type')} and ${code('node_id')} (of a broker ${code('SET/REPLICA')}, else
+${code('HOST:PORT')}), and those of brokers and proxies ${code('cluster')}.
 
-One metric has at most 10,000 series. What comes later is counted together, with ${code('other')} in place of the topic,
-group, client or version. Lag is looked at for the first 1,000 pairs of group and topic; ${code('fulmar lag')} has all.
+## The number of series is bounded
 
-What to watch first: ${code('rocketmq_consumer_lag_latency')} (somebody is behind),
-${code('rocketmq_broker_permission')} (4: the broker takes no messages),
-${code('rocketmq_send_to_dlq_messages_total')} (messages were given up), ${code('fulmar_nameserver_brokers')} (fewer
-than there should be), and ${code('fulmar_grpc_connections_refused_total')}.`;
+Topics, groups and client versions are names that users choose. Of each metric that has such a label a process tells at
+most ${number(LIMITS.metricSeries)} lines; a histogram has a line for each bucket and 3 more, so it has as many fewer
+names. What comes later is told together, with ${code('_other')} in place of the name: counters and backlogs add up, and
+of waits the longest counts. Groups with the largest backlog come first. How long the oldest message waits is looked up
+in the log for ${number(LIMITS.lagLooks)} pairs of group and topic at most; ${code('fulmar lag')} has all.
+
+Names that a process has counted once stay until it restarts, also when the topic is deleted. With 10,000 topics and a
+group for each, Proxy and Broker together tell about 20,000 lines, 3.8 MB:
+[measurements](measurements.md#metrics).`;
   const head = ['metric', 'type', 'labels', 'from', 'what it is'];
   const table = markdownTable(
     head,
@@ -211,7 +216,14 @@ than there should be), and ${code('fulmar_grpc_connections_refused_total')}.`;
   );
   const missing = silent.map(({ row }) => `- ${code(row.name)}`).join('\n');
   const rest = silent.length === 0 ? [] : [`## Not reported yet\n\nNamed in the table, never filled:\n\n${missing}`];
-  return `${[GENERATED, introduction, `## All metrics\n\n${table}`, ...rest].join('\n\n')}\n`;
+  const ofProcess = markdownTable(
+    ['metric', 'type', 'what it is'],
+    PROCESS_METRICS.map(({ name, type, help }) => [code(name), type, help]),
+  );
+  const process =
+    '## The process\n\nWhat the metrics library tells of each process. There is more of it (`process_...`, ' +
+    `\`nodejs_...\`); these are used by our dashboards and alerts.\n\n${ofProcess}`;
+  return `${[GENERATED, introduction, `## All metrics\n\n${table}`, process, ...rest].join('\n\n')}\n`;
 }
 
 // --- errors

@@ -74,30 +74,34 @@ fulmar_install_packages() {
     fulmar_give_up "npm could not install the packages (see above)."
 }
 
-# etcd for the tests: the one in PATH, or Debian's unpacked below .cache/, which needs no rights and starts no service.
-fulmar_need_etcd() {
-  local home="$FULMAR_ROOT/.cache/etcd"
-  ! command -v etcd >/dev/null 2>&1 || return 0
-  [ -x "$home/usr/bin/etcd" ] || fulmar_one_at_a_time fulmar_install_etcd "$home" || return 1
+# Servers that tests talk to: the one in PATH, or Debian's unpacked below .cache/, which needs no rights and starts no
+# service.
+fulmar_need_etcd() { fulmar_need_server etcd etcd etcd-server 'etcd 3.4 or newer'; }
+fulmar_need_prometheus() { fulmar_need_server prometheus promtool prometheus 'Prometheus 2.40 or newer'; }
+
+# fulmar_need_server NAME PROGRAM PACKAGE WHAT: sees to it that PROGRAM is in PATH.
+fulmar_need_server() {
+  local program="$2" home="$FULMAR_ROOT/.cache/$1"
+  ! command -v "$program" >/dev/null 2>&1 || return 0
+  [ -x "$home/usr/bin/$program" ] || fulmar_one_at_a_time fulmar_unpack_server "$home" "${@:2}" || return 1
   export PATH="$home/usr/bin:$PATH"
 }
 
-fulmar_install_etcd() {
-  local home="$1"
-  [ ! -x "$home/usr/bin/etcd" ] || return 0
+fulmar_unpack_server() {
+  local home="$1" program="$2" package="$3" what="$4"
+  [ ! -x "$home/usr/bin/$program" ] || return 0
   command -v apt-get >/dev/null 2>&1 && command -v dpkg-deb >/dev/null 2>&1 ||
-    fulmar_give_up "the tests of coordination need etcd 3.4 or newer in PATH, and there is no apt-get to bring it." \
-      "Install etcd and run this again."
-  fulmar_say "unpacking Debian's etcd-server into ${home#"$FULMAR_ROOT"/}"
-  fulmar_work="$(mktemp -d "$FULMAR_ROOT/.cache/etcd.XXXXXX")"
+    fulmar_give_up "some tests need $what in PATH, and there is no apt-get to bring it. Install it and run this again."
+  fulmar_say "unpacking Debian's $package into ${home#"$FULMAR_ROOT"/}"
+  fulmar_work="$(mktemp -d "$FULMAR_ROOT/.cache/$package.XXXXXX")"
   trap 'rm -rf -- "$fulmar_work"' EXIT
   cd "$fulmar_work" || exit 1
   # The lists of packages may be missing; only root may fetch them.
-  apt-get download -qq etcd-server >/dev/null 2>&1 ||
-    { apt-get update -qq >/dev/null 2>&1; apt-get download -qq etcd-server >&2; } ||
-    fulmar_give_up "apt-get could not download etcd-server (see above). Install etcd 3.4 or newer and run this again."
+  apt-get download -qq "$package" >/dev/null 2>&1 ||
+    { apt-get update -qq >/dev/null 2>&1; apt-get download -qq "$package" >&2; } ||
+    fulmar_give_up "apt-get could not download $package (see above). Install $what and run this again."
   mkdir unpacked && dpkg-deb -x ./*.deb unpacked && mv unpacked "$home" ||
-    fulmar_give_up "etcd-server could not be unpacked into $home."
+    fulmar_give_up "$package could not be unpacked into $home."
 }
 
 # What scripts/chaos takes from the machine. It is installed only by root with apt-get; whoever is not, or has none, is

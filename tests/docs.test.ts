@@ -5,7 +5,7 @@ import { dirname, join, normalize } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { COMMON_FLAGS, parseArguments } from '@fulmar/cli/arguments.ts';
 import { COMMANDS } from '@fulmar/cli/fulmar.ts';
-import { RUN_SETTINGS } from '@fulmar/cli/run.ts';
+import { RUN_SETTINGS } from '@fulmar/cli/run-settings.ts';
 import { flagOf, readSettings, type SettingTable } from '@fulmar/core/config.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { PROXY_SETTINGS } from '@fulmar/proxy/config.ts';

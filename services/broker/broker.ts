@@ -18,16 +18,18 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Clock, Logger, Observer, Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { Catalog, describeGroup, describeTopic } from './catalog.ts';
-import { type Commitment, Committer } from './committer.ts';
+import { type CommitListener, type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
+import { type LagSample, sampleLag } from './serve/lag-sample.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
 import { MessageReader } from './serve/reading.ts';
@@ -41,6 +43,16 @@ import type { Subscription } from './state/subscription.ts';
 
 /** What the master of a set answers; whatever else a replica can be asked, it answers in any role. */
 export type MasterApi = Omit<BrokerApi, 'status' | 'stepDown'>;
+
+export interface MasterLoad {
+  /** Messages handed out and not settled, or waiting behind such a one. */
+  readonly leases: number;
+  /** Half messages that nobody has ended. */
+  readonly openTransactions: number;
+  readonly uncommittedBytes: number;
+  /** Why messages are refused at the moment. */
+  readonly refuses: { readonly disk: boolean; readonly backlog: boolean; readonly replicas: boolean };
+}
 
 export interface BrokerOptions {
   readonly set: string;
@@ -56,13 +68,13 @@ export interface BrokerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly observer: Observer;
+  readonly bounds: MemoryBounds;
   /** Called with the names of topics that were just made, changed or deleted. */
   readonly onTopics: (names: ReadonlySet<string>) => void;
 }
 
 /** While leases or transactions run and nothing else is written, log time is written down about so often. */
 const TICK_MS = 1_000;
-const LAG_SAMPLE_MAX = 1_000;
 
 export class Broker implements MasterApi {
   private readonly options: BrokerOptions;
@@ -83,26 +95,25 @@ export class Broker implements MasterApi {
 
   constructor(options: BrokerOptions) {
     this.options = options;
-    const { log, state, clock, timers, random, logger, observer } = options;
+    const { log, state, clock, timers, random, logger, observer, bounds } = options;
     const wallMs = (): number => clock.wallMs();
     const setHash = setHashOf(options.set);
     this.state = state;
-    this.committer = new Committer(log, state, options.commitment, {
+    const listener: CommitListener = {
       onApplied: (topics, subscriptions) => this.receiving.wake(topics, subscriptions),
       onDefinitions: (topics) => this.definitionsChanged(topics),
-    });
+    };
+    this.committer = new Committer(log, state, options.commitment, listener, bounds.pendingAppendBytes);
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
-    this.catalog = new Catalog(state, this.committer, wallMs);
+    this.catalog = new Catalog(state, this.committer, wallMs, bounds);
+    const { committer, early } = this;
     const { transactionPolicy: policy } = options;
-    this.sending = new Sending({
-      ...{ state, committer: this.committer, reader, wallMs, early: this.early, setHash, transactions: policy },
-    });
-    const { committer } = this;
+    this.sending = new Sending({ state, committer, reader, wallMs, early, setHash, transactions: policy, bounds });
     this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
     this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
-    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash };
+    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
     this.receiving = new Receiving(state, serving);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
@@ -226,14 +237,20 @@ export class Broker implements MasterApi {
     return success(lags);
   }
 
-  /** Lag for metrics: of so many subscriptions at most, because each costs a look into the log. */
-  async lagSample(): Promise<readonly SubscriptionLag[]> {
-    const lags: SubscriptionLag[] = [];
-    for (const subscription of this.state.subscriptions()) {
-      if (lags.length >= LAG_SAMPLE_MAX) break;
-      lags.push(await this.insight.lag(subscription));
-    }
-    return lags;
+  /** What metrics show of a master alone. */
+  load(): MasterLoad {
+    const { committer, options } = this;
+    const disk = options.log.refusal() !== undefined;
+    return {
+      leases: this.state.leases,
+      openTransactions: this.state.transactions.open.size,
+      uncommittedBytes: committer.uncommittedBytes,
+      refuses: { disk, backlog: committer.isBehind, replicas: committer.shortage() !== undefined },
+    };
+  }
+
+  lagSample(): Promise<readonly LagSample[]> {
+    return sampleLag(this.state.subscriptions(), this.insight);
   }
 
   halfMessages(): ReadonlyMap<string, number> {

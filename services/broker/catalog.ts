@@ -4,6 +4,7 @@ import type { GroupDescription, GroupRequest, TopicDescription, TopicRequest } f
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { newerPlacement, type Placement, samePlacement } from '@fulmar/core/placement.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -42,6 +43,7 @@ export class Catalog {
   private readonly state: BrokerState;
   private readonly committer: Committer;
   private readonly wallMs: () => number;
+  private readonly bounds: MemoryBounds;
   /** Definitions that are written and not yet committed, by name: their ids are taken. */
   private readonly topicsUnderWay = new Map<string, Promise<Outcome<TopicDescription>>>();
   private readonly groupsUnderWay = new Map<string, Promise<Outcome<GroupDescription>>>();
@@ -49,10 +51,11 @@ export class Catalog {
   private nextTopicId = 1;
   private nextGroupId = 1;
 
-  constructor(state: BrokerState, committer: Committer, wallMs: () => number) {
+  constructor(state: BrokerState, committer: Committer, wallMs: () => number, bounds: MemoryBounds) {
     this.state = state;
     this.committer = committer;
     this.wallMs = wallMs;
+    this.bounds = bounds;
   }
 
   /** Makes a topic, gives an existing one more queues or a newer placement, or does nothing if it is as asked. */
@@ -70,8 +73,8 @@ export class Catalog {
     }
     const existing = this.state.topics.byName.get(request.name);
     if (existing === undefined) {
-      if (this.state.topics.byId.size + this.topicsUnderWay.size >= LIMITS.topics) {
-        return failure('TOO_MANY_REQUESTS', `There are ${LIMITS.topics} topics already. Delete some first.`);
+      if (this.state.topics.byId.size + this.topicsUnderWay.size >= this.bounds.topics) {
+        return failure('TOO_MANY_REQUESTS', `There are ${this.bounds.topics} topics already. Delete some first.`);
       }
       return this.writeTopic({ ...request, topicId: this.takeTopicId(), createdAtMs: this.wallMs() });
     }
@@ -111,8 +114,11 @@ export class Catalog {
       return this.putGroup(request);
     }
     const existing = this.state.groups.byName.get(request.name);
-    if (existing === undefined && this.state.groups.byId.size + this.groupsUnderWay.size >= LIMITS.groups) {
-      return failure('TOO_MANY_REQUESTS', `There are ${LIMITS.groups} consumer groups already. Delete some first.`);
+    if (existing === undefined && this.state.groups.byId.size + this.groupsUnderWay.size >= this.bounds.groups) {
+      return failure(
+        'TOO_MANY_REQUESTS',
+        `There are ${this.bounds.groups} consumer groups already. Delete some first.`,
+      );
     }
     if (existing !== undefined && (existing.fifo !== request.fifo || existing.broadcast !== request.broadcast)) {
       return failure(

@@ -2,7 +2,6 @@
 // the log; when it has become committed it is applied, its message indexed, and the caller's `done` called, all in log
 // order and in one turn. Nobody sees a record's effect before that.
 import { assert, type Fault, fault } from '@fulmar/core/errors.ts';
-import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { indexMessage, sealBefore, topicNameOf } from './applier.ts';
 import type { CommitLog, PayloadWriter } from './log/log.ts';
@@ -44,16 +43,24 @@ export class Committer {
   private readonly log: CommitLog;
   private readonly commitment: Commitment;
   private readonly listener: CommitListener;
+  private readonly pendingBytesMax: number;
   private pending: Pending[] = [];
   private pendingFrom = 0;
   private ended = false;
   private closed = false;
 
-  constructor(log: CommitLog, state: BrokerState, commitment: Commitment, listener: CommitListener) {
+  constructor(
+    log: CommitLog,
+    state: BrokerState,
+    commitment: Commitment,
+    listener: CommitListener,
+    pendingBytesMax: number,
+  ) {
     this.log = log;
     this.state = state;
     this.commitment = commitment;
     this.listener = listener;
+    this.pendingBytesMax = pendingBytesMax;
   }
 
   /** Log time now: what deadlines of leases are made from and compared with. */
@@ -65,7 +72,7 @@ export class Committer {
   refusal(): string | undefined {
     if (this.ended) return 'This broker does not lead its set any more. Repeat the request.';
     if (this.closed) return 'This broker is stopping. Repeat the request.';
-    if (this.uncommittedBytes > LIMITS.pendingAppendBytes) {
+    if (this.isBehind) {
       return 'The disks of this broker set are behind. Slow down and repeat later.';
     }
     return this.log.refusal();
@@ -80,7 +87,12 @@ export class Committer {
     return !this.ended && this.commitment.mayHandOut();
   }
 
-  private get uncommittedBytes(): number {
+  /** More is taken and not yet committed than may be. */
+  get isBehind(): boolean {
+    return this.uncommittedBytes > this.pendingBytesMax;
+  }
+
+  get uncommittedBytes(): number {
     return this.log.endPosition - Math.min(this.commitment.commitPosition, this.log.writtenPosition);
   }
 

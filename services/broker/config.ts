@@ -1,6 +1,8 @@
 // The settings of a broker. This table is the only place that knows them: parsing, `--help`, the docs and the chart's
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
+import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 import { DEFAULT_TRANSACTION_POLICY } from './serve/transaction-policy.ts';
 
 const SECOND = 1_000;
@@ -40,18 +42,8 @@ export const BROKER_SETTINGS = {
     default: '',
     text: 'HOST:PORT under which they reach it; empty for 127.0.0.1 and the port of --replication-listen.',
   },
-  replicationTlsCert: {
-    type: 'text',
-    default: '',
-    text: 'PEM file with the certificate that replicas show each other; with key and authority, or none of them.',
-  },
-  replicationTlsKey: { type: 'text', default: '', text: 'PEM file with the key of that certificate.' },
-  replicationTlsCa: {
-    type: 'text',
-    default: '',
-    text: 'PEM file with the authority that signs them all; each is valid for replication.fulmar or for its host.',
-  },
-  http: { type: 'address', default: '0.0.0.0:8082', text: 'Where /metrics, /healthz and /readyz are served.' },
+  ...INTERNAL_TLS_SETTINGS,
+  http: { type: 'address', default: '0.0.0.0:8082', text: 'Where /metrics, /startupz, /readyz and /livez are served.' },
   flush: {
     type: 'choice',
     default: 'sync',
@@ -204,6 +196,7 @@ export const BROKER_SETTINGS = {
     default: '',
     text: 'Namespace of the Leases; empty for the one of this pod.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

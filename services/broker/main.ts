@@ -10,18 +10,21 @@ import { systemBootId } from '@fulmar/runtime/boot-id.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { openCoordination } from '@fulmar/runtime/coordination/open.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { internalClient, internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
+import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
+import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { dataPlane } from './api/data-plane.ts';
 import type { DescribedService } from './api/replication.ts';
 import { connectReplicationPeer, type DescribingPeer } from './api/replication-peer.ts';
 import { startReplicationServer } from './api/replication-server.ts';
-import { openReplicationTls } from './api/replication-tls.ts';
 import { BROKER_SETTINGS } from './config.ts';
 import { sampleBroker } from './metrics.ts';
 import { BrokerNode } from './node.ts';
@@ -36,22 +39,26 @@ export interface RunningBroker {
   readonly broker: BrokerNode;
   /** Of the data plane. */
   readonly port: number;
-  readonly metrics: Metrics;
   /** Why the broker should get no requests at the moment. */
   unready(): string | undefined;
   /** Hands the set over, leaves the routes, lets calls finish until the deadline, closes the log. */
   stop(deadlineMs: number): Promise<void>;
 }
 
-/** `onFailure` is called when the broker cannot go on; the process should end then. */
-export async function startBroker(
-  settings: BrokerSettings,
-  logger: Logger,
-  onFailure: (error: Error) => void,
-  metrics = createMetrics({ labels: { cluster: settings.cluster, node_type: 'broker', node_id: settings.replica } }),
-): Promise<RunningBroker> {
+export interface BrokerParts {
+  readonly settings: BrokerSettings;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly probes: Probes;
+  /** Called when the broker cannot go on; the process should end then. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
+  const { settings, logger, metrics, probes, onFailure } = parts;
   const { observer } = metrics;
-  const tls = await openReplicationTls(settings, systemTimers, logger);
+  const bounds = ownBounds(settings.memoryLimit);
+  const tls = await openInternalTls(settings, systemTimers, logger);
   const connect = (address: string) => connectReplicationPeer(address, tls === undefined ? {} : { tls });
   const isSole = settings.coordination === 'static' && settings.replicas.length <= 1;
   // The port comes first, because its number may be any free one and others have to be told.
@@ -62,6 +69,7 @@ export async function startBroker(
         listen: settings.replicationListen,
         replica: replicationOf(() => late.node),
         ...(tls === undefined ? {} : { tls }),
+        responseBytes: bounds.replicationResponseBytes,
         logger,
         observer,
       });
@@ -90,6 +98,12 @@ export async function startBroker(
       keepExpiredMs: settings.transactionKeepExpired,
       carryBehindBytes: DEFAULT_TRANSACTION_POLICY.carryBehindBytes,
     },
+    bounds,
+    tuning: {
+      tailCacheBytes: bounds.tailCacheBytes,
+      indexCacheBytes: bounds.indexCacheBytes,
+      chainLinksMax: bounds.indexLinks,
+    },
     bootId: systemBootId(),
     disk: nodeDisk,
     clock: systemClock,
@@ -98,21 +112,26 @@ export async function startBroker(
     logger,
     observer,
     onFailure,
+    onOpening: (progress) => probes.progress(progress),
   });
   late.node = broker;
   if (isSole) await broker.whenServing();
-  metrics.onCollect((into) => sampleBroker(broker, into));
-  const plane = dataPlane(broker, { logger, clock: systemClock });
+  metrics.onCollect((into) => sampleBroker(broker, settings.set, bounds, into));
+  const plane = dataPlane(broker, { logger, clock: systemClock, pendingResultBytes: bounds.responseBytes / 2 });
+  const limits = transportLimits(bounds);
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
-    plaintext: true,
+    ...internalPort(tls),
     services: [plane.binding],
     logger,
     observer,
+    limits,
   });
+  metrics.onCollect((into) => sampleLoad(server, 'broker', limits, into));
+  keepRenewed(server, tls);
   const registration = startRegistration({
     resolve: () => resolveAddresses(settings.nameservers),
-    connect: (nameServer) => connectNameServer(nameServer),
+    connect: (nameServer) => connectNameServer(nameServer, { tls: internalClient(tls, nameServer) }),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,
@@ -129,11 +148,11 @@ export async function startBroker(
   return {
     broker,
     port: server.port,
-    metrics,
     unready() {
       if (stopping) return 'The broker is stopping.';
-      if (registration.registeredCount() === 0) return 'No NameServer has registered this broker yet.';
-      return isSole ? broker.health().refusal : broker.unready();
+      // Only at first: that NameServers are away later is no reason to end brokers, or not to go on with the next one.
+      if (!registration.everRegistered) return 'No NameServer has registered this broker yet.';
+      return broker.unready();
     },
     async stop(deadlineMs) {
       stopping = true;
@@ -147,6 +166,10 @@ export async function startBroker(
       tls?.close();
     },
   };
+}
+
+function labelsOf({ cluster, set, replica }: BrokerSettings): Readonly<Record<string, string>> {
+  return { cluster, node_type: 'broker', node_id: `${set}/${replica}` };
 }
 
 function replicaOptions(settings: BrokerSettings, address: string, connect: (address: string) => DescribingPeer) {
@@ -236,30 +259,32 @@ const STOP_MS = 10_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runBroker(flags: readonly string[]): Promise<number> {
+  const tell = lastWords('broker');
   const loaded = loadSettings(BROKER_SETTINGS, {
     service: 'broker',
     flags,
     environment: process.env,
     output: (text) => process.stdout.write(text),
-    error: (text) => process.stderr.write(text),
+    error: tell,
   });
   if (loaded.stop !== undefined) return loaded.stop;
   const { settings } = loaded;
   try {
     const logger = createLogger({ level: settings.logLevel, fields: { service: 'broker', set: settings.set } });
     const life = processLife({ logger });
-    const running = await startBroker(settings, logger, () => void life.stop('the broker failed', 1));
+    const metrics = createMetrics({ labels: labelsOf(settings) });
+    const probes = new Probes('The log is being opened.');
+    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
+    const onFailure = () => void life.stop('the broker failed', 1);
+    const running = await startBroker({ settings, logger, metrics, probes, onFailure });
+    probes.askWhetherReady(() => running.unready());
+    probes.started();
     life.onStop({ name: 'close the broker', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS / 2) });
-    const http = await startHttpServer({
-      ...splitAddress(settings.http),
-      metrics: running.metrics,
-      unready: () => running.unready(),
-    });
     life.onStop({ name: 'close the HTTP port', deadlineMs: 1_000, run: () => http.stop() });
     logger.info('the broker is running', { port: running.port, httpPort: http.port, dataDir: settings.dataDir });
     return 0;
   } catch (problem) {
-    process.stderr.write(`The broker cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`);
+    tell(`The broker cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
     process.exit(1);
   }
 }

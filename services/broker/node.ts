@@ -22,6 +22,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import type { Coordination, SetRecord } from '@fulmar/core/coordination.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
+import { FULL_BOUNDS, type MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import { readRecordHeader } from '@fulmar/core/record.ts';
@@ -29,12 +30,15 @@ import { refusingTransactions, type TransactionApi } from '@fulmar/core/transact
 import { Applier } from './applier.ts';
 import { Broker, type MasterApi } from './broker.ts';
 import { describeTopic } from './catalog.ts';
+import { LeaderChanges } from './leader-changes.ts';
 import type { CommitLog, LogManifest, LogPolicy } from './log/log.ts';
 import type { LogDisk, LogOptions } from './log/open.ts';
-import { replicaStatusOf } from './replica-status.ts';
+import { logHealth, type NodeHealth } from './node-health.ts';
+import { replicaStatus } from './replica-status.ts';
 import type { ConnectPeer, FollowerPort, ReplicationService } from './replication/messages.ts';
 import { Replica } from './replication/replica.ts';
 import type { ReplicaStanding, ReplicationTimes } from './replication/replica-options.ts';
+import type { LagSample } from './serve/lag-sample.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { copyFromAny, type Others, openStore, othersIn, type Store } from './store.ts';
 
@@ -69,7 +73,11 @@ export interface NodeOptions {
   readonly observer: Observer;
   /** Called when it cannot go on: the process should end, and start again from what is really on disk. */
   readonly onFailure: (error: Error) => void;
+  /** Told in one sentence, now and then, how far the first opening of the log is. */
+  readonly onOpening?: (progress: string) => void;
   readonly tuning?: LogOptions['tuning'];
+  /** What may be kept in memory; all that is allowed if absent. */
+  readonly bounds?: MemoryBounds;
 }
 
 export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
@@ -89,10 +97,12 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   private reinstalling: Promise<void> | undefined;
   private changeListener: () => void = () => {};
   private topicsListener: (names: ReadonlySet<string>) => void = () => {};
+  private readonly leaderChanges: LeaderChanges;
   private readonly serving = Promise.withResolvers<void>();
 
   private constructor(options: NodeOptions) {
     this.options = options;
+    this.leaderChanges = new LeaderChanges(options.set, options.observer);
     this.serving.promise.catch(() => undefined);
   }
 
@@ -132,7 +142,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
         committed: (position) => this.committed(position),
         lead: (epoch, position) => void this.serve(epoch, position),
         retire: () => this.retire(),
-        changed: () => this.changeListener(),
+        changed: () => this.changed(),
         outdated: (why) => this.outdated(why === 'too-old' ? 'remove' : 'keep'),
         failed: (error) => this.fail(error),
       },
@@ -202,23 +212,17 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     const { log, state } = store!;
     const { set, acknowledge, transactionPolicy, clock, timers, random, logger, observer } = options;
     this.broker = new Broker({
-      ...{
-        set,
-        acknowledge,
-        transactionPolicy,
-        log,
-        state,
-        clock,
-        timers,
-        random,
-        logger,
-        observer,
-        commitment: replica!,
-      },
+      ...{ set, acknowledge, transactionPolicy, log, state, clock, timers, random, logger, observer },
+      ...{ commitment: replica!, bounds: options.bounds ?? FULL_BOUNDS },
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
     this.serving.resolve();
+    this.changeListener();
+  }
+
+  private changed(): void {
+    this.leaderChanges.see(this.record());
     this.changeListener();
   }
 
@@ -313,13 +317,12 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.replica?.record();
   }
 
-  /** Bytes of the log, of what is not yet on stable storage, and why writes are refused. */
-  health(): { readonly logBytes: number; readonly unflushedBytes: number; readonly refusal: string | undefined } {
-    const log = this.store?.log;
+  health(): NodeHealth {
     return {
-      logBytes: log === undefined ? 0 : log.endPosition - log.startPosition,
-      unflushedBytes: log === undefined ? 0 : log.endPosition - log.durablePosition,
+      ...logHealth(this.store?.log, this.replica?.commitPosition ?? 0),
+      reserveBytes: this.options.policy.reserveBytes,
       refusal: this.refusal(),
+      load: this.broker?.load(),
     };
   }
 
@@ -346,7 +349,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   }
 
   /** Lag for metrics; the master's alone, so that it is counted once. */
-  async lagSample(): Promise<readonly SubscriptionLag[]> {
+  async lagSample(): Promise<readonly LagSample[]> {
     return this.broker?.lagSample() ?? [];
   }
 
@@ -376,7 +379,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
       groups: this.groupCount,
       inSync: standing?.inSync ?? [],
       minInSync: standing?.minInSync ?? minInSync,
-      replicas: replicaStatusOf(replica, standing, this.record(), log?.endPosition ?? 0),
+      replicas: replicaStatus(replica, standing, this.record(), log?.endPosition ?? 0),
       writesRefused: this.refusal() ?? '',
     };
   }

@@ -29,6 +29,7 @@ export class RegistrationLink {
   readonly address: string;
   readonly #parts: LinkParts;
   readonly #source: RegistrationSource;
+  readonly #onRegistered: () => void;
   readonly #waiting = new Set<string>();
   #connection: NameServerConnection | undefined;
   #call: RegisterCall | undefined;
@@ -43,9 +44,10 @@ export class RegistrationLink {
   #pauseMs = FIRST_PAUSE_MS;
   #closed = false;
 
-  constructor(address: string, source: RegistrationSource, parts: LinkParts) {
+  constructor(address: string, source: RegistrationSource, parts: LinkParts, onRegistered: () => void) {
     this.address = address;
     this.#source = source;
+    this.#onRegistered = onRegistered;
     this.#parts = parts;
     this.#open();
   }
@@ -110,6 +112,7 @@ export class RegistrationLink {
     this.#registered = true;
     this.#pauseMs = FIRST_PAUSE_MS;
     this.#parts.log.info('registered at a NameServer', { address: this.address });
+    this.#onRegistered();
   }
 
   #flushSoon(): void {

@@ -16,8 +16,8 @@ export interface Registration {
   topicsChanged(names: Iterable<string>): void;
   /** Role, epoch or address is different now. Call it at once: routes follow it. */
   entryChanged(): void;
-  /** NameServers at which the broker is registered at the moment. */
-  registeredCount(): number;
+  /** Whether one has registered it since the start. */
+  readonly everRegistered: boolean;
   /** Says goodbye to all of them. */
   close(): void;
 }
@@ -29,6 +29,10 @@ export function startRegistration(parts: RegistrationParts): Registration {
   let timer: Timer | undefined;
   let closed = false;
   let lastProblem = '';
+  let everRegistered = false;
+  const onRegistered = (): void => {
+    everRegistered = true;
+  };
 
   const follow = (addresses: readonly string[]): void => {
     for (const [address, link] of links) {
@@ -39,7 +43,7 @@ export function startRegistration(parts: RegistrationParts): Registration {
       links.delete(address);
     }
     for (const address of addresses) {
-      if (!links.has(address)) links.set(address, new RegistrationLink(address, parts.source, parts));
+      if (!links.has(address)) links.set(address, new RegistrationLink(address, parts.source, parts, onRegistered));
     }
   };
 
@@ -65,8 +69,8 @@ export function startRegistration(parts: RegistrationParts): Registration {
     entryChanged() {
       for (const link of links.values()) link.entryChanged();
     },
-    registeredCount() {
-      return [...links.values()].filter((link) => link.registered).length;
+    get everRegistered() {
+      return everRegistered;
     },
     close() {
       closed = true;

@@ -65,7 +65,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
-    const state = await recoverState(log);
+    const state = await recoverState(log, options.onOpening);
     applied.state = state;
     logger.info('log recovered', {
       directory,
@@ -84,7 +84,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
   }
 }
 
-async function recoverState(log: CommitLog): Promise<BrokerState> {
+async function recoverState(log: CommitLog, tell: NodeOptions['onOpening']): Promise<BrokerState> {
   let state = new BrokerState();
   const { commitHint } = log;
   await log.recover({
@@ -101,6 +101,9 @@ async function recoverState(log: CommitLog): Promise<BrokerState> {
     },
     replay({ header: { type, position, length, logTimeMs }, bytes }) {
       if (position + length <= commitHint) applyRecord(log, state, type, bytes, position, logTimeMs);
+    },
+    progressed(positionBytes, endBytes) {
+      tell?.(`The log is being read: ${positionBytes} of at most ${endBytes} bytes.`);
     },
   });
   return state;
@@ -120,6 +123,8 @@ export async function copyFromAny(options: NodeOptions, others: Others, previous
           manifest: () => peer.manifest(),
           read: (name, offset, length) => peer.readFile(name, offset, length),
         },
+        ({ copiedBytes, totalBytes }) =>
+          options.onOpening?.(`The log is being copied from ${address}: ${copiedBytes} of ${totalBytes} bytes.`),
       );
       logger.info('the log was copied', { address, ...report });
       return;

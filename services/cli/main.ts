@@ -5,12 +5,15 @@ import { getCACertificates } from 'node:tls';
 import { endWithParent } from '@fulmar/runtime/child-process.ts';
 import { systemRandom } from '@fulmar/runtime/clock.ts';
 import { fulmar } from './fulmar.ts';
+import { takeHeapOfService } from './heap.ts';
 import { openProxy } from './proxy.ts';
 
 // The gRPC library names IP addresses as TLS server names, which is the business of nobody who uses this command.
 process.noDeprecation = true;
 // Whoever reads our output may stop when it has seen enough.
 process.stdout.on('error', () => process.exit(0));
+
+await takeHeapOfService(process.argv.slice(2), process.env);
 
 // A broker that `fulmar run` has started does not outlive it.
 endWithParent();

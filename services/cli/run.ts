@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { startBroker } from '@fulmar/broker/main.ts';
 import { joinAddress } from '@fulmar/core/addresses.ts';
-import { environmentVariableOf, readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
+import { readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { startNameServer } from '@fulmar/nameserver/main.ts';
@@ -18,55 +18,12 @@ import { nodeDisk } from '@fulmar/runtime/disk.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { type ProcessLife, processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { demonstrate } from './demo.ts';
 import { startReplicas, whenAllInSync } from './replicas.ts';
-
-const port = (value: number, text: string) => ({ type: 'number', default: value, min: 0, max: 65_535, text }) as const;
-
-export const RUN_SETTINGS = {
-  dataDir: { type: 'text', default: 'data', text: 'Directory that keeps everything over restarts; made if not there.' },
-  host: { type: 'text', default: '127.0.0.1', text: 'Address to listen at; 0.0.0.0 for every interface.' },
-  proxyPort: port(8_081, 'Where clients connect, with TLS or without; 0 for any free port.'),
-  nameserverPort: port(9_876, 'Port of the NameServer; 0 for any free port.'),
-  brokerPort: port(10_911, "Port of the broker's data plane; 0 for any free port."),
-  httpPort: port(8_080, 'Port of /metrics, /healthz and /readyz; 0 for any free port.'),
-  sets: { type: 'number', default: 1, min: 1, max: 16, text: 'Broker sets, which share the topics among them.' },
-  replicas: {
-    type: 'number',
-    default: 1,
-    min: 1,
-    max: 5,
-    text: 'Replicas of each broker set. With more than one broker in all, each is a process of its own.',
-  },
-  minInSync: BROKER_SETTINGS.minInSync,
-  acknowledge: BROKER_SETTINGS.acknowledge,
-  coordination: {
-    type: 'choice',
-    default: 'file',
-    choices: ['file', 'etcd'],
-    text: 'Where replicas agree who is master: a directory of this machine below --data-dir, or etcd.',
-  },
-  etcdEndpoints: BROKER_SETTINGS.etcdEndpoints,
-  edge: PROXY_SETTINGS.edge,
-  flush: BROKER_SETTINGS.flush,
-  segmentSize: BROKER_SETTINGS.segmentSize,
-  retention: BROKER_SETTINGS.retention,
-  retentionSize: BROKER_SETTINGS.retentionSize,
-  diskReserve: BROKER_SETTINGS.diskReserve,
-  transactionFirstCheck: BROKER_SETTINGS.transactionFirstCheck,
-  transactionCheckInterval: BROKER_SETTINGS.transactionCheckInterval,
-  json: {
-    type: 'switch',
-    default: false,
-    text: 'Print one line of JSON with addresses and pid when ready, nothing else.',
-  },
-  demo: { type: 'switch', default: true, text: 'Send one message to itself and show it (--no-demo: do not).' },
-  logLevel: { ...BROKER_SETTINGS.logLevel, default: 'warn' },
-} as const satisfies SettingTable;
-
-type RunSettings = Settings<typeof RUN_SETTINGS>;
+import { RUN_SETTINGS, type RunSettings, runEnvironment } from './run-settings.ts';
 
 const STOP_MS = 10_000;
 
@@ -94,40 +51,29 @@ export async function runCluster(
   }
 }
 
-/** Only the variables of this command: the others that begin with FULMAR_ belong to services, tests and tools. */
-function runEnvironment(environment: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  const names = [...Object.keys(RUN_SETTINGS).map((key) => environmentVariableOf('', key)), 'FULMAR_CONFIG'];
-  const given = Object.fromEntries(names.map((name) => [name, environment[name]]));
-  const etcd = environment[ETCD_VARIABLE];
-  return etcd === undefined ? given : { FULMAR_COORDINATION: 'etcd', FULMAR_ETCD_ENDPOINTS: etcd, ...definedOf(given) };
-}
-
-/** Where an etcd is that clusters of this machine may use: HOST:PORT of its members. */
-const ETCD_VARIABLE = 'FULMAR_ETCD';
-
-function definedOf(values: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
 async function start(settings: RunSettings): Promise<void> {
   const logger = createLogger({ level: settings.logLevel, fields: { service: 'run' } });
   const life = processLife({ logger });
   const metrics = createMetrics({ labels: { cluster: 'fulmar', node_type: 'embedded', node_id: settings.dataDir } });
+  const probes = new Probes('The cluster is starting.');
+  const http = await startHttpServer({ host: settings.host, port: settings.httpPort, metrics, probes });
 
   const nameServer = await startNameServer(
     {
       ...defaultsOf(NAMESERVER_SETTINGS),
       listen: joinAddress({ host: settings.host, port: settings.nameserverPort }),
       http: '127.0.0.1:0',
+      memoryLimit: settings.memoryLimit,
     },
     logger,
+    metrics,
   );
   // Where the parts reach each other.
   const inside = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
   const nameservers = [joinAddress({ host: inside, port: nameServer.port })];
   const brokers =
     settings.sets * settings.replicas === 1
-      ? await oneBroker(settings, inside, nameservers, logger, life, metrics)
+      ? await oneBroker(settings, inside, nameservers, { logger, life, metrics, probes })
       : await manyBrokers(settings, nameservers);
   const proxy = await startProxy({
     settings: {
@@ -136,18 +82,15 @@ async function start(settings: RunSettings): Promise<void> {
       nameservers,
       autoCreate: true,
       edge: settings.edge,
+      memoryLimit: settings.memoryLimit,
       stateDir: join(settings.dataDir, 'proxy'),
     },
     logger,
     metrics,
     ...(brokers.connect === undefined ? {} : { connectBroker: brokers.connect }),
   });
-  const http = await startHttpServer({
-    host: settings.host,
-    port: settings.httpPort,
-    metrics,
-    unready: () => brokers.unready() ?? proxy.unready(),
-  });
+  probes.askWhetherReady(() => brokers.unready() ?? proxy.unready());
+  probes.started();
   life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => proxy.stop(STOP_MS / 2) });
   life.onStop({ name: 'close the brokers', deadlineMs: 2 * STOP_MS, run: () => brokers.stop() });
   life.onStop({ name: 'close the NameServer', deadlineMs: STOP_MS, run: () => nameServer.stop(1_000) });
@@ -208,13 +151,13 @@ async function oneBroker(
   settings: RunSettings,
   inside: string,
   nameservers: readonly string[],
-  logger: Logger,
-  life: ProcessLife,
-  metrics: Metrics,
+  around: { readonly logger: Logger; readonly life: ProcessLife; readonly metrics: Metrics; readonly probes: Probes },
 ): Promise<Brokers> {
   const { host } = settings;
-  const running = await startBroker(
-    {
+  const running = await startBroker({
+    ...around,
+    onFailure: () => void around.life.stop('the disk failed', 1),
+    settings: {
       ...defaultsOf(BROKER_SETTINGS),
       dataDir: join(settings.dataDir, 'broker'),
       advertise: settings.brokerPort === 0 ? '' : joinAddress({ host: inside, port: settings.brokerPort }),
@@ -227,11 +170,9 @@ async function oneBroker(
       diskReserve: settings.diskReserve,
       transactionFirstCheck: settings.transactionFirstCheck,
       transactionCheckInterval: settings.transactionCheckInterval,
+      memoryLimit: settings.memoryLimit,
     },
-    logger,
-    () => void life.stop('the disk failed', 1),
-    metrics,
-  );
+  });
   return {
     // A proxy object of the broker whose lifetime is not the connection's.
     connect: () => Object.assign(Object.create(running.broker), { reachable: true, reconnect() {}, close() {} }),

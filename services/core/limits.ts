@@ -33,6 +33,8 @@ export const LIMITS = {
   clientIdLength: 255,
   connections: 10_000,
   concurrentStreamsPerConnection: 4_096,
+  /** All connections together. Ten times what a large cluster of clients keeps open; each costs two or three KiB. */
+  concurrentStreams: 200_000,
   /** Bytes of requests that all connections together may have under way. */
   inFlightRequestBytes: 40 * MIB,
   /** Bytes of answers that may wait in memory for slow readers, all connections together. */
@@ -101,12 +103,22 @@ export const LIMITS = {
   manifestNameLength: 64,
   refusalTextBytes: 1_024,
 
+  // --- metrics
+  /** Series of one metric whose labels hold names that users choose; the rest is told together. */
+  metricSeries: 2_000,
+  /** Subscriptions whose oldest message is looked up in the log for each collection. */
+  lagLooks: 1_000,
+
   // --- log
   recordBytes: 6 * MIB,
   /** Records that wait for the disk; beyond it sends are refused with TOO_MANY_REQUESTS. */
   pendingAppendBytes: 40 * MIB,
   appendBatchBytes: 8 * MIB,
   tailCacheBytes: 32 * MIB,
+  /** Parts of index files held in memory. */
+  indexCacheBytes: 64 * MIB,
+  /** Places of queues in sealed segments held in memory; about a hundred bytes each. */
+  indexLinks: 200_000,
 } as const;
 
 assert(LIMITS.sendBatchBytes < LIMITS.grpcReceiveBytes, 'a full batch fits into one gRPC message');

@@ -2,6 +2,8 @@
 // chart's schema are made from it.
 import type { Settings, SettingTable } from '@fulmar/core/config.ts';
 import { NAME_SERVICE } from '@fulmar/core/name-service.ts';
+import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
 export const NAMESERVER_SETTINGS = {
   listen: {
@@ -9,7 +11,8 @@ export const NAMESERVER_SETTINGS = {
     default: '0.0.0.0:9876',
     text: 'Where brokers and clients of the NameServer connect (gRPC).',
   },
-  http: { type: 'address', default: '0.0.0.0:8083', text: 'Where /metrics, /healthz and /readyz are served.' },
+  ...INTERNAL_TLS_SETTINGS,
+  http: { type: 'address', default: '0.0.0.0:8083', text: 'Where /metrics, /startupz, /readyz and /livez are served.' },
   brokerExpiry: {
     type: 'duration',
     default: NAME_SERVICE.silenceMs,
@@ -17,6 +20,7 @@ export const NAMESERVER_SETTINGS = {
     max: 600_000,
     text: 'A broker that is silent for so long is dropped from the routes.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

@@ -1,11 +1,16 @@
 // The NameServer as a process: reads its settings, wires the parts together, and stops in order.
-import { splitAddress } from '@fulmar/core/addresses.ts';
+import { hostname } from 'node:os';
+import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
-import { startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
+import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
+import { internalPort, keepRenewed, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
+import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger } from '@fulmar/runtime/logger.ts';
+import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
+import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { nameServerBinding } from './binding.ts';
@@ -19,8 +24,11 @@ export interface RunningNameServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
-export async function startNameServer(settings: NameServerSettings, logger: Logger): Promise<RunningNameServer> {
-  const metrics = createMetrics({ labels: { node_type: 'nameserver', node_id: settings.listen } });
+export async function startNameServer(
+  settings: NameServerSettings,
+  logger: Logger,
+  metrics = createMetrics({ labels: { node_type: 'nameserver', node_id: nodeIdOf(settings) } }),
+): Promise<RunningNameServer> {
   const service = new NameService({
     clock: systemClock,
     timers: systemTimers,
@@ -35,46 +43,63 @@ export async function startNameServer(settings: NameServerSettings, logger: Logg
     observer.observe('fulmar_nameserver_watchers', {}, service.watcherCount);
     observer.observe('rocketmq_topic_number', {}, service.topicCount);
   });
-  const server = await startGrpcServer({
-    ...splitAddress(settings.listen),
-    plaintext: true,
-    services: [nameServerBinding(service)],
-    logger,
-    observer: metrics.observer,
-  });
+  const tls = await openInternalTls(settings, systemTimers, logger);
+  const limits = transportLimits(ownBounds(settings.memoryLimit));
   let stopping = false;
-  const stop = async (deadlineMs: number): Promise<void> => {
-    stopping = true;
-    service.stop();
-    await server.stop(deadlineMs);
-  };
+  const probes = new Probes('The port for brokers and proxies is being opened.');
+  probes.askWhetherReady(() => {
+    if (stopping) return 'The NameServer is stopping.';
+    // An empty cluster is one, too, once there was time for brokers to come back.
+    if (service.settled || service.brokers().length > 0) return undefined;
+    return 'The NameServer has just started, and no broker has come to it yet.';
+  });
+  const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
   try {
-    const unready = (): string | undefined => (stopping ? 'The NameServer is stopping.' : undefined);
-    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, unready });
+    const server = await startGrpcServer({
+      ...splitAddress(settings.listen),
+      ...internalPort(tls),
+      services: [nameServerBinding(service)],
+      logger,
+      observer: metrics.observer,
+      limits,
+    });
+    metrics.onCollect((observer) => sampleLoad(server, 'nameserver', limits, observer));
+    keepRenewed(server, tls);
+    probes.started();
     return {
       port: server.port,
       httpPort: http.port,
       async stop(deadlineMs) {
-        await stop(deadlineMs);
+        stopping = true;
+        service.stop();
+        await server.stop(deadlineMs);
+        tls?.close();
         await http.stop();
       },
     };
   } catch (problem) {
-    await stop(0);
+    service.stop();
+    tls?.close();
+    await http.stop();
     throw problem;
   }
+}
+
+function nodeIdOf({ listen }: NameServerSettings): string {
+  return joinAddress({ host: hostname(), port: splitAddress(listen).port });
 }
 
 const STOP_MS = 5_000;
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runNameServer(flags: readonly string[]): Promise<number> {
+  const tell = lastWords('nameserver');
   const loaded = loadSettings(NAMESERVER_SETTINGS, {
     service: 'nameserver',
     flags,
     environment: process.env,
     output: (text) => process.stdout.write(text),
-    error: (text) => process.stderr.write(text),
+    error: tell,
   });
   if (loaded.stop !== undefined) return loaded.stop;
   try {
@@ -85,9 +110,7 @@ export async function runNameServer(flags: readonly string[]): Promise<number> {
     logger.info('the NameServer is running', { port: server.port, httpPort: server.httpPort });
     return 0;
   } catch (problem) {
-    process.stderr.write(
-      `The NameServer cannot start: ${problem instanceof Error ? problem.message : String(problem)}\n`,
-    );
+    tell(`The NameServer cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
     return 1;
   }
 }

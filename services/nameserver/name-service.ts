@@ -57,6 +57,11 @@ export class NameService {
     this.#arm();
   }
 
+  /** Whether brokers have had the time to come back to a NameServer that has just started. */
+  get settled(): boolean {
+    return this.#registry.settled;
+  }
+
   get topicCount(): number {
     return this.#registry.topicCount;
   }

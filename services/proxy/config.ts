@@ -1,6 +1,8 @@
 // The settings of a proxy. This table is the only place that knows them: parsing, `--help`, the docs and the chart's
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
+import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
+import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
 export const PROXY_SETTINGS = {
   cluster: { type: 'text', default: 'fulmar', text: 'Name of the cluster; every service of it has the same.' },
@@ -19,7 +21,8 @@ export const PROXY_SETTINGS = {
     default: ['127.0.0.1:9876'],
     text: 'HOST:PORT of NameServers: one is watched, the others step in; of a DNS name every address counts.',
   },
-  http: { type: 'address', default: '0.0.0.0:8080', text: 'Where /metrics, /healthz and /readyz are served.' },
+  ...INTERNAL_TLS_SETTINGS,
+  http: { type: 'address', default: '0.0.0.0:8080', text: 'Where /metrics, /startupz, /readyz and /livez are served.' },
   autoCreate: {
     type: 'switch',
     default: false,
@@ -38,11 +41,19 @@ export const PROXY_SETTINGS = {
     choices: ['native', 'grpc-js'],
     text: 'Which transport serves clients: our own, or the library grpc-js at about three times the CPU.',
   },
+  connectionAge: {
+    type: 'duration',
+    default: 0,
+    min: 0,
+    max: 7 * 24 * 3_600_000,
+    text: 'Age, give or take a tenth, at which a connection is sent elsewhere, so that clients spread; 0: never.',
+  },
   stateDir: {
     type: 'text',
     default: '',
     text: 'Directory that keeps the self-signed certificate over restarts; empty: a new one at every start.',
   },
+  ...MEMORY_LIMIT_SETTINGS,
   logLevel: {
     type: 'choice',
     default: 'info',

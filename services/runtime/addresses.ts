@@ -6,11 +6,18 @@ import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 
 /** Sorted and without repetition. Throws only when not one of the names is known. */
 export async function resolveAddresses(names: readonly string[]): Promise<readonly string[]> {
-  const results = await Promise.allSettled(names.map(resolveOne));
-  const found = results.flatMap((result) => (result.status === 'fulfilled' ? result.value : []));
-  const failed = results.find((result) => result.status === 'rejected');
-  if (found.length === 0 && failed !== undefined) throw failed.reason;
-  return [...new Set(found)].sort();
+  const found = new Set<string>();
+  let failure: unknown;
+  // One after the other: each question may hold one of the four threads that also write files, for seconds.
+  for (const name of names) {
+    try {
+      for (const address of await resolveOne(name)) found.add(address);
+    } catch (problem) {
+      failure = problem;
+    }
+  }
+  if (found.size === 0 && failure !== undefined) throw failure;
+  return [...found].sort();
 }
 
 async function resolveOne(name: string): Promise<string[]> {

@@ -18,13 +18,14 @@ interface Connection {
 
 export class Connections {
   readonly #limits: ConnectionLimits;
-  readonly #observer: Observer;
+  readonly #observe: (connections: number) => void;
   readonly #open = new Map<Http2Session, Connection>();
   #emptied: (() => void) | undefined;
 
-  constructor(limits: ConnectionLimits, observer: Observer) {
+  /** `service` names the port for metrics. */
+  constructor(limits: ConnectionLimits, service: string, observer: Observer) {
     this.#limits = limits;
-    this.#observer = observer;
+    this.#observe = observer.bind('fulmar_grpc_connections', { service });
   }
 
   get count(): number {
@@ -58,7 +59,7 @@ export class Connections {
   }
 
   #report(): void {
-    this.#observer.observe('fulmar_grpc_connections', {}, this.#open.size);
+    this.#observe(this.#open.size);
   }
 
   /** To be called every few seconds. */

@@ -3,6 +3,7 @@
 // their sender the connection and nobody else anything.
 import type { Http2Server } from 'node:http2';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import { logVerbosity, Server, ServerCredentials, setLogVerbosity } from '@grpc/grpc-js';
 import { type KeyPair, selfSignedPair } from './certificates.ts';
@@ -12,7 +13,9 @@ import { registerService } from './grpc-services.ts';
 import { neutraliseTimeout } from './grpc-timeout.ts';
 import { type Health, HealthService } from './health.ts';
 import { openOnePort } from './one-port.ts';
+import { observeBound } from './process-metrics.ts';
 import { reflectionServices } from './reflection.ts';
+import { refusals } from './refusals.ts';
 import type { ServiceBinding } from './rpc.ts';
 import { TransportBudget, type TransportBudgetLimits } from './transport-budget.ts';
 
@@ -22,6 +25,8 @@ export interface TransportLimits extends TransportBudgetLimits, ConnectionLimits
   readonly headerListBytes: number;
   readonly connections: number;
   readonly streamsPerConnection: number;
+  /** All connections together; only our own transport knows it. */
+  readonly streams: number;
   /** First byte and TLS handshake have to come in this time. */
   readonly handshakeMs: number;
   /** What a client may send on one stream, and on one connection, before it has to wait for us to read. */
@@ -31,6 +36,10 @@ export interface TransportLimits extends TransportBudgetLimits, ConnectionLimits
   readonly pingMs: number;
   /** ... and closed when it does not answer in this time. */
   readonly pingAnswerMs: number;
+  /** A connection of about this age is asked to go elsewhere, so that clients spread over servers that are new ... */
+  readonly ageMs: number;
+  /** ... and so much later what is still open on it is broken. An age of 0 is none. */
+  readonly ageGraceMs: number;
   readonly sweepMs: number;
 }
 
@@ -39,6 +48,7 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   headerListBytes: LIMITS.headerListBytes,
   connections: LIMITS.connections,
   streamsPerConnection: LIMITS.concurrentStreamsPerConnection,
+  streams: LIMITS.concurrentStreams,
   requestBytes: LIMITS.inFlightRequestBytes,
   connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
   responseBytes: LIMITS.bufferedResponseBytes,
@@ -53,8 +63,16 @@ export const TRANSPORT_LIMITS: TransportLimits = {
   connectionWindowBytes: 512 * 1024,
   pingMs: 60_000,
   pingAnswerMs: 20_000,
+  ageMs: 0,
+  // Longer than the longest poll.
+  ageGraceMs: 30_000,
   sweepMs: 2_000,
 };
+
+export function transportLimits(bounds: MemoryBounds): Partial<TransportLimits> {
+  const { connections, streams, requestBytes, connectionRequestBytes, responseBytes } = bounds;
+  return { connections, streams, requestBytes, connectionRequestBytes, responseBytes };
+}
 
 export interface GrpcServerOptions {
   readonly host: string;
@@ -86,6 +104,20 @@ export interface GrpcServer {
   stop(deadlineMs: number): Promise<void>;
 }
 
+/** What a server has under way, beside its limits; `name` tells apart those of one process. */
+export function sampleLoad(
+  server: GrpcServer,
+  name: string,
+  limits: Partial<TransportLimits>,
+  observer: Observer,
+): void {
+  const max = { ...TRANSPORT_LIMITS, ...limits };
+  const { connections, requestBytes, responseBytes } = server.load();
+  observeBound(observer, `${name}_connections`, connections, max.connections);
+  observeBound(observer, `${name}_request_bytes`, requestBytes, max.requestBytes);
+  observeBound(observer, `${name}_response_bytes`, responseBytes, max.responseBytes);
+}
+
 /** The library writes to the console by itself otherwise, at the wish of any client with odd headers. */
 setLogVerbosity(logVerbosity.NONE);
 
@@ -111,13 +143,16 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
     'grpc.keepalive_time_ms': limits.pingMs,
     'grpc.keepalive_timeout_ms': limits.pingAnswerMs,
     'grpc.enable_channelz': 0,
+    ...(limits.ageMs === 0
+      ? {}
+      : { 'grpc.max_connection_age_ms': limits.ageMs, 'grpc.max_connection_age_grace_ms': limits.ageGraceMs }),
   });
   const longPaths = new Set(
     options.services.flatMap((binding) => registerService(server, binding, { logger, observer })),
   );
 
   const budget = new TransportBudget(limits, logger, observer);
-  const connections = new Connections(limits, observer);
+  const connections = new Connections(limits, options.services[0]!.service, observer);
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const http2Server = innerHttp2Server(server);
   http2Server.updateSettings({
@@ -142,7 +177,7 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
     connectionsMax: limits.connections,
     handshakeMs: limits.handshakeMs,
     onConnection: (socket) => injector.injectConnection(socket),
-    onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
+    onRefused: refusals(logger, observer),
   });
   const sweeper = setInterval(() => {
     const nowMs = performance.now();

@@ -1,17 +1,16 @@
-// The small HTTP server of every process, for operators and Kubernetes: `/metrics` for Prometheus, `/healthz` (the
-// process works), `/readyz` (it should get requests). Nothing else, and no request bodies.
+// The small HTTP server of every process, for operators and Kubernetes: `/metrics` for Prometheus, `/startupz` (its
+// start is over), `/readyz` (it should get requests), `/livez` and `/healthz` (it answers at all, whatever becomes of
+// disk and peers). Nothing else, and no request bodies. It listens before anything else of the process does.
 import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { Probes } from './probes.ts';
 
 export interface HttpServerOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
   readonly metrics: { text(): Promise<string>; readonly contentType: string };
-  /** Why the process should be restarted, in one sentence; undefined while it works. */
-  readonly unhealthy?: () => string | undefined;
-  /** Why it should get no requests at the moment; undefined when it should. */
-  readonly unready: () => string | undefined;
+  readonly probes: Pick<Probes, 'starting' | 'unready'>;
 }
 
 export interface HttpServer {
@@ -28,14 +27,16 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
       const text = await options.metrics.text();
       response.writeHead(200, { 'content-type': options.metrics.contentType }).end(text);
     },
-    '/healthz': async (response) => answer(response, options.unhealthy?.()),
-    '/readyz': async (response) => answer(response, options.unready()),
+    '/startupz': async (response) => answer(response, options.probes.starting()),
+    '/readyz': async (response) => answer(response, options.probes.unready()),
+    '/livez': async (response) => answer(response, undefined),
+    '/healthz': async (response) => answer(response, undefined),
   };
   const server = createServer((request, response) => {
     const path = (request.url ?? '').split('?', 1)[0]!;
     const page = Object.hasOwn(pages, path) ? pages[path] : undefined;
     if (request.method !== 'GET' && request.method !== 'HEAD') response.writeHead(405).end('Use GET.\n');
-    else if (page === undefined) response.writeHead(404).end('There are /metrics, /healthz and /readyz.\n');
+    else if (page === undefined) response.writeHead(404).end(`There are ${Object.keys(pages).join(', ')}.\n`);
     else page(response).catch(() => response.writeHead(500).end('The page could not be made.\n'));
   });
   server.maxConnections = CONNECTIONS_MAX;

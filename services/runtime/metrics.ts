@@ -1,16 +1,18 @@
 // Prometheus series made of the events that the services report. Only metrics of the table exist; anything else is a
 // bug and throws. However many topics and groups there are, the series of one metric stay within a bound: what comes
-// later is counted together under the label value "other".
+// later is told together under the label value `_other`.
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { METRICS, type MetricRow } from './metrics-table.ts';
+import { observeBuild, sampleProcess } from './process-metrics.ts';
 
 export interface MetricsOptions {
   /** On every series: the official ones are `cluster`, `node_type` and `node_id`. */
   readonly labels: Readonly<Record<string, string>>;
+  /** For tests; `LIMITS.metricSeries` otherwise. */
   readonly seriesPerMetric?: number;
-  /** For tests; the table otherwise. */
-  readonly rows?: readonly MetricRow[];
   /** CPU, memory, event loop and garbage collection of the process. */
   readonly processMetrics?: boolean;
 }
@@ -23,10 +25,10 @@ export interface Metrics {
   text(): Promise<string>;
 }
 
-const SERIES_PER_METRIC = 10_000;
-export const OVERFLOW = 'other';
+/** In place of a name that came when the series of a metric were used up, or that strangers choose. */
+export const OVERFLOW = '_other';
 
-/** Labels whose values users choose. Only these become "other". */
+/** Labels whose values users choose. Only these overflow, and only metrics that have one are bounded. */
 const FREE_LABELS = new Set(['topic', 'consumer_group', 'client_id', 'version']);
 /** What a service need not say. */
 const DEFAULT_VALUES: Readonly<Record<string, string>> = { is_system: 'false', is_retry: 'false' };
@@ -35,13 +37,14 @@ type Add = (value: number) => void;
 
 class Family {
   readonly #row: MetricRow;
-  readonly #seriesMax: number;
+  readonly #labelSetsMax: number;
   readonly #metric: Counter | Gauge | Histogram;
   readonly #series = new Map<string, Add>();
 
   constructor(row: MetricRow, registry: Registry, seriesMax: number) {
     this.#row = row;
-    this.#seriesMax = seriesMax;
+    const isFree = row.labels.some((label) => FREE_LABELS.has(label));
+    this.#labelSetsMax = isFree ? Math.max(1, Math.floor(seriesMax / linesOf(row))) : Number.POSITIVE_INFINITY;
     const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
     if (row.type === 'counter') this.#metric = new Counter(common);
     else if (row.type === 'histogram') this.#metric = new Histogram({ ...common, buckets: [...(row.buckets ?? [])] });
@@ -73,21 +76,23 @@ class Family {
   }
 
   #newSeries(key: string, values: string[]): Add {
-    const full = this.#series.size >= this.#seriesMax;
+    const full = this.#series.size >= this.#labelSetsMax;
     const kept = full ? values.map((value, i) => (FREE_LABELS.has(this.#row.labels[i]!) ? OVERFLOW : value)) : values;
     const keptKey = full ? kept.join('\0') : key;
     let add = this.#series.get(keptKey);
     if (add === undefined) {
-      add = this.#child(kept);
+      add = this.#child(kept, full);
       this.#series.set(keptKey, add);
     }
     return add;
   }
 
-  #child(values: string[]): Add {
+  #child(values: string[], isShared: boolean): Add {
     const metric = this.#metric;
     if (metric instanceof Counter) {
       const child = metric.labels(...values);
+      // From zero on: what grows from nothing to one would be no growth to Prometheus.
+      child.inc(0);
       return (value) => child.inc(value);
     }
     if (metric instanceof Histogram) {
@@ -95,7 +100,13 @@ class Family {
       return (value) => child.observe(value);
     }
     const child = metric.labels(...values);
-    return (value) => child.set(value);
+    if (!isShared) return (value) => child.set(value);
+    let shown: number | undefined;
+    return (value) => {
+      if (shown === undefined) shown = value;
+      else shown = this.#row.together === 'max' ? Math.max(shown, value) : shown + value;
+      child.set(shown);
+    };
   }
 
   /** Forgets what was sampled before: topics and groups go away. */
@@ -106,13 +117,17 @@ class Family {
   }
 }
 
+/** Lines that one set of label values has in the text. */
+function linesOf(row: MetricRow): number {
+  return row.type === 'histogram' ? (row.buckets?.length ?? 0) + 3 : 1;
+}
+
 export function createMetrics(options: MetricsOptions): Metrics {
   const registry = new Registry();
   registry.setDefaultLabels({ ...options.labels });
-  if (options.processMetrics ?? true) collectDefaultMetrics({ register: registry });
   const families = new Map<string, Family>();
-  for (const row of options.rows ?? METRICS) {
-    families.set(row.name, new Family(row, registry, options.seriesPerMetric ?? SERIES_PER_METRIC));
+  for (const row of METRICS) {
+    families.set(row.name, new Family(row, registry, options.seriesPerMetric ?? LIMITS.metricSeries));
   }
   const familyOf = (name: string): Family => {
     const family = families.get(name);
@@ -133,10 +148,21 @@ export function createMetrics(options: MetricsOptions): Metrics {
     bind: (name, labels) => familyOf(name).series(labels),
   };
   const samplers: ((observer: Observer) => void | Promise<void>)[] = [];
+  if (options.processMetrics ?? true) {
+    collectDefaultMetrics({ register: registry });
+    observeBuild(observer);
+    samplers.push(sampleProcess);
+  }
   const collect = async () => {
     for (const family of families.values()) family.empty();
     await Promise.all(samplers.map((sampler) => sampler(observer)));
-    return registry.metrics();
+    const told: string[] = [];
+    for (const { name } of registry.getMetricsAsArray()) {
+      told.push(await registry.getSingleMetricAsString(name));
+      // With thousands of topics the text is megabytes: whoever waits for this process waits for one metric at most.
+      await nextTurn();
+    }
+    return `${told.join('\n\n')}\n`;
   };
   let collecting: Promise<string> | undefined;
   return {

@@ -44,13 +44,13 @@ async function opened() {
 }
 
 describe('certificates of a port with TLS on both sides', () => {
-  test('are looked at once a minute, and those that have not changed stay', async () => {
+  test('are looked at every ten seconds, and those that have not changed stay', async () => {
     const { tls, changes, authority } = await opened();
     expect(tls.pair.clientCa).toBe(authority.cert);
-    expect(waiting().map(({ delayMs }) => delayMs)).toEqual([60_000]);
+    expect(waiting().map(({ delayMs }) => delayMs)).toEqual([10_000]);
     const { pair } = tls;
     await tls.look();
-    expect(waiting().map(({ delayMs }) => delayMs)).toEqual([60_000]);
+    expect(waiting().map(({ delayMs }) => delayMs)).toEqual([10_000]);
     expect(tls.pair).toBe(pair);
     expect(changes).toEqual([]);
   });

@@ -1,5 +1,5 @@
 // Certificate, key and authority of a port on which both sides show who they are, from three files. They are looked at
-// once a minute; a changed set is used from then on if it fits together, else the one before stays.
+// every ten seconds; a changed set is used from then on if it fits together, else the one before stays.
 import { readFile, stat } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import type { Logger, Timer, Timers } from '@fulmar/core/ports.ts';
@@ -12,7 +12,7 @@ export interface MutualTlsFiles {
   readonly ca: string;
 }
 
-const LOOK_MS = 60_000;
+const LOOK_MS = 10_000;
 
 export class MutualTls {
   /** What is shown, and who must have signed what the other side shows. */
@@ -22,7 +22,7 @@ export class MutualTls {
   readonly #logger: Logger;
   #stamp: string;
   #timer: Timer | undefined;
-  #onChange: ((pair: KeyPair) => void) | undefined;
+  readonly #listeners: ((pair: KeyPair) => void)[] = [];
   #closed = false;
 
   private constructor(pair: Required<KeyPair>, stamp: string, files: MutualTlsFiles, timers: Timers, logger: Logger) {
@@ -40,9 +40,9 @@ export class MutualTls {
     return new MutualTls(await readPair(files), stamp, files, timers, logger);
   }
 
-  /** For connections made from then on. Exactly one listener. */
+  /** For connections made from then on. */
   onChange(listener: (pair: KeyPair) => void): void {
-    this.#onChange = listener;
+    this.#listeners.push(listener);
   }
 
   close(): void {
@@ -63,10 +63,10 @@ export class MutualTls {
         this.pair = await readPair(this.#files);
         this.#stamp = stamp;
         this.#logger.info('the certificate of a port with TLS has been replaced', { file: this.#files.cert });
-        if (!this.#closed) this.#onChange?.(this.pair);
+        if (!this.#closed) for (const listener of this.#listeners) listener(this.pair);
       }
     } catch (error) {
-      // Perhaps half of the files have been replaced: looked at again in a minute.
+      // Perhaps half of the files have been replaced: looked at again soon.
       this.#logger.warn('a new certificate cannot be used; the one before stays', { error: String(error) });
     }
     if (!this.#closed) this.#lookLater();

@@ -1,8 +1,9 @@
 // One TCP port for TLS and plaintext: the first byte of a connection tells which (a TLS record begins with 0x16). Hands
 // on sockets of decrypted bytes. A connection that shows no first byte or no finished handshake in time is closed.
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
-import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
+import { createServer as createTlsServer, type TLSSocket, type Server as TlsServer } from 'node:tls';
 import type { KeyPair } from './certificates.ts';
+import type { Refusal } from './refusals.ts';
 
 export interface OnePortOptions {
   readonly host: string;
@@ -16,7 +17,7 @@ export interface OnePortOptions {
   readonly connectionsMax: number;
   readonly handshakeMs: number;
   readonly onConnection: (socket: Socket) => void;
-  readonly onRefused: (reason: 'too-many' | 'silent' | 'no-tls' | 'no-plaintext' | 'handshake') => void;
+  readonly onRefused: (refusal: Refusal) => void;
 }
 
 export interface OnePort {
@@ -39,11 +40,11 @@ export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
   const tls = options.tls === undefined ? undefined : tlsServer(options, options.tls);
   const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
   server.maxConnections = options.connectionsMax;
-  server.on('drop', () => options.onRefused('too-many'));
+  server.on('drop', (dropped) => options.onRefused({ reason: 'too-many', peer: dropped?.remoteAddress ?? '' }));
   server.on('connection', (socket) => {
     ignoreErrors(socket);
     const timer = setTimeout(() => {
-      options.onRefused('silent');
+      options.onRefused({ reason: 'silent', peer: peerOf(socket) });
       socket.destroy();
     }, options.handshakeMs);
     socket.once('close', () => clearTimeout(timer));
@@ -59,7 +60,7 @@ export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
       if (encrypted && tls !== undefined) tls.emit('connection', socket);
       else if (!encrypted && options.plaintext) options.onConnection(socket);
       else {
-        options.onRefused(encrypted ? 'no-tls' : 'no-plaintext');
+        options.onRefused({ reason: encrypted ? 'no-tls' : 'no-plaintext', peer: peerOf(socket) });
         socket.destroy();
       }
     });
@@ -80,21 +81,41 @@ function contextOf({ key, cert, clientCa }: KeyPair) {
 }
 
 function tlsServer(options: OnePortOptions, pair: KeyPair): TlsServer {
+  const asks = pair.clientCa !== undefined;
   const server = createTlsServer({
     ...contextOf(pair),
-    ...(pair.clientCa === undefined ? {} : { requestCert: true, rejectUnauthorized: true }),
+    // Whoever is not authorised is turned away below, where it is still known who that was.
+    ...(asks ? { requestCert: true, rejectUnauthorized: false } : {}),
     ALPNProtocols: ['h2'],
     handshakeTimeout: options.handshakeMs,
   });
   server.on('secureConnection', (socket) => {
     ignoreErrors(socket);
-    options.onConnection(socket);
+    if (!asks || socket.authorized) {
+      options.onConnection(socket);
+      return;
+    }
+    options.onRefused(refusalOf(socket));
+    socket.destroy();
   });
-  server.on('tlsClientError', (_error, socket) => {
-    options.onRefused('handshake');
+  server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
+    options.onRefused({ reason: 'handshake', peer: peerOf(socket), detail: error.code ?? error.message });
     socket.destroy();
   });
   return server;
+}
+
+function refusalOf(socket: TLSSocket): Refusal {
+  const hasShown = socket.getPeerX509Certificate() !== undefined;
+  return {
+    reason: hasShown ? 'foreign-certificate' : 'no-certificate',
+    peer: peerOf(socket),
+    detail: String(socket.authorizationError),
+  };
+}
+
+function peerOf(socket: Socket): string {
+  return socket.remoteAddress ?? '';
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {

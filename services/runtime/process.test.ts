@@ -12,6 +12,15 @@ class FakeProcess extends EventEmitter {
 }
 
 describe('the life of a process', () => {
+  test('warnings of the runtime are lines of the log, like everything else', () => {
+    const events = new FakeProcess();
+    const lines: object[] = [];
+    events.on('warning', () => lines.push({ printed: true }));
+    processLife({ logger: { ...silentLogger, warn: (event, fields) => lines.push({ event, ...fields }) }, events });
+    events.emit('warning', new Error('MaxListeners'));
+    expect(lines).toEqual([{ event: 'a warning of the runtime', warning: 'Error: MaxListeners' }]);
+  });
+
   test('on SIGTERM the steps run one after the other, each within its deadline, then it exits with 0', async () => {
     const events = new FakeProcess();
     const life = processLife({ logger: silentLogger, events });

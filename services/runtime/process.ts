@@ -21,6 +21,7 @@ export interface ProcessLife {
 /** What of `process` is used; tests give their own. */
 export interface ProcessEvents {
   on(event: string, listener: (value: unknown) => void): unknown;
+  removeAllListeners(event: string): unknown;
   exit(code: number): void;
 }
 
@@ -59,6 +60,9 @@ export function processLife(options: ProcessLifeOptions): ProcessLife {
       }
     });
   }
+  // Node writes its warnings by itself, and not as lines of this log.
+  events.removeAllListeners('warning');
+  events.on('warning', (warning) => logger.warn('a warning of the runtime', { warning: String(warning) }));
   for (const bug of ['unhandledRejection', 'uncaughtException']) {
     events.on(bug, (thrown) => {
       const error = thrown instanceof Error ? thrown : new Error(String(thrown));

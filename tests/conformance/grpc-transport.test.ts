@@ -382,6 +382,32 @@ describe.each(['grpc-js', 'native'] as const)('%s', (transport) => {
       expect((await ask(clientOf(to), 'SendMessage', Buffer.alloc(0))).end!.code).toBe(status.UNAVAILABLE);
     });
 
+    test('comes to a connection by its age, too, and what stays open is broken later', async () => {
+      const to = await serve(transport, { limits: { ageMs: 200, ageGraceMs: 300, sweepMs: 20 } });
+      const session = connectHttp2(`http://127.0.0.1:${to.port}`);
+      session.on('error', () => {});
+      let goaway: number | undefined;
+      session.on('goaway', (code) => {
+        goaway = code;
+      });
+      const call = session.request({
+        ':method': 'POST',
+        ':path': path('Telemetry'),
+        'content-type': 'application/grpc',
+      });
+      call.on('error', () => {});
+      let closed = false;
+      call.on('close', () => {
+        closed = true;
+      });
+      await until(() => goaway !== undefined);
+      expect(goaway).toBe(constants.NGHTTP2_NO_ERROR);
+      expect(closed).toBe(false);
+      await until(() => closed);
+      const answer = await ask(clientOf(to), 'SendMessage', Buffer.alloc(0));
+      expect(answer.end!.code).toBe(status.OK);
+    });
+
     test('breaks what is left at its deadline, and tells the handlers', async () => {
       const to = await serve(transport);
       const client = clientOf(to);

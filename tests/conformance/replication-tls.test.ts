@@ -2,7 +2,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openReplicationTls } from '@fulmar/broker/api/replication-tls.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
 import { systemTimers } from '@fulmar/runtime/clock.ts';
 import { connectGrpc } from '@fulmar/runtime/grpc-client.ts';
@@ -12,7 +11,7 @@ import { type Authority, makeAuthority } from '@fulmar/runtime/testing/authority
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { FETCH, GrpcPair, Heard, MANIFEST } from './replication-transport-support.ts';
 
-const NAME = ['replication.fulmar'];
+const NAME = ['internal.fulmar'];
 
 let directory: string;
 let authority: Authority;
@@ -95,7 +94,7 @@ describe('a protected port between replicas', () => {
   test('refuses who shows no certificate', async () => {
     const { pair } = await serve(authority);
     const describe = { service: 'fulmar.v1.Replication', name: 'Describe', codec: RAW };
-    const trusting = { trusted: authority.cert, serverNames: ['replication.fulmar'] } as const;
+    const trusting = { trusted: authority.cert, serverNames: ['internal.fulmar'] } as const;
     const client = connectGrpc(`127.0.0.1:${pair.port}`, { tls: trusting });
     await expect(client.unary(describe, Buffer.alloc(0))).rejects.toThrow();
     client.close();
@@ -136,22 +135,5 @@ describe('a protected port between replicas', () => {
     call.send({ kind: 'stored', stored: 7 });
     await pair.until(() => pair.replica.requests.some((request) => request.stored === 7));
     expect(heard.ends).toEqual([]);
-  });
-});
-
-describe('its settings', () => {
-  const none = { replicationTlsCert: '', replicationTlsKey: '', replicationTlsCa: '' };
-
-  test('are all three, or none for plaintext', async () => {
-    expect(await openReplicationTls(none, systemTimers, silentLogger)).toBeUndefined();
-    for (const name of ['replicationTlsCert', 'replicationTlsKey', 'replicationTlsCa']) {
-      const some = { ...none, [name]: '/etc/some.pem' };
-      await expect(openReplicationTls(some, systemTimers, silentLogger)).rejects.toThrow('Give all three, or none');
-    }
-    const files = await authority.writeFiles(directory, NAME);
-    const settings = { replicationTlsCert: files.cert, replicationTlsKey: files.key, replicationTlsCa: files.ca };
-    const tls = await openReplicationTls(settings, systemTimers, silentLogger);
-    expect(tls!.pair.clientCa).toBe(authority.cert);
-    tls!.close();
   });
 });

@@ -21,7 +21,6 @@ describe.each(STATES)('a snapshot of version %s', (name) => {
     const state = readSnapshot(golden);
     expect(bytesOf(state).equals(bytesOf(goldenState(name)))).toBe(true);
   });
-
 });
 
 test('what is written today for a state is its golden file, byte by byte', () => {

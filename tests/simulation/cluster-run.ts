@@ -37,6 +37,8 @@ const GROUPS = [
 /** Takes what lies among the dead letters of each group. */
 const SEXTON: CheckedGroup = { name: 'sexton', fifo: false, maxAttempts: MANY_ATTEMPTS };
 const WHOLE_AGAIN_MS = 60_000;
+/** Longer than any flush interval and the flush. */
+const DEFINITIONS_ON_DISK_MS = 1_500;
 /** Longer than the longest lease. */
 const LEASES_OVER_MS = LEASE_MAX_MS + 500;
 /** Wall clocks that jump make leases last longer than they should: by half a minute with each new master. */
@@ -220,6 +222,8 @@ export class ClusterRun {
       );
     await this.until(isKnown, 20_000);
     this.checker.demand(isKnown(), () => 'a proxy does not hear of the topics');
+    // Under the asynchronous policy a power cut could take topics and groups away, which nobody makes again here.
+    await this.until(() => false, DEFINITIONS_ON_DISK_MS);
   }
 
   private async defined(work: Promise<{ readonly fault?: { readonly message: string } | undefined }>): Promise<void> {

@@ -17,7 +17,11 @@ async function repairedLog(repair: (history: History) => LogRepair, seed = 5) {
   const counts: string[] = [];
   const observer = {
     ...silentObserver,
-    count: (metric: string, { kind }: Readonly<Record<string, string>>) => counts.push(`${metric} ${kind}`),
+    bind:
+      (metric: string, { kind }: Readonly<Record<string, string>>) =>
+      () => {
+        if (kind !== undefined) counts.push(`${metric} ${kind}`);
+      },
   };
   const life = await machine.filled(DIRECTORY, history, 4, { repair: repair(history), observer });
   return { machine, history, counts, ...life };

@@ -1,8 +1,8 @@
 // Another replica of the set over gRPC. Each stream has a connection of its own, so that each try to follow really
 // knocks at the other's door and its failure says whether anybody is there.
-import { splitAddress } from '@fulmar/core/addresses.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import { connectGrpc, type GrpcClient, type GrpcClientOptions } from '@fulmar/runtime/grpc-client.ts';
+import { connectGrpc, type GrpcClient } from '@fulmar/runtime/grpc-client.ts';
+import { internalClient } from '@fulmar/runtime/internal-tls.ts';
 import type { MutualTls } from '@fulmar/runtime/mutual-tls.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import type { FollowCall, FollowListener, FollowReply, ReplicationPeer } from '../replication/messages.ts';
@@ -28,8 +28,6 @@ export interface DescribingPeer extends ReplicationPeer {
   describe(): Promise<ReplicaDescription>;
 }
 
-/** A certificate of the authority for this name may stand for any replica, whatever its address is. */
-const SERVER_NAME = 'replication.fulmar';
 const ANSWER_MS = 10_000;
 const NOTHING = Buffer.alloc(0);
 const CLOSED = 'the connection to the replica was closed by this side';
@@ -115,18 +113,12 @@ class Peer implements DescribingPeer {
   }
 
   #connect(): GrpcClient {
-    const options: GrpcClientOptions = {
+    return connectGrpc(this.#address, {
       receiveBytes: LIMITS.replicationMessageBytes,
       windowBytes: 2 * LIMITS.replicationMessageBytes,
       pingMs: 20_000,
       pingAnswerMs: 20_000,
-    };
-    if (this.#tls === undefined) return connectGrpc(this.#address, options);
-    const { pair } = this.#tls;
-    const { host } = splitAddress(this.#address);
-    return connectGrpc(this.#address, {
-      ...options,
-      tls: { trusted: pair.clientCa, own: pair, serverNames: [SERVER_NAME, host] },
+      tls: internalClient(this.#tls, this.#address),
     });
   }
 }

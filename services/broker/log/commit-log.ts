@@ -1,7 +1,7 @@
 // Puts the parts of the log together behind the interface that the broker sees, and keeps the periodic work going: the
 // look at free space, the hint of what is durable, retention. It holds no rules of its own.
 import { assert } from '@fulmar/core/errors.ts';
-import type { Clock, Disk, Logger, Observer, Timer, Timers } from '@fulmar/core/ports.ts';
+import type { Clock, Disk, DiskSpace, Logger, Observer, Timer, Timers } from '@fulmar/core/ports.ts';
 import { Catalogue } from './catalogue.ts';
 import { EpochTable } from './epoch-table.ts';
 import type { LogIdentity } from './errors.ts';
@@ -103,6 +103,8 @@ export class FileCommitLog implements CommitLog {
       recordBytesMax: tuning.recordBytesMax,
       batchBytes: tuning.batchBytes,
       segmentBegan: (segment) => catalogue.add(segment),
+      monotonicMs: () => parts.clock.monotonicMs(),
+      observeFlushSeconds: parts.observer.bind('fulmar_log_flush_seconds', { set: identity.set }),
     });
     const repair = parts.repair && this.repairFrom(parts.repair);
     const indexFiles = new IndexFiles(disk, directory, tuning.indexCacheBytes, repair);
@@ -303,6 +305,10 @@ export class FileCommitLog implements CommitLog {
   refusal(): string | undefined {
     if (this.failure !== undefined) return `The log has failed and takes nothing more: ${this.failure.message}`;
     return this.space.refusal();
+  }
+
+  diskSpace(): DiskSpace | undefined {
+    return this.space.space;
   }
 
   append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number {

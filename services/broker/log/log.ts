@@ -1,6 +1,7 @@
 // The commit log as the broker sees it: append bytes, learn when they are durable, read them back by position or by
 // queue offset, recover after whatever happened to the machine, and copy the bytes of another replica's log or cut off
 // what turned out not to be committed. `open.ts` makes one over a Disk.
+import type { DiskSpace } from '@fulmar/core/ports.ts';
 import type { RecordHeader } from '@fulmar/core/record.ts';
 
 /** Writes a record's payload into `target` at `at`; must write exactly the bytes announced to `append`. */
@@ -98,6 +99,8 @@ export interface Recovery {
    * they are.
    */
   replay(record: StoredRecord): void;
+  /** Told now and then how far the replay is; the end is an estimate that is never too small. */
+  progressed?(positionBytes: number, endBytes: number): void;
 }
 
 export interface RecoveryReport {
@@ -159,6 +162,8 @@ export interface CommitLog {
 
   /** Why new records of clients are refused at the moment, in one sentence, or undefined. Re-checked every second. */
   refusal(): string | undefined;
+  /** As it was when it was looked at last; undefined before that. */
+  diskSpace(): DiskSpace | undefined;
 
   /**
    * Takes a record into the batch that is being collected and returns the position *behind* it. It is on disk when

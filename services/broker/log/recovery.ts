@@ -63,6 +63,7 @@ export async function recoverLog(parts: RecoveryParts, recovery: Recovery): Prom
   }
   parts.begin(snapshot.position, snapshot.heads);
   const behind = bases.filter((base) => base >= snapshot.position);
+  replay.endPosition = await endOf(parts, bases.at(-1));
   for (let i = 0; i < behind.length - 1; i++) await replay.sealedSegment(behind[i]!, behind[i + 1]!);
   if (behind.length > 0) await replay.lastSegment(behind[behind.length - 1]!, usable);
   await parts.settle();
@@ -77,6 +78,17 @@ export async function recoverLog(parts: RecoveryParts, recovery: Recovery): Prom
     replayedRecords: replay.records,
     cutBytes: replay.cutBytes,
   };
+}
+
+/** Where the log ends at the latest: files are made larger than what is in them. */
+async function endOf({ disk, directory }: RecoveryParts, base: number | undefined): Promise<number> {
+  if (base === undefined) return 0;
+  const file = await disk.open(`${directory}/${numberedName(base, 'log')}`, 'read');
+  try {
+    return base + (await file.size());
+  } finally {
+    await file.close();
+  }
 }
 
 /** A snapshot is written, and a position called durable, only when the segment file it stands in is there to stay. */
@@ -125,6 +137,7 @@ class Replay {
   records = 0;
   cutBytes = 0;
   position = 0;
+  endPosition = 0;
   before: RecordBefore | undefined;
   open: Recovered['open'];
   private readonly parts: RecoveryParts;
@@ -246,7 +259,10 @@ class Replay {
       recordBytesMax,
       windowBytes,
       onRecord: (record) => this.take(record, base),
-      betweenPieces: settle,
+      betweenPieces: () => {
+        this.recovery.progressed?.(this.position, this.endPosition);
+        return settle();
+      },
     });
     if (end.problem === 'version') throw new LogVersionError(this.pathOf(base), end.version, LOG_FORMAT_VERSION);
     return end;

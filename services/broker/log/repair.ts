@@ -4,6 +4,7 @@
 import { type Disk, DiskError, type Logger, type Observer } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
 import type { Catalogue } from './catalogue.ts';
+import type { LogIdentity } from './errors.ts';
 import { numberedName } from './file-names.ts';
 import { checkIndexFile } from './index-check.ts';
 import type { EpochEntry } from './log.ts';
@@ -27,6 +28,7 @@ export interface RepairParts {
   readonly recordBytesMax: number;
   readonly logger: Logger;
   readonly observer: Observer;
+  readonly identity: LogIdentity;
   readonly epochs: () => readonly EpochEntry[];
   /**
    * Records before it stay where they are for good: they have been written, and are committed, so that no cut can make
@@ -40,10 +42,14 @@ export class Repair {
   private readonly records = new Map<number, Promise<Buffer | undefined>>();
   private readonly indexes = new Map<number, Promise<boolean>>();
   private readonly writes = new Set<Promise<void>>();
+  private readonly repaired: Readonly<Record<'record' | 'index', (count: number) => void>>;
   private closed = false;
 
   constructor(parts: RepairParts) {
     this.parts = parts;
+    const { observer, identity } = parts;
+    const counter = (kind: string) => observer.bind('fulmar_log_repairs_total', { set: identity.set, kind });
+    this.repaired = { record: counter('record'), index: counter('index') };
   }
 
   /** The good record, or undefined if none was to be had. */
@@ -173,7 +179,7 @@ export class Repair {
     kind: 'record' | 'index',
     write: () => Promise<void>,
   ): Promise<boolean> {
-    const { logger, observer } = this.parts;
+    const { logger } = this.parts;
     if (this.closed) return false;
     const writing = write();
     const ended = writing.catch(() => undefined);
@@ -181,7 +187,7 @@ export class Repair {
     try {
       await writing;
       logger.warn('Damage on disk was repaired with what another replica has', place);
-      observer.count('fulmar_log_repairs_total', { kind }, 1);
+      this.repaired[kind](1);
       return true;
     } catch (error) {
       logger.error('Damage on disk could not be repaired in its place', { ...place, error: String(error) });

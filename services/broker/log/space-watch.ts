@@ -1,6 +1,6 @@
 // Watches how much room the disk has, once a second, and says in a sentence why records of clients are refused while
 // it is too little. It never stops acks and offsets: the reserve is kept for them. Everything resumes by itself.
-import type { Disk, Logger, Timer, Timers } from '@fulmar/core/ports.ts';
+import type { Disk, DiskSpace, Logger, Timer, Timers } from '@fulmar/core/ports.ts';
 
 const INTERVAL_MS = 1000;
 const MIB = 1024 * 1024;
@@ -19,7 +19,8 @@ export interface SpaceWatchParts {
 
 export class SpaceWatch {
   private readonly parts: SpaceWatchParts;
-  private freeBytes = Number.MAX_SAFE_INTEGER;
+  /** As it was at the last look. */
+  space: DiskSpace | undefined;
   private timer: Timer | undefined;
   private stopped = false;
   private wasRefusing = false;
@@ -35,9 +36,10 @@ export class SpaceWatch {
 
   refusal(): string | undefined {
     const { reserveBytes, directory, lacksSpace } = this.parts;
-    if (this.freeBytes < reserveBytes) {
+    const freeBytes = this.space?.freeBytes ?? Number.POSITIVE_INFINITY;
+    if (freeBytes < reserveBytes) {
       return (
-        `The disk under ${directory} has ${Math.floor(this.freeBytes / MIB)} MiB free, less than the reserve of ` +
+        `The disk under ${directory} has ${Math.floor(freeBytes / MIB)} MiB free, less than the reserve of ` +
         `${Math.ceil(reserveBytes / MIB)} MiB. Free some space or shorten retention; service resumes by itself.`
       );
     }
@@ -50,7 +52,7 @@ export class SpaceWatch {
     this.looking = disk
       .space(directory)
       .then((space) => {
-        this.freeBytes = space.freeBytes;
+        this.space = space;
       })
       .catch((error: unknown) => logger.warn('The free disk space is unknown', { error: String(error) }));
     await this.looking;

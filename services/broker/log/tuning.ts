@@ -31,7 +31,7 @@ export const DEFAULT_TUNING: LogTuning = {
   // Longer pieces hold up the durable writes beside them: 1 MiB halves the throughput and makes p99 five times as long.
   preparePieceBytes: 256 * KIB,
   prepareAheadBytes: 8 * MIB,
-  indexCacheBytes: 64 * MIB,
-  chainLinksMax: 200_000,
+  indexCacheBytes: LIMITS.indexCacheBytes,
+  chainLinksMax: LIMITS.indexLinks,
   scanWindowBytes: 4 * MIB,
 };

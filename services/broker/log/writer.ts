@@ -40,6 +40,9 @@ export interface WriterParts {
   readonly recordBytesMax: number;
   readonly batchBytes: number;
   readonly segmentBegan: (segment: Segment) => void;
+  readonly monotonicMs: () => number;
+  /** Called with the time that each write or sync took to reach stable storage. */
+  readonly observeFlushSeconds: (seconds: number) => void;
 }
 
 export class Writer {
@@ -234,7 +237,8 @@ export class Writer {
     const buffers = tail.slices(from, this.rolls[0] ?? this.endPosition, batchBytes);
     let end = from;
     for (const buffer of buffers) end += buffer.length;
-    await files.write(buffers, from, end, this.durableWrites);
+    const written = files.write(buffers, from, end, this.durableWrites);
+    await (this.durableWrites ? this.timed(written) : written);
     this.writtenPosition = end;
     if (this.durableWrites) this.durablePosition = end;
     else this.armFlush();
@@ -271,13 +275,20 @@ export class Writer {
     while (this.flushing !== undefined) await this.flushing;
     if (this.durablePosition >= this.writtenPosition || this.failure !== undefined) return;
     const target = this.writtenPosition;
-    this.flushing = this.parts.files.sync().finally(() => {
+    this.flushing = this.timed(this.parts.files.sync()).finally(() => {
       this.flushing = undefined;
     });
     await this.flushing;
     this.durablePosition = Math.max(this.durablePosition, target);
     this.armFlush();
     this.tell();
+  }
+
+  private async timed(flush: Promise<void>): Promise<void> {
+    const { monotonicMs, observeFlushSeconds } = this.parts;
+    const startedMs = monotonicMs();
+    await flush;
+    observeFlushSeconds((monotonicMs() - startedMs) / 1_000);
   }
 
   fail(error: Error): void {

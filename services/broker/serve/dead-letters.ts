@@ -112,8 +112,12 @@ export class DeadLetters {
       queueOffset,
       message: this.copyOf(message, topic.name, this.catalog.deadLetterTopicId(group)),
     };
-    this.observer.count('rocketmq_send_to_dlq_messages_total', { consumer_group: group.name, topic: topic.name }, 1);
-    this.committer.append({ type: RECORD_TYPE.deadLetter, payload }, deadLetterBytes(payload), writeDeadLetter, done);
+    const moved = (committed: boolean): void => {
+      const labels = { consumer_group: group.name, topic: topic.name };
+      if (committed) this.observer.count('rocketmq_send_to_dlq_messages_total', labels, 1);
+      done(committed);
+    };
+    this.committer.append({ type: RECORD_TYPE.deadLetter, payload }, deadLetterBytes(payload), writeDeadLetter, moved);
   }
 
   private copyOf(message: MessageRecord, topicKey: string, deadLetterTopicId: number): MessageRecord {

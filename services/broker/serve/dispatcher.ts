@@ -5,6 +5,7 @@ import type { PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-a
 import type { Outcome } from '@fulmar/core/errors.ts';
 import { failure, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -32,6 +33,7 @@ export interface Serving {
   readonly timers: Timers;
   readonly random: Random;
   readonly setHash: number;
+  readonly bounds: MemoryBounds;
 }
 
 interface Waiter {
@@ -84,7 +86,7 @@ export class Dispatcher {
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
   pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
-    if (this.waiters.length >= LIMITS.waitersPerSubscription) {
+    if (this.waiters.length >= this.serving.bounds.waitersPerSubscription) {
       resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
       return () => {};
     }
@@ -168,8 +170,9 @@ export class Dispatcher {
     const firstQueue = this.nextQueue;
     this.nextQueue = (this.nextQueue + 1) % Math.max(1, this.subscription.topic.nextOffsets.length);
     // A consumer that never acknowledges cannot take more memory than this, nor can all of them together.
-    const free = LIMITS.leasesTotal - this.serving.committer.state.leases;
-    const leasesMax = Math.min(LIMITS.leasesPerSubscription, this.subscription.leases.size + free);
+    const { bounds, committer: serving } = this.serving;
+    const free = bounds.leasesTotal - serving.state.leases;
+    const leasesMax = Math.min(bounds.leasesPerSubscription, this.subscription.leases.size + free);
     const request = {
       maxMessages: command.maxMessages,
       maxBytes: command.maxBytes,

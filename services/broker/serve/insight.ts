@@ -1,4 +1,4 @@
-// Answers of administration that need more than the state: oldest offsets kept, lag in messages and in time.
+// Answers of administration and metrics that need more than the state: oldest offsets kept, lag in messages and time.
 import type { SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
 import { describeTopic } from '../catalog.ts';
 import { type CommitLog, queueKeyOf } from '../log/log.ts';
@@ -6,6 +6,20 @@ import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
+
+/** What a group has before it in a topic, without any look into the log. */
+export interface Backlog {
+  readonly readyMessages: number;
+  readonly inFlightMessages: number;
+}
+
+/** How long the oldest message has waited, in milliseconds; 0 when there is none. */
+export interface Waiting {
+  /** Of those that are not settled. */
+  readonly lagMs: number;
+  /** Of those that are not handed out. */
+  readonly queueingMs: number;
+}
 
 export class Insight {
   private readonly log: CommitLog;
@@ -29,26 +43,34 @@ export class Insight {
   }
 
   async lag(subscription: Subscription): Promise<SubscriptionLag> {
-    const { group, topic, leases } = subscription;
-    let readyMessages = 0;
-    let inFlightMessages = 0;
-    /** For each queue the oldest message that is not settled. */
-    const oldest: number[] = topic.nextOffsets.map((_, queueId) => subscription.cursor(queueId));
+    const { group, topic } = subscription;
+    const backlog = backlogOf(subscription);
+    const { lagMs } = await this.waiting(subscription);
+    return { group: group.name, topic: topic.name, ...backlog, lagMs };
+  }
+
+  async waiting(subscription: Subscription): Promise<Waiting> {
+    const { topic, leases } = subscription;
+    const notHandedOut = topic.nextOffsets.map((_, queueId) => subscription.cursor(queueId));
+    const notSettled = [...notHandedOut];
     for (const { queueId, queueOffset, attempt } of leases.values()) {
-      if (attempt > 0) inFlightMessages++;
-      else readyMessages++;
-      if (queueOffset < oldest[queueId]!) oldest[queueId] = queueOffset;
+      if (queueOffset < notSettled[queueId]!) notSettled[queueId] = queueOffset;
+      if (attempt === 0 && queueOffset < notHandedOut[queueId]!) notHandedOut[queueId] = queueOffset;
     }
+    const lagMs = await this.longestWait(topic, notSettled);
+    const isSame = notSettled.every((offset, queueId) => offset === notHandedOut[queueId]);
+    return { lagMs, queueingMs: isSame ? lagMs : await this.longestWait(topic, notHandedOut) };
+  }
+
+  /** Of the messages at these offsets, one for each queue. */
+  private async longestWait(topic: Topic, offsets: readonly number[]): Promise<number> {
     let oldestStoredAtMs = Number.POSITIVE_INFINITY;
-    for (let queueId = 0; queueId < oldest.length; queueId++) {
-      const end = topic.nextOffsets[queueId]!;
-      readyMessages += end - subscription.cursor(queueId);
-      if (oldest[queueId]! >= end) continue;
-      const storedAtMs = await run(this.storedAt(topic.id, queueId, oldest[queueId]!));
+    for (const [queueId, queueOffset] of offsets.entries()) {
+      if (queueOffset >= topic.nextOffsets[queueId]!) continue;
+      const storedAtMs = await run(this.storedAt(topic.id, queueId, queueOffset));
       oldestStoredAtMs = Math.min(oldestStoredAtMs, storedAtMs);
     }
-    const lagMs = Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.wallMs() - oldestStoredAtMs) : 0;
-    return { group: group.name, topic: topic.name, readyMessages, inFlightMessages, lagMs };
+    return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.wallMs() - oldestStoredAtMs) : 0;
   }
 
   private *storedAt(topicId: number, queueId: number, queueOffset: number): Steps<number> {
@@ -56,4 +78,16 @@ export class Insight {
     const message = entry === undefined ? undefined : yield* this.reader.message(entry);
     return message?.storedAtMs ?? Number.POSITIVE_INFINITY;
   }
+}
+
+export function backlogOf(subscription: Subscription): Backlog {
+  const { topic, leases } = subscription;
+  let readyMessages = 0;
+  let inFlightMessages = 0;
+  for (const { attempt } of leases.values()) {
+    if (attempt > 0) inFlightMessages++;
+    else readyMessages++;
+  }
+  for (const [queueId, end] of topic.nextOffsets.entries()) readyMessages += end - subscription.cursor(queueId);
+  return { readyMessages, inFlightMessages };
 }

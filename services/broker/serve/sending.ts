@@ -4,6 +4,7 @@ import type { MessageToStore, SendCommand, SendResult } from '@fulmar/core/broke
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
@@ -40,6 +41,7 @@ export interface SendingParts {
   readonly setHash: number;
   /** For transactions whose producers do not say otherwise. */
   readonly transactions: Pick<TransactionPolicy, 'firstCheckMs' | 'openMs'>;
+  readonly bounds: Pick<MemoryBounds, 'openTransactions'>;
 }
 
 type Settle = (result: SendResult) => void;
@@ -127,7 +129,7 @@ export class Sending {
 
   /** Never answered early: a transaction is named by the place of its half message in the committed log. */
   private writeHalf(topic: Topic, message: MessageToStore, half: HalfOrigin, settle: Settle): void {
-    const { state, committer, transactions, wallMs } = this.parts;
+    const { state, committer, transactions, bounds, wallMs } = this.parts;
     const payload = {
       firstCheckAfterMs: half.firstCheckAfterMs > 0 ? half.firstCheckAfterMs : transactions.firstCheckMs,
       openForMs: transactions.openMs,
@@ -139,7 +141,7 @@ export class Sending {
     const { halvesUnderWay } = this;
     const { open, openBytes } = state.transactions;
     const isTooMuch =
-      open.size + halvesUnderWay.count >= LIMITS.openTransactions ||
+      open.size + halvesUnderWay.count >= bounds.openTransactions ||
       openBytes + halvesUnderWay.bytes + length > LIMITS.openTransactionBytes;
     if (isTooMuch) {
       settle({ fault: TOO_MANY_OPEN });

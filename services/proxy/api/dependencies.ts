@@ -11,6 +11,8 @@ export interface ProxyConfig {
   readonly clusterName: string;
   /** Names this proxy process in its reports to brokers; unique among all that run. */
   readonly proxyId: string;
+  /** Clients that are known at the same time. */
+  readonly clientSessions?: number;
 }
 
 export interface ProxyDependencies {

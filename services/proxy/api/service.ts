@@ -78,7 +78,7 @@ export interface MessagingService {
 
 export function messagingService(dependencies: ProxyDependencies): MessagingService {
   const { cluster, clock, timers, logger, config } = dependencies;
-  const sessions = createSessions(clock);
+  const sessions = createSessions(clock, config.clientSessions);
   const context: ProxyContext = {
     ...dependencies,
     sessions,

@@ -1,6 +1,7 @@
 // Metrics of the hot paths. Each series is looked up once and kept by the words that choose it, because what is done
 // for every message has to cost next to nothing. The number of kept series is bounded; beyond it they are looked up
 // again.
+import { ERRORS, errorNameOf } from '@fulmar/core/errors.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
 
 type Add = (value: number) => void;
@@ -32,10 +33,22 @@ interface DeliveredSeries {
   readonly bytes: Add;
 }
 
+interface AnswerSeries {
+  readonly milliseconds: Add;
+  readonly refused?: Add;
+}
+
 export interface Traffic {
   stored(topic: string, messageType: string, bodyBytes: number): void;
   delivered(topic: string, group: string, isRetry: boolean, bodyBytes: number): void;
   answered(method: string, code: number, milliseconds: number): void;
+}
+
+const FIRST_ERROR_CODE = 40_000;
+
+/** A poll that found nothing was not refused, although its code looks so. */
+function isRefusal(code: number): boolean {
+  return code >= FIRST_ERROR_CODE && code !== ERRORS.MESSAGE_NOT_FOUND.code;
 }
 
 // A character that no name can hold.
@@ -59,15 +72,19 @@ export function createTraffic(observer: Observer): Traffic {
       bytes: observer.bind('rocketmq_throughput_out_total', labels),
     };
   });
-  const latencySeries = remembering((key): Add => {
+  const answerSeries = remembering((key): AnswerSeries => {
     const [request_code, response_code] = key.split(SEPARATOR) as [string, string];
-    return observer.bind('rocketmq_rpc_latency', {
+    const milliseconds = observer.bind('rocketmq_rpc_latency_milliseconds', {
       protocol_type: 'grpc',
       request_code,
       response_code,
       is_long_polling: String(request_code === 'ReceiveMessage'),
       result: 'success',
     });
+    const code = Number(response_code);
+    if (!isRefusal(code)) return { milliseconds };
+    const labels = { method: request_code, reason: errorNameOf(code) };
+    return { milliseconds, refused: observer.bind('fulmar_requests_refused_total', labels) };
   });
   return {
     stored(topic, messageType, bodyBytes) {
@@ -82,7 +99,9 @@ export function createTraffic(observer: Observer): Traffic {
       series.bytes(bodyBytes);
     },
     answered(method, code, milliseconds) {
-      latencySeries(method + SEPARATOR + code)(milliseconds);
+      const series = answerSeries(method + SEPARATOR + code);
+      series.milliseconds(milliseconds);
+      series.refused?.(1);
     },
   };
 }

@@ -86,7 +86,7 @@ export function isConsumer(session: Session): boolean {
   return isConsumerType(session.clientType);
 }
 
-export function createSessions(clock: Clock): Sessions {
+export function createSessions(clock: Clock, sessionsMax: number = LIMITS.clientSessions): Sessions {
   const sessions = new Map<string, Session>();
   const listeners: ((clientId: string) => void)[] = [];
   const doubtListeners: ((clientId: string) => void)[] = [];
@@ -110,7 +110,7 @@ export function createSessions(clock: Clock): Sessions {
       known.lastHeardMs = clock.monotonicMs();
       return known;
     }
-    if (clientId === '' || clientId.length > LIMITS.clientIdLength || sessions.size >= LIMITS.clientSessions) {
+    if (clientId === '' || clientId.length > LIMITS.clientIdLength || sessions.size >= sessionsMax) {
       return undefined;
     }
     const session: Session = {

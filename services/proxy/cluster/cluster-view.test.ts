@@ -30,9 +30,15 @@ const MUTE: NameServerConnection = {
   close() {},
 };
 
-function cluster(nameServers: readonly string[]) {
+function cluster(nameServers: readonly string[], log = silentLogger) {
+  /** What their name leads to at the moment: nothing is an error, as it is for a resolver. */
+  const names = { addresses: nameServers };
+  const resolve = async () => {
+    if (names.addresses.length === 0) throw new Error('ENOTFOUND nameserver');
+    return names.addresses;
+  };
   const time = manualTime();
-  const ports = { clock: time.clock, timers: time.timers, log: silentLogger, random: { uint32: () => 0 } };
+  const ports = { clock: time.clock, timers: time.timers, log, random: { uint32: () => 0 } };
   const services = new Map<string, NameService>();
   const connections: string[] = [];
   const start = (address: string): NameService => {
@@ -53,7 +59,7 @@ function cluster(nameServers: readonly string[]) {
   const view = new ClusterView({
     ...ports,
     connect,
-    resolve: async () => nameServers,
+    resolve,
     connectBroker: (address) =>
       ({
         putTopic: async ({ placement }: TopicRequest) => {
@@ -79,11 +85,11 @@ function cluster(nameServers: readonly string[]) {
     } as const;
     answers.set(entry.address, { put: success(DESCRIPTION), delete: undefined });
     const source = { entry: () => entry, topicNames: () => [], topic: () => undefined };
-    const registration = startRegistration({ ...ports, connect, resolve: async () => nameServers, source });
+    const registration = startRegistration({ ...ports, connect, resolve, source });
     cleanups.push(() => registration.close());
     return registration;
   };
-  return { time, view, broker, answers, puts, placements, services, connections, start };
+  return { time, view, broker, answers, puts, placements, services, connections, start, names };
 }
 
 const REQUEST = { name: 't', type: 'normal', queues: 4 } as const;
@@ -108,6 +114,39 @@ describe('the view of a proxy', () => {
     await time.advance(4_000);
     expect(services.get('n1')!.watcherCount).toBe(1);
     expect(view.broker('a')).toBeDefined();
+  });
+
+  test('waits for names that lead nowhere yet, and says so once', async () => {
+    const lines: string[] = [];
+    const { time, view, broker, start, names } = cluster([], { ...silentLogger, warn: (event) => lines.push(event) });
+    broker('a');
+    await time.advance(60_000);
+    expect(view.ready).toBe(false);
+    // One line of the proxy, one of the broker.
+    expect(lines).toEqual(Array(2).fill('the addresses of the NameServers are not known'));
+    start('n1');
+    names.addresses = ['n1'];
+    await time.advance(10_000);
+    expect(view.broker('a')).toBeDefined();
+  });
+
+  test('follows names whose addresses have all changed, and brokers are at all of them', async () => {
+    const { time, view, broker, services, connections, start, names } = cluster(['n1', 'n2', 'n3']);
+    broker('a');
+    await time.advance(1_000);
+    expect(view.broker('a')).toBeDefined();
+    for (const address of ['n4', 'n5']) start(address);
+    names.addresses = ['n4', 'n5'];
+    await time.advance(6_000);
+    for (const address of ['n4', 'n5']) expect(services.get(address)!.brokers()).toHaveLength(1);
+    for (const address of ['n1', 'n2', 'n3']) {
+      services.get(address)!.stop();
+      services.delete(address);
+    }
+    connections.length = 0;
+    await time.advance(4_000);
+    expect(view.connected).toBe(true);
+    expect(['n4', 'n5']).toContain(connections.at(-1));
   });
 
   test('is ready when it has been told everything once', async () => {

@@ -9,7 +9,7 @@ import { BatchWriter, readBatch } from '@fulmar/runtime/batch-writer.ts';
 import { decodeReply } from '@fulmar/runtime/data-plane/decode-reply.ts';
 import { encodeCall } from '@fulmar/runtime/data-plane/encode-call.ts';
 import { type BrokerCall, type BrokerReply, OPEN } from '@fulmar/runtime/data-plane/messages.ts';
-import { connectGrpc, type DuplexCall, type GrpcClient } from '@fulmar/runtime/grpc-client.ts';
+import { connectGrpc, type DuplexCall, type GrpcClient, type GrpcClientOptions } from '@fulmar/runtime/grpc-client.ts';
 import type { RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { brokerApiOver } from './broker-api-calls.ts';
 import type { BrokerConnection as Connection } from './broker-links.ts';
@@ -21,6 +21,8 @@ export interface BrokerConnectionOptions {
   readonly logger: Logger;
   /** Called when `reachable` is different. */
   readonly onChange?: () => void;
+  /** Asked for each try to connect; plaintext if absent. */
+  readonly tls?: () => GrpcClientOptions['tls'];
   /** How long a call may take; a pop may take its own wait on top. */
   readonly callTimeoutMs?: number;
   /** Bytes of calls that may wait for the network. */
@@ -91,7 +93,7 @@ class BrokerCalls {
   state: BrokerConnectionState = 'connecting';
   readonly #address: string;
   readonly #options: BrokerConnectionOptions;
-  readonly #client: GrpcClient;
+  #client: GrpcClient | undefined;
   #stream: DuplexCall<Buffer> | undefined;
   #writer: BatchWriter | undefined;
   #nextId = 1;
@@ -105,13 +107,6 @@ class BrokerCalls {
   constructor(address: string, options: BrokerConnectionOptions) {
     this.#address = address;
     this.#options = options;
-    this.#client = connectGrpc(address, {
-      receiveBytes: REPLY_BYTES,
-      windowBytes: WINDOW_BYTES,
-      pingMs: 5_000,
-      pingAnswerMs: 5_000,
-      exactFlush: true,
-    });
     this.#open();
   }
 
@@ -128,6 +123,16 @@ class BrokerCalls {
 
   #open(): void {
     this.state = 'connecting';
+    // A new one for each try: it knocks at once, and shows the certificate of now.
+    this.#client?.close();
+    this.#client = connectGrpc(this.#address, {
+      receiveBytes: REPLY_BYTES,
+      windowBytes: WINDOW_BYTES,
+      pingMs: 5_000,
+      pingAnswerMs: 5_000,
+      exactFlush: true,
+      tls: this.#options.tls?.() ?? 'off',
+    });
     const stream = this.#client.duplex(OPEN, {
       onHeaders: () => {
         if (this.#stream !== stream) return;
@@ -287,6 +292,6 @@ class BrokerCalls {
     this.#sweep?.cancel();
     this.state = 'closed';
     stream?.cancel();
-    this.#client.close();
+    this.#client?.close();
   }
 }

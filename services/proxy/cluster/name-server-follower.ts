@@ -1,6 +1,6 @@
 // Watches any one NameServer and turns to the next when it fails, falls silent, or does not answer at all. Every minute
-// it reads everything anew, so that no lost event does harm for longer. It never says "nothing is there" because nobody
-// answers: whoever listens keeps what it knows.
+// it reads everything anew, so that no lost event does harm for longer, and it looks up the names again. It never says
+// "nothing is there" because nobody answers: whoever listens keeps what it knows.
 import type {
   ConnectNameServer,
   NameServerConnection,
@@ -44,6 +44,7 @@ export class NameServerFollower {
   #heardMs = 0;
   #readAnewMs = 0;
   #answered = false;
+  #lastProblem = '';
   #closed = false;
 
   constructor(parts: FollowerParts, listener: FollowerListener) {
@@ -64,13 +65,7 @@ export class NameServerFollower {
   }
 
   async #resolve(): Promise<void> {
-    try {
-      const addresses = await this.#parts.resolve();
-      if (addresses.length > 0) this.#addresses = addresses;
-    } catch (problem) {
-      const reason = problem instanceof Error ? problem.message : String(problem);
-      this.#parts.log.warn('the addresses of the NameServers are not known', { reason });
-    }
+    await this.#lookUp();
     if (this.#closed) return;
     if (this.#addresses.length === 0) {
       this.#pause();
@@ -80,6 +75,21 @@ export class NameServerFollower {
     this.#next = this.#parts.random.uint32() % this.#addresses.length;
     this.#failures = 0;
     this.#connect();
+  }
+
+  /** Names move: the addresses of the next try are those of now, or the last known while there are none. */
+  async #lookUp(): Promise<void> {
+    try {
+      const addresses = await this.#parts.resolve();
+      if (addresses.length > 0) this.#addresses = addresses;
+      this.#lastProblem = '';
+    } catch (problem) {
+      const reason = problem instanceof Error ? problem.message : String(problem);
+      if (reason !== this.#lastProblem) {
+        this.#parts.log.warn('the addresses of the NameServers are not known', { reason });
+      }
+      this.#lastProblem = reason;
+    }
   }
 
   #connect(): void {
@@ -131,6 +141,7 @@ export class NameServerFollower {
       return;
     }
     if (this.#answered && nowMs >= this.#readAnewMs) {
+      void this.#lookUp();
       this.#stream?.cancel();
       this.#watch(address);
       return;
@@ -142,6 +153,8 @@ export class NameServerFollower {
   #fail(address: string, reason: string): void {
     if (this.#answered) this.#parts.log.warn('lost the NameServer', { address, reason });
     this.#leave();
+    // Beside the next try: that need not wait for a slow answer.
+    void this.#lookUp();
     this.#next++;
     this.#failures++;
     if (this.#failures < this.#addresses.length) {

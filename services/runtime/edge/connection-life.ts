@@ -1,6 +1,6 @@
 // Whether a connection still lives, told from when it was last heard and used. It decides, and acts upon nothing: who
-// never says hello, or no longer answers, is closed; who sends half a frame and no more, too; who is idle is sent
-// away.
+// never says hello, or no longer answers, is closed; who sends half a frame and no more, too; who is idle, or
+// has been there for long, is sent away.
 
 export interface LifeLimits {
   /** The client's preface and settings have to come in this time. */
@@ -13,6 +13,10 @@ export interface LifeLimits {
   readonly pingMs: number;
   /** ... and closed when it does not answer in this time. */
   readonly pingAnswerMs: number;
+  /** A connection of this age is sent away; 0 for never. */
+  readonly ageMs: number;
+  /** So much later what is still open on it is broken. */
+  readonly ageGraceMs: number;
 }
 
 export class ConnectionLife {
@@ -24,12 +28,15 @@ export class ConnectionLife {
   usedMs: number;
   readonly #limits: LifeLimits;
   readonly #openedMs: number;
+  readonly #ageMs: number;
   #askedMs: number | undefined;
   /** Since when a frame or header block is there in part. */
   #partialSinceMs: number | undefined;
 
-  constructor(limits: LifeLimits, nowMs: number) {
+  /** `ageMs` in place of that of the limits, so that connections that came together do not go together. */
+  constructor(limits: LifeLimits, nowMs: number, ageMs: number = limits.ageMs) {
     this.#limits = limits;
+    this.#ageMs = ageMs === 0 ? Number.POSITIVE_INFINITY : ageMs;
     this.#openedMs = nowMs;
     this.heardMs = nowMs;
     this.usedMs = nowMs;
@@ -41,7 +48,7 @@ export class ConnectionLife {
     else if (isNew || this.#partialSinceMs === undefined) this.#partialSinceMs = nowMs;
   }
 
-  judge(nowMs: number, streams: number): 'fine' | 'ask' | 'idle' | 'slow' | 'dead' {
+  judge(nowMs: number, streams: number): 'fine' | 'ask' | 'idle' | 'old' | 'overdue' | 'slow' | 'dead' {
     const limits = this.#limits;
     if (!this.greeted) return nowMs - this.#openedMs >= limits.helloMs ? 'dead' : 'fine';
     if (this.#partialSinceMs !== undefined && nowMs - this.#partialSinceMs >= limits.slowRequestMs) return 'slow';
@@ -49,6 +56,8 @@ export class ConnectionLife {
       if (this.heardMs < this.#askedMs) return nowMs - this.#askedMs >= limits.pingAnswerMs ? 'dead' : 'fine';
       this.#askedMs = undefined;
     }
+    const overMs = nowMs - this.#openedMs - this.#ageMs;
+    if (overMs >= 0) return overMs >= limits.ageGraceMs ? 'overdue' : 'old';
     if (streams > 0) this.usedMs = nowMs;
     else if (nowMs - this.usedMs >= limits.idleMs) return 'idle';
     if (nowMs - this.heardMs < limits.pingMs) return 'fine';

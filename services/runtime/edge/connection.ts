@@ -34,9 +34,6 @@ export interface ConnectionOwner {
   dropped(reason: string): void;
 }
 
-/** Ten times what a large cluster of clients keeps open; each costs two or three KiB. */
-export const STREAMS_MAX = 200_000;
-
 /** Streams that we have ended first, whose frames may still be on their way. */
 const LATE_STREAMS = 256;
 /** Content of the ping whose answer tells that the client has seen our first GOAWAY; any eight bytes would do. */
@@ -69,12 +66,12 @@ export class Connection {
   #drainingSinceMs: number | undefined;
   #refusesStreams = false;
 
-  constructor(owner: ConnectionOwner, limits: ConnectionLimits, ledger: Ledger) {
+  constructor(owner: ConnectionOwner, limits: ConnectionLimits, ledger: Ledger, ageMs: number = limits.ageMs) {
     this.#owner = owner;
     this.#limits = limits;
     this.#ledger = ledger;
     this.guard = new FloodGuard(limits, ledger.nowMs);
-    this.life = new ConnectionLife(limits, ledger.nowMs);
+    this.life = new ConnectionLife(limits, ledger.nowMs, ageMs);
     this.#receiveWindowBytes = limits.connectionWindowBytes;
     this.outbound = new Outbound(
       {
@@ -134,7 +131,11 @@ export class Connection {
         this.outbound.control.ping(false, KEEPALIVE_PING, 0);
         break;
       case 'idle':
+      case 'old':
         this.drain();
+        break;
+      case 'overdue':
+        this.lost('old');
         break;
       case 'slow':
         this.fail(CODE.ENHANCE_YOUR_CALM, 'slow-frame');

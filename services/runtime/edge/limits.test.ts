@@ -341,6 +341,22 @@ describe('time', () => {
     expect(wire.goaway()).toBe(CODE.NO_ERROR);
   });
 
+  test('a connection of a certain age is sent away, and what is still open on it later is broken', () => {
+    const wire = greeted({ ageMs: 60_000, ageGraceMs: 30_000 });
+    const ack = frame(FRAME.PING, FLAG.ACK, 0, Buffer.alloc(8));
+    wire.send(headers(1, requestFields('Telemetry')));
+    sweptAt(wire, 59_000).send(ack);
+    expect(wire.frames().some(({ type }) => type === FRAME.GOAWAY)).toBe(false);
+    sweptAt(wire, 60_000).send(ack);
+    expect(wire.goaway()).toBe(CODE.NO_ERROR);
+    sweptAt(wire, 62_000).send(call(3, 'SendMessage'));
+    expect(outcomes(wire, wire.frames()).get(3)).toMatchObject({ resetCode: CODE.REFUSED_STREAM });
+    expect(sweptAt(wire, 89_000).connection.isOver).toBe(false);
+    expect(sweptAt(wire, 90_000).connection.failure).toBe('old');
+    wire.take();
+    expect(wire.connection.isOver).toBe(true);
+  });
+
   test('a deadline ends its call, tells the handler, and is forgotten when the call is over', () => {
     let cancels = 0;
     const methods = {

@@ -2,12 +2,14 @@
 // all connections that have something to say at the end of each turn of the event loop.
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import type { KeyPair } from '../certificates.ts';
+import { systemRandom } from '../clock.ts';
 import type { GrpcServer, TransportLimits } from '../grpc-server.ts';
 import type { Health } from '../health.ts';
 import { openOnePort } from '../one-port.ts';
+import { refusals } from '../refusals.ts';
 import type { ServiceBinding } from '../rpc.ts';
 import { AnswerBudget } from './answer-budget.ts';
-import { type ConnectionLimits, STREAMS_MAX } from './connection.ts';
+import type { ConnectionLimits } from './connection.ts';
 import { Deadlines, TURN_MS } from './deadlines.ts';
 import { dispatcher } from './dispatcher.ts';
 import { FLOOD_LIMITS } from './flood-guard.ts';
@@ -30,16 +32,19 @@ export interface NativeServerOptions {
   readonly limits: TransportLimits;
 }
 
+/** Clients that came together, after a restart, shall not be sent away together: a tenth less, or more. */
+const AGE_SPREAD = 0.1;
 /** How often a drain is looked after. */
 const DRAIN_SWEEP_MS = 100;
 
 export async function startNativeServer(options: NativeServerOptions): Promise<GrpcServer> {
   const { logger, observer, health } = options;
-  const limits: TransportLimits & ConnectionLimits = { ...FLOOD_LIMITS, streams: STREAMS_MAX, ...options.limits };
+  const limits: TransportLimits & ConnectionLimits = { ...FLOOD_LIMITS, ...options.limits };
   const ledger = new Ledger();
   ledger.nowMs = performance.now();
   const deadlines = new Deadlines(ledger.nowMs);
   const connections = new Set<SocketConnection>();
+  const observeConnections = observer.bind('fulmar_grpc_connections', { service: options.services[0]!.service });
   const dropped = (reason: string) => {
     observer.count('fulmar_grpc_streams_dropped_total', { reason }, 1);
     logger.debug('a stream was dropped to keep memory in bounds', { reason });
@@ -82,6 +87,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     limits,
     ledger,
     buffers: new WriteBuffers(),
+    ageMs: () => limits.ageMs * (1 - AGE_SPREAD + 2 * AGE_SPREAD * (systemRandom.uint32() / 2 ** 32)),
     begin: (stream, head, peer) => {
       const consumer = begin(stream, head, peer);
       watchDeadlines();
@@ -95,7 +101,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     dropped,
     closed: (connection) => {
       connections.delete(connection);
-      observer.observe('fulmar_grpc_connections', {}, connections.size);
+      observeConnections(connections.size);
       if (connections.size === 0) emptied?.();
     },
     broken: (error) => {
@@ -114,9 +120,9 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     onConnection: (socket) => {
       ledger.nowMs = performance.now();
       connections.add(new SocketConnection(socket, services));
-      observer.observe('fulmar_grpc_connections', {}, connections.size);
+      observeConnections(connections.size);
     },
-    onRefused: (reason) => observer.count('fulmar_grpc_connections_refused_total', { reason }, 1),
+    onRefused: refusals(logger, observer),
   });
   const sweep = () => {
     ledger.nowMs = performance.now();

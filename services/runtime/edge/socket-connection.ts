@@ -13,6 +13,8 @@ export interface ConnectionServices {
   readonly limits: ConnectionLimits;
   readonly ledger: Ledger;
   readonly buffers: WriteBuffers;
+  /** How old the next connection may become; 0 for no bound. */
+  ageMs(): number;
   begin(stream: HttpStream, head: RequestHead, peer: string): StreamConsumer;
   /** `flush` is wanted before the turn ends. */
   flushSoon(connection: SocketConnection): void;
@@ -49,7 +51,7 @@ export class SocketConnection implements ConnectionOwner {
     this.#socket = socket;
     this.#services = services;
     this.#peer = `${socket.remoteAddress}:${socket.remotePort}`;
-    this.machine = new Connection(this, services.limits, services.ledger);
+    this.machine = new Connection(this, services.limits, services.ledger, services.ageMs());
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
     // A client that ends its half reads no more either.
     socket.on('end', () => this.destroy('ended'));

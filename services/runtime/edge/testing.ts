@@ -150,6 +150,8 @@ export const WIRE_LIMITS: ConnectionLimits & CallLimits = {
   idleMs: 60_000,
   pingMs: 20_000,
   pingAnswerMs: 5_000,
+  ageMs: 0,
+  ageGraceMs: 30_000,
 };
 
 /** Handlers of every kind. */

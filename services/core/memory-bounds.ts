@@ -1,0 +1,118 @@
+// What a process may keep in memory, derived from the memory that it may take altogether. With 512 MiB or more the
+// bounds are those of `LIMITS`; below that they shrink, down to 256 MiB, so that clients who behave badly are answered
+// TOO_MANY_REQUESTS before the kernel ends the process. Less than 256 MiB is treated as if it were that much.
+import { assert } from './errors.ts';
+import { LIMITS } from './limits.ts';
+
+const MIB = 1024 * 1024;
+
+/** The smallest limit under which every service is known to hold. */
+export const MEMORY_LIMIT_MIN_BYTES = 256 * MIB;
+/** From here on no bound but the heap grows. */
+const FULL_BYTES = 512 * MIB;
+/** Where neither a setting nor a container says how much there is. */
+export const MEMORY_LIMIT_DEFAULT_BYTES = 2 * 1024 * MIB;
+
+export interface MemoryBounds {
+  /** Connections of one server. */
+  readonly connections: number;
+  /** Calls under way, long polls included. */
+  readonly streams: number;
+  readonly clientSessions: number;
+  /** Of requests under way: all connections together, and a single one. */
+  readonly requestBytes: number;
+  readonly connectionRequestBytes: number;
+  /** Of answers that wait for their readers. */
+  readonly responseBytes: number;
+  /** Of what waits for other replicas to read it. */
+  readonly replicationResponseBytes: number;
+  /** Calls from a proxy to one broker that wait for an answer, polls included. */
+  readonly waitersTotal: number;
+  readonly waitersPerSubscription: number;
+  /** Of one broker set. */
+  readonly topics: number;
+  readonly groups: number;
+  readonly leasesTotal: number;
+  readonly leasesPerSubscription: number;
+  /** Half messages without a decision. */
+  readonly openTransactions: number;
+  readonly pendingAppendBytes: number;
+  readonly tailCacheBytes: number;
+  readonly indexCacheBytes: number;
+  readonly indexLinks: number;
+}
+
+/** Without a limit. */
+export const FULL_BOUNDS: MemoryBounds = {
+  connections: LIMITS.connections,
+  streams: LIMITS.concurrentStreams,
+  clientSessions: LIMITS.clientSessions,
+  requestBytes: LIMITS.inFlightRequestBytes,
+  connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
+  responseBytes: LIMITS.bufferedResponseBytes,
+  replicationResponseBytes: 8 * LIMITS.replicationMessageBytes,
+  waitersTotal: LIMITS.waitersTotal,
+  waitersPerSubscription: LIMITS.waitersPerSubscription,
+  topics: LIMITS.topics,
+  groups: LIMITS.groups,
+  leasesTotal: LIMITS.leasesTotal,
+  leasesPerSubscription: LIMITS.leasesPerSubscription,
+  openTransactions: LIMITS.openTransactions,
+  pendingAppendBytes: LIMITS.pendingAppendBytes,
+  tailCacheBytes: LIMITS.tailCacheBytes,
+  indexCacheBytes: LIMITS.indexCacheBytes,
+  indexLinks: LIMITS.indexLinks,
+};
+
+/** With 256 MiB. */
+const SMALL_BOUNDS: MemoryBounds = {
+  connections: 2_000,
+  streams: 20_000,
+  clientSessions: 10_000,
+  requestBytes: 20 * MIB,
+  connectionRequestBytes: 18 * MIB,
+  responseBytes: 12 * MIB,
+  replicationResponseBytes: 2 * LIMITS.replicationMessageBytes,
+  waitersTotal: 20_000,
+  waitersPerSubscription: 10_000,
+  topics: 20_000,
+  groups: 20_000,
+  leasesTotal: 200_000,
+  leasesPerSubscription: 40_000,
+  openTransactions: 20_000,
+  pendingAppendBytes: 12 * MIB,
+  tailCacheBytes: 8 * MIB,
+  indexCacheBytes: 16 * MIB,
+  indexLinks: 50_000,
+};
+
+assert(SMALL_BOUNDS.connectionRequestBytes > LIMITS.grpcReceiveBytes, 'the largest request fits into the bound of one');
+assert(SMALL_BOUNDS.responseBytes / 2 > LIMITS.receiveBatchBytes, 'the largest answer fits into half of the bound');
+assert(SMALL_BOUNDS.pendingAppendBytes > LIMITS.appendBatchBytes, 'more than one batch may wait');
+
+export function memoryBounds(limitBytes: number): MemoryBounds {
+  const share = Math.min(Math.max(limitBytes - MEMORY_LIMIT_MIN_BYTES, 0) / (FULL_BYTES - MEMORY_LIMIT_MIN_BYTES), 1);
+  const between = (name: keyof MemoryBounds): number =>
+    Math.floor(SMALL_BOUNDS[name] + share * (FULL_BOUNDS[name] - SMALL_BOUNDS[name]));
+  const names = Object.keys(FULL_BOUNDS) as (keyof MemoryBounds)[];
+  return Object.fromEntries(names.map((name) => [name, between(name)])) as Record<keyof MemoryBounds, number>;
+}
+
+export interface HeapSizes {
+  readonly oldSpaceMebibytes: number;
+  /** Of one of the two halves of the young generation. */
+  readonly semiSpaceMebibytes: number;
+}
+
+/**
+ * The sizes of V8's heap. What V8 takes by itself is as much as the whole limit, which leaves nothing for buffers,
+ * threads and code. A NameServer has next to no buffers, so its heap may be larger.
+ */
+export function heapSizes(limitBytes: number, hasBuffers: boolean): HeapSizes {
+  const mebibytes = Math.max(limitBytes, MEMORY_LIMIT_MIN_BYTES) / MIB;
+  return {
+    oldSpaceMebibytes: Math.floor(mebibytes * (hasBuffers ? 0.42 : 0.6)),
+    // Larger than 16 MiB serves no faster here, and leaves the memory to others.
+    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 16),
+  };
+}

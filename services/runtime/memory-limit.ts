@@ -1,0 +1,60 @@
+// How much memory this process may take, and a start with a heap that fits into it. V8 has to be told the size of its
+// heap before it begins, and the C library when to give memory back, so a process without these replaces itself, under
+// the same pid, by one that has them.
+import { totalmem } from 'node:os';
+import type { SettingTable } from '@fulmar/core/config.ts';
+import {
+  heapSizes,
+  MEMORY_LIMIT_DEFAULT_BYTES,
+  MEMORY_LIMIT_MIN_BYTES,
+  type MemoryBounds,
+  memoryBounds,
+} from '@fulmar/core/memory-bounds.ts';
+
+/** The same row for every service. */
+export const MEMORY_LIMIT_SETTINGS = {
+  memoryLimit: {
+    type: 'bytes',
+    default: 0,
+    min: 0,
+    max: 2 ** 40,
+    text: 'Memory that the process may take, at least 256MiB; 0: what its container has, or 2GiB without a container.',
+  },
+} as const satisfies SettingTable;
+
+const HEAP_FLAG = '--max-old-space-size';
+const YOUNG_FLAG = '--max-semi-space-size';
+
+/** In bytes; `setting` is 0 for none. */
+export function memoryLimit(setting: number, constrainedBytes = process.constrainedMemory()): number {
+  // A container without a limit has a number that no machine has.
+  const isLimited = constrainedBytes > 0 && constrainedBytes < totalmem();
+  return Math.max(setting || (isLimited ? constrainedBytes : MEMORY_LIMIT_DEFAULT_BYTES), MEMORY_LIMIT_MIN_BYTES);
+}
+
+export function ownBounds(setting: number): MemoryBounds {
+  return memoryBounds(memoryLimit(setting));
+}
+
+/**
+ * Replaces this process by one whose heap fits into the limit. Returns if it has been given a heap already, and where
+ * it holds a channel to its parent, which would be lost.
+ */
+export function takeFittingHeap(setting: number, hasBuffers: boolean): void {
+  const { execArgv, execPath, argv, env } = process;
+  if (process.connected || [...execArgv, env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG))) return;
+  const { oldSpaceMebibytes, semiSpaceMebibytes } = heapSizes(memoryLimit(setting), hasBuffers);
+  const flags = [
+    ...execArgv.filter((flag) => !flag.startsWith(YOUNG_FLAG)),
+    `${HEAP_FLAG}=${oldSpaceMebibytes}`,
+    `${YOUNG_FLAG}=${semiSpaceMebibytes}`,
+  ];
+  process.execve?.(execPath, [execPath, ...flags, ...argv.slice(1)], {
+    ...env,
+    // glibc keeps freed buffers for itself, up to 32 MiB each, once it has seen one so large be freed; with many large
+    // messages under way the process then held 750 MiB of which 140 were in use. A fixed threshold gives them back, and
+    // so do few arenas for the threads that read and write files.
+    MALLOC_MMAP_THRESHOLD_: env.MALLOC_MMAP_THRESHOLD_ ?? '131072',
+    MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2',
+  });
+}

@@ -8,7 +8,7 @@ import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
 
-/** `mixed` takes normal, FIFO and transactional messages; it is what a topic becomes that is created by its first use. */
+/** `mixed` takes normal, FIFO and transactional messages; a topic becomes it that is made by its first use. */
 export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
 export const TOPIC_TYPES: readonly TopicType[] = [
   'normal',

@@ -1,5 +1,5 @@
 // Judges the history of transactions against what a broker promises: nothing is seen before its commit, nothing that
-// was rolled back is seen at all, what was committed is seen, a decision stands, and nobody is asked about a transaction
+// was rolled back is seen at all, what was committed is seen, a decision stands, and nobody is asked about one
 // that is known to be over.
 import type { OpenTransaction, Resolution } from '@fulmar/core/transaction-api.ts';
 

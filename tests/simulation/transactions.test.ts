@@ -159,7 +159,7 @@ describe('a half message that nobody ends', () => {
     expect(await at.take()).toEqual([id]);
   });
 
-  test('is offered again after some seconds, and the check is not counted, if no proxy says that it was sent', async () => {
+  test('is offered again after some seconds, and not counted, if no proxy says that it was sent', async () => {
     const at = await world();
     const id = await at.sendHalf();
     await at.scheduler.runFor(32 * SECOND);

@@ -28,7 +28,7 @@ const UNKNOWN_FATE: SendResult = {
 
 const TOO_MANY_OPEN = fault(
   'TOO_MANY_REQUESTS',
-  'This broker set has as many half messages without a decision as it can take. Commit or roll back some of them first.',
+  'This broker set has as many half messages without a decision as it can take. Commit or roll back some of them.',
 );
 
 export interface SendingParts {

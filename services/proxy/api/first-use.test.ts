@@ -5,7 +5,7 @@ import { messageTo, pushSettings, TestClient } from '../testing/test-client.ts';
 import type { Message } from '../testing/wire.ts';
 
 describe('topics by their first use', () => {
-  test('an unknown topic becomes a mixed one with 8 queues, which takes normal, FIFO and transactional ones', async () => {
+  test('an unknown topic becomes a mixed one with 8 queues, which takes normal, FIFO and transactions', async () => {
     const harness = await fakeHarness();
     const client = new TestClient(harness.handlers);
     const { status, messageQueues } = await client.route('new');

@@ -1,5 +1,5 @@
 // Asks producers what became of half messages that nobody ended. Every second each broker set is asked which ones are
-// due in topics that have a live producer here; each of them is put to one, and the set hears which questions have left.
+// due in topics that have a live producer here; each is put to one, and the set hears which questions have left.
 // A question that could not be put is not counted, and is offered again.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';

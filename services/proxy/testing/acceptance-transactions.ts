@@ -80,7 +80,7 @@ export function transactionStatements(make: HarnessFactory): void {
       expect(await received()).toEqual([message.systemProperties.messageId]);
     });
 
-    test('19 the same decision again is OK and changes nothing, the opposite one is INVALID_TRANSACTION_ID', async () => {
+    test('19 the same decision again is OK and changes nothing; the opposite is INVALID_TRANSACTION_ID', async () => {
       const committed = await sendHalf();
       const rolledBack = await sendHalf();
       expect([await end(committed, COMMIT), await end(committed, COMMIT)]).toEqual([20000, 20000]);
@@ -90,7 +90,7 @@ export function transactionStatements(make: HarnessFactory): void {
       expect(await received()).toHaveLength(1);
     });
 
-    test('19 a blank, foreign or unknown transaction id is INVALID_TRANSACTION_ID, also with another topic', async () => {
+    test('19 a blank, foreign or unknown id is INVALID_TRANSACTION_ID, also with another topic', async () => {
       const transactionId = await sendHalf();
       for (const wrong of ['', ' ', 'made-up', transactionId.slice(1)]) expect(await end(wrong, COMMIT)).toBe(40008);
       expect(await end(transactionId, COMMIT, 'mixed')).toBe(40008);
@@ -111,7 +111,7 @@ export function transactionStatements(make: HarnessFactory): void {
       expect(await received()).toHaveLength(1);
     });
 
-    test('19 a half message without decision comes back to its producer, complete enough for every client', async () => {
+    test('19 a half message without decision comes back to its producer, complete enough for all clients', async () => {
       const stream = open(producer, 'orders');
       const message = half('orders', {}, 'what was sent');
       const transactionId = await sendHalf(message);

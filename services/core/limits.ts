@@ -85,6 +85,8 @@ export const LIMITS = {
   /** Topics that a proxy names in one question for checks. */
   checkedTopics: 4_096,
   publishedTopicsPerClient: 256,
+  /** Topics that the producers of one proxy publish, each counted for each of them. */
+  publishedTopics: 200_000,
   listedTransactions: 1_000,
 
   // --- record of a broker set

@@ -19,6 +19,8 @@ export interface MemoryBounds {
   /** Calls under way, long polls included. */
   readonly streams: number;
   readonly clientSessions: number;
+  /** Of all clients of a proxy together. */
+  readonly publishedTopics: number;
   /** Of requests under way: all connections together, and a single one. */
   readonly requestBytes: number;
   readonly connectionRequestBytes: number;
@@ -47,6 +49,7 @@ export const FULL_BOUNDS: MemoryBounds = {
   connections: LIMITS.connections,
   streams: LIMITS.concurrentStreams,
   clientSessions: LIMITS.clientSessions,
+  publishedTopics: LIMITS.publishedTopics,
   requestBytes: LIMITS.inFlightRequestBytes,
   connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
   responseBytes: LIMITS.bufferedResponseBytes,
@@ -69,6 +72,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   connections: 2_000,
   streams: 20_000,
   clientSessions: 10_000,
+  publishedTopics: 40_000,
   requestBytes: 20 * MIB,
   connectionRequestBytes: 18 * MIB,
   responseBytes: 12 * MIB,

@@ -10,7 +10,6 @@ import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
-import { notePublished } from '../clients/sessions.ts';
 import { refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
@@ -68,7 +67,7 @@ function noteProducer(
   const session = context.sessions.open(requester);
   if (session === undefined) return;
   if (session.clientType === CLIENT_TYPE.unspecified) session.clientType = CLIENT_TYPE.producer;
-  notePublished(session, topicKey, { resource: messages[0]!.topic, isTransactional: true });
+  context.sessions.publishes(session, topicKey, { resource: messages[0]!.topic, isTransactional: true });
 }
 
 function decode(request: Buffer): SentMessage[] {

@@ -78,7 +78,7 @@ export interface MessagingService {
 
 export function messagingService(dependencies: ProxyDependencies): MessagingService {
   const { cluster, clock, timers, logger, config } = dependencies;
-  const sessions = createSessions(clock, config.clientSessions);
+  const sessions = createSessions(clock, config.clientSessions, config.publishedTopics);
   const context: ProxyContext = {
     ...dependencies,
     sessions,

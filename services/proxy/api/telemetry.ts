@@ -5,7 +5,7 @@
 import { ERRORS, type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { HalfMessage } from '@fulmar/core/transaction-api.ts';
-import { notePublished, type Session } from '../clients/sessions.ts';
+import type { Session } from '../clients/sessions.ts';
 import { clientTypeOf, consumerSettings, DEFAULT_GROUP, producerSettings } from '../clients/settings.ts';
 import { logFault } from './answering.ts';
 import type { CallContext, TelemetryHandler, TelemetryPort } from './call.ts';
@@ -229,14 +229,15 @@ function attach(context: ProxyContext, stream: Stream, { clientType, groupKey }:
   }
   session.clientType = clientType;
   session.group = groupKey;
-  if (clientType === CLIENT_TYPE.producer) notePublishing(session, stream);
+  if (clientType === CLIENT_TYPE.producer) notePublishing(context, session, stream);
   return true;
 }
 
-function notePublishing(session: Session, { settings, requester }: Stream): void {
+function notePublishing(context: ProxyContext, session: Session, { settings, requester }: Stream): void {
   for (const resource of settings?.publishing?.topics ?? []) {
     const topic = topicKeyOf(requester, resource);
-    if (topic.value !== undefined) notePublished(session, topic.value, { resource, isTransactional: false });
+    if (topic.value === undefined) continue;
+    context.sessions.publishes(session, topic.value, { resource, isTransactional: false });
   }
 }
 

@@ -47,6 +47,11 @@ export interface Sessions {
   get(clientId: string): Session | undefined;
   /** The session of this client, opened if there is none; undefined without a client id or when there are too many. */
   open(requester: Requester): Session | undefined;
+  /**
+   * The client publishes a topic. When it has too many its oldest is forgotten; when all clients together have too many
+   * this one is not noted, so that the client is not asked about transactions of that topic.
+   */
+  publishes(session: Session, topic: string, of: PublishedTopic): void;
   /** Notes a sign of life of a client that has a session. */
   heard(clientId: string): void;
   /** The client said goodbye. */
@@ -75,24 +80,23 @@ function isHeld({ telemetryStreams, endPolls }: Session): boolean {
   return telemetryStreams > 0 || endPolls.size > 0;
 }
 
-/** The oldest is forgotten when there are too many. */
-export function notePublished({ published }: Session, topic: string, of: PublishedTopic): void {
-  const isTransactional = of.isTransactional || published.get(topic)?.isTransactional === true;
-  published.set(topic, { resource: of.resource, isTransactional });
-  if (published.size > LIMITS.publishedTopicsPerClient) published.delete(published.keys().next().value!);
-}
-
 export function isConsumer(session: Session): boolean {
   return isConsumerType(session.clientType);
 }
 
-export function createSessions(clock: Clock, sessionsMax: number = LIMITS.clientSessions): Sessions {
+export function createSessions(
+  clock: Clock,
+  sessionsMax: number = LIMITS.clientSessions,
+  publishedMax: number = LIMITS.publishedTopics,
+): Sessions {
+  let published = 0;
   const sessions = new Map<string, Session>();
   const listeners: ((clientId: string) => void)[] = [];
   const doubtListeners: ((clientId: string) => void)[] = [];
 
   function end(session: Session): void {
     sessions.delete(session.clientId);
+    published -= session.published.size;
     for (const endPoll of [...session.endPolls]) endPoll();
     if (isConsumer(session)) for (const listener of listeners) listener(session.clientId);
   }
@@ -131,9 +135,21 @@ export function createSessions(clock: Clock, sessionsMax: number = LIMITS.client
     return session;
   }
 
+  function publishes(session: Session, topic: string, { resource, isTransactional }: PublishedTopic): void {
+    const own = session.published;
+    const known = own.get(topic);
+    const isOver = sessions.get(session.clientId) !== session;
+    if (isOver || (known === undefined && published >= publishedMax)) return;
+    own.set(topic, { resource, isTransactional: isTransactional || known?.isTransactional === true });
+    if (known !== undefined) return;
+    if (own.size > LIMITS.publishedTopicsPerClient) own.delete(own.keys().next().value!);
+    else published++;
+  }
+
   return {
     get: (clientId) => sessions.get(clientId),
     open,
+    publishes,
     heard(clientId) {
       const session = sessions.get(clientId);
       if (session !== undefined) session.lastHeardMs = clock.monotonicMs();

@@ -90,6 +90,8 @@ export class ClusterChecker {
   private upheavals = 0;
   private hidden = 0;
   private openReceives = 0;
+  /** Called when an operator has accepted a loss. */
+  onLoss: () => void = () => {};
 
   constructor(story: CheckedStory) {
     this.story = story;
@@ -147,6 +149,7 @@ export class ClusterChecker {
 
   /** An operator has accepted that a set lost what happened since then. */
   lossAccepted(set: string, sinceMs: number): void {
+    this.onLoss();
     for (const message of this.sent.values()) {
       if (message.isStored && message.answeredAtMs >= sinceMs) this.takeBack(message);
       const place = message.places.get(set);

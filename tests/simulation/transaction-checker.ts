@@ -16,6 +16,8 @@ export interface SimulatedTransaction {
   /** How it ended, as far as somebody was told. */
   ended: Resolution | undefined;
   isSeen: boolean;
+  /** An operator has accepted a loss that may have taken it, or its end. */
+  isDoubtful: boolean;
   /** Questions that were counted since it was sent or resumed. */
   counted: number;
 }
@@ -37,7 +39,7 @@ export class TransactionChecker {
     if (transaction === undefined) {
       transaction = {
         ...{ id, decision: undefined, transactionId: undefined },
-        ...{ asked: new Set<Resolution>(), ended: undefined, isSeen: false, counted: 0 },
+        ...{ asked: new Set<Resolution>(), ended: undefined, isSeen: false, isDoubtful: false, counted: 0 },
       };
       this.byId.set(id, transaction);
     }
@@ -64,11 +66,15 @@ export class TransactionChecker {
   endAnswered(transaction: SimulatedTransaction, resolution: Resolution, code: 'OK' | 'INVALID'): void {
     const { id, ended, asked } = transaction;
     if (code === 'OK') {
-      this.demand(ended === undefined || ended === resolution, () => `${id} was ended: ${ended} and ${resolution}`);
+      this.demand(
+        ended === undefined || ended === resolution || transaction.isDoubtful,
+        () => `${id} was ended: ${ended} and ${resolution}`,
+      );
       if (ended === undefined) this.counts[resolution === 'commit' ? 'commits' : 'rollbacks']++;
       transaction.ended = resolution;
       return;
     }
+    if (transaction.isDoubtful) return;
     this.counts.contradictions++;
     const isContradiction = asked.size === 2 && ended !== resolution;
     this.demand(isContradiction, () => `${id} (${ended}) is said not to be there for a ${resolution}`);
@@ -96,6 +102,11 @@ export class TransactionChecker {
     );
   }
 
+  /** A loss was accepted: nobody promises anything about what there was until now. */
+  lossAccepted(): void {
+    for (const transaction of this.byId.values()) transaction.isDoubtful = true;
+  }
+
   /** What was counted last may not have been written. */
   crashed(): void {
     for (const transaction of this.byId.values()) transaction.counted = 0;
@@ -110,14 +121,15 @@ export class TransactionChecker {
     const transaction = this.byId.get(id);
     if (transaction === undefined) return;
     transaction.isSeen = true;
-    const { asked, ended } = transaction;
+    const { asked, ended, isDoubtful } = transaction;
     this.demand(asked.has('commit'), () => `${id} is seen before its commit`);
-    this.demand(ended !== 'rollback', () => `${id} was rolled back and is seen`);
+    this.demand(ended !== 'rollback' || isDoubtful, () => `${id} was rolled back and is seen`);
   }
 
   /** After everything was answered and drained; `keepsAll` if retention cannot have removed what was committed. */
   finished(keepsAll = true): void {
-    for (const { id, ended, isSeen, transactionId } of this.byId.values()) {
+    for (const { id, ended, isSeen, isDoubtful, transactionId } of this.byId.values()) {
+      if (isDoubtful) continue;
       const isOver = transactionId === undefined || ended !== undefined;
       this.demand(isOver, () => `${id} was stored and never came to its end`);
       this.demand(!keepsAll || ended !== 'commit' || isSeen, () => `${id} was committed and never seen`);

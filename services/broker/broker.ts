@@ -10,6 +10,7 @@ import type {
   GroupRequest,
   PopCall,
   PopCommand,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -25,6 +26,8 @@ import { Catalog, describeGroup, describeTopic } from './catalog.ts';
 import { type CommitListener, type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
+import { DelayIntake } from './serve/delay-intake.ts';
+import { Delaying } from './serve/delaying.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
@@ -63,6 +66,10 @@ export interface BrokerOptions {
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
   readonly transactionPolicy: TransactionPolicy;
+  /** The longest delay that is taken. */
+  readonly maxDelayMs: number;
+  /** Bytes that all delayed messages which wait may have together. */
+  readonly delayedBytesMax: number;
   readonly clock: Clock;
   readonly timers: Timers;
   readonly random: Random;
@@ -90,6 +97,7 @@ export class Broker implements MasterApi {
   private readonly checks: OrphanChecks;
   readonly transactions: Transactions;
   private readonly insight: Insight;
+  private readonly delaying: Delaying;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -108,8 +116,13 @@ export class Broker implements MasterApi {
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs, bounds);
     const { committer, early } = this;
-    const { transactionPolicy: policy } = options;
-    this.sending = new Sending({ state, committer, reader, wallMs, early, setHash, transactions: policy, bounds });
+    const { maxDelayMs, delayedBytesMax, transactionPolicy: policy } = options;
+    const kept = { state, committer, wallMs, observer, setHash };
+    this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
+    const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
+    const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
+    const sending = { state, committer, reader, wallMs, delays, early, setHash, bounds };
+    this.sending = new Sending({ ...sending, transactions: policy });
     this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
     this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
@@ -119,13 +132,14 @@ export class Broker implements MasterApi {
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
     this.presence = new Presence(state, this.committer, clock, timers);
-    this.insight = new Insight(log, reader, wallMs);
+    this.insight = new Insight(state, log, reader, wallMs);
   }
 
   start(): void {
     this.receiving.start();
     this.presence.start();
     this.checks.start();
+    this.delaying.start();
     this.armTick();
   }
 
@@ -155,6 +169,7 @@ export class Broker implements MasterApi {
     this.tickTimer?.cancel();
     this.presence.stop();
     this.checks.stop();
+    this.delaying.stop();
     this.receiving.close();
   }
 
@@ -181,6 +196,10 @@ export class Broker implements MasterApi {
 
   deadLetter(command: DeadLetterCommand): Promise<Fault | undefined> {
     return this.forwarding.forward(command);
+  }
+
+  recall(command: RecallCommand): Promise<Fault | undefined> {
+    return this.delaying.recall(command);
   }
 
   async reportClients(report: ClientsReport): Promise<void> {
@@ -255,6 +274,11 @@ export class Broker implements MasterApi {
 
   halfMessages(): ReadonlyMap<string, number> {
     return countHalfMessages(this.state);
+  }
+
+  delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
+    const { delayed, topics } = this.state;
+    return [...delayed.topicIds()].map((id) => ({ topic: topics.byId.get(id)!.name, messages: delayed.countOf(id) }));
   }
 
   private armTick(): void {

@@ -1,6 +1,7 @@
 // The settings of a broker. This table is the only place that knows them: parsing, `--help`, the docs and the chart's
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
 import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 import { DEFAULT_TRANSACTION_POLICY } from './serve/transaction-policy.ts';
@@ -84,6 +85,13 @@ export const BROKER_SETTINGS = {
     min: 0,
     max: 1_024 * GIB,
     text: 'Free space below which sends are refused; acknowledgements go on, and sends too once there is space again.',
+  },
+  maxDelay: {
+    type: 'duration',
+    default: LIMITS.delayMs,
+    min: 1 * SECOND,
+    max: 3_650 * DAY,
+    text: 'How far away the time of a delayed message may be; all brokers of a cluster should have the same.',
   },
   acknowledge: {
     type: 'choice',

@@ -98,6 +98,7 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
       keepExpiredMs: settings.transactionKeepExpired,
       carryBehindBytes: DEFAULT_TRANSACTION_POLICY.carryBehindBytes,
     },
+    maxDelayMs: settings.maxDelay,
     bounds,
     tuning: {
       tailCacheBytes: bounds.tailCacheBytes,

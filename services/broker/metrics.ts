@@ -28,6 +28,9 @@ export async function sampleBroker(
   for (const [topic, count] of broker.halfMessages()) observer.observe('rocketmq_half_messages', { topic }, count);
   observeBound(observer, 'broker_topics', broker.topicCount, bounds.topics);
   observeBound(observer, 'broker_groups', broker.groupCount, bounds.groups);
+  for (const { topic, messages } of broker.delayedSample()) {
+    observer.observe('rocketmq_timing_messages', { topic }, messages);
+  }
   await sampleLags(broker, observer);
 }
 

@@ -1,6 +1,7 @@
 // A broker set of one replica, with nobody to agree with: what the embedded cluster and simulations of a single broker
 // run. It serves as soon as its own log is recovered.
-import { BrokerNode, type NodeOptions } from './node.ts';
+import { BrokerNode } from './node.ts';
+import type { NodeOptions } from './node-options.ts';
 import { DEFAULT_TIMES } from './replication/replica-options.ts';
 import { soleReplica } from './replication/sole-replica.ts';
 import { DEFAULT_TRANSACTION_POLICY, type TransactionPolicy } from './serve/transaction-policy.ts';

@@ -9,7 +9,7 @@ import type { CommitLog } from './log/log.ts';
 import { openLog } from './log/open.ts';
 import { quarantineLog } from './log/quarantine.ts';
 import type { LogRepair } from './log/repair.ts';
-import type { NodeOptions } from './node.ts';
+import type { NodeOptions } from './node-options.ts';
 import type { ConnectPeer, ReplicationPeer } from './replication/messages.ts';
 import { readSnapshot } from './state/snapshot.ts';
 import { SnapshotVersionError } from './state/snapshot-sections.ts';
@@ -55,18 +55,18 @@ export async function openStore(options: NodeOptions, others: Others): Promise<S
 async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
   const { cluster, disk, clock, timers, random, logger, observer, directory, set, policy, tuning, bootId } = options;
   const startedMs = clock.monotonicMs();
-  const applied: { state?: BrokerState } = {};
+  // Nothing is removed before it is known what waits in the log, or has no decision.
+  let recovered: BrokerState | undefined;
   const log = await openLog({
     ...{ disk, clock, timers, random, logger, observer, directory, set, policy, clusterId: cluster },
     repair: repairFrom(options.connect, others),
-    // Half messages without a decision stay, also where retention would let them go.
-    pin: () => applied.state?.transactions.oldestPosition ?? 0,
+    pin: () => recovered?.oldestNeeded ?? 0,
     ...(tuning === undefined ? {} : { tuning }),
     ...(bootId === undefined ? {} : { bootId }),
   });
   try {
     const state = await recoverState(log, options.onOpening);
-    applied.state = state;
+    recovered = state;
     logger.info('log recovered', {
       directory,
       startPosition: log.startPosition,
@@ -75,6 +75,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
       appliedPosition: state.position,
       topics: state.topics.byId.size,
       groups: state.groups.byId.size,
+      delayedMessages: state.delayed.size,
       milliseconds: Math.round(clock.monotonicMs() - startedMs),
     });
     return { log, state };

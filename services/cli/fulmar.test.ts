@@ -307,6 +307,32 @@ describe('the fulmar command', () => {
     expect(empty).toMatchObject({ code: EXIT.usage, calls: [] });
   });
 
+  test('sends a message to be delivered at a moment, shows its handle, and recalls it by that', async () => {
+    const entry = { ...OK, messageId: '01AB', offset: 0, recallHandle: 'HANDLE' };
+    const words = ['send', 'ns/orders', 'x', '--at', '2030-01-02T03:04:05.678Z'];
+    const sent = await run(words, { SendMessage: { entries: [entry] } });
+    expect(sent.output).toBe('Sent 01AB, to be delivered at its time. To recall it:\nHANDLE');
+    const [message] = (sent.calls[0]!.request as { messages: { systemProperties: object }[] }).messages;
+    const deliveryTimestamp = { seconds: Date.UTC(2030, 0, 2, 3, 4, 5) / 1000, nanos: 678_000_000 };
+    expect(message!.systemProperties).toMatchObject({ messageType: 3, deliveryTimestamp });
+    const recalled = await run(['message', 'recall', 'ns/orders', 'HANDLE'], {
+      RecallMessage: { ...OK, messageId: '01AB' },
+    });
+    expect(recalled.output).toBe('01AB is recalled: it will not be delivered.');
+    const topic = { resourceNamespace: 'ns', name: 'orders' };
+    expect(recalled.calls[0]!.request).toEqual({ topic, recallHandle: 'HANDLE' });
+  });
+
+  test.each([
+    [['--delay', '1s', '--at', '2030-01-02'], 'Give --delay or --at, not both.'],
+    [['--at', 'tomorrow'], '--at cannot be "tomorrow"'],
+    [['--at', '2030-01-02', '--message-group', 'g'], 'A message cannot have --message-group and a time.'],
+  ])('a time that makes no sense is a usage error: %s', async (flags, sentence) => {
+    const done = await run(['send', 'orders', 'x', ...flags], {});
+    expect(done).toMatchObject({ code: EXIT.usage, calls: [] });
+    expect(done.error).toContain(sentence);
+  });
+
   test('shows what it receives, then acknowledges just that, until no more comes', async () => {
     const batches = [[OK, message('m1', 'one'), message('m2', Buffer.from([0xff, 0xfe]))], [NOTHING]];
     const answers = { ReceiveMessage: batches, AckMessage: OK };

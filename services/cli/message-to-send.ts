@@ -13,18 +13,19 @@ const IDS_BEGIN_MS = Date.UTC(2021, 0, 1);
 export function messageToSend(topic: object, body: Buffer, values: Values): object {
   const nowMs = systemClock.wallMs();
   const group = values.text('message-group');
-  const delay = values.text('delay');
-  if (group !== undefined && delay !== undefined) {
-    throw new UsageError('A message cannot have --message-group and --delay. Give one of them.');
+  const deliverAtMs = deliverAt(values, nowMs);
+  if (group !== undefined && deliverAtMs !== undefined) {
+    throw new UsageError('A message cannot have --message-group and a time. Give one of them.');
   }
-  const type = group !== undefined ? MESSAGE_TYPE.fifo : delay !== undefined ? MESSAGE_TYPE.delay : MESSAGE_TYPE.normal;
+  const isDelayed = deliverAtMs !== undefined;
+  const type = group !== undefined ? MESSAGE_TYPE.fifo : isDelayed ? MESSAGE_TYPE.delay : MESSAGE_TYPE.normal;
   return {
     topic,
     userProperties: propertiesOf(values.list('property')),
     systemProperties: {
       ...(values.has('tag') ? { tag: values.text('tag') } : {}),
       ...(group === undefined ? {} : { messageGroup: group }),
-      ...(delay === undefined ? {} : { deliveryTimestamp: timestamp(nowMs + delayMs(delay)) }),
+      ...(isDelayed ? { deliveryTimestamp: timestamp(deliverAtMs) } : {}),
       keys: values.list('key'),
       messageId: newMessageId(nowMs),
       bodyDigest: { type: DIGEST_MD5, checksum: createHash('md5').update(body).digest('hex').toUpperCase() },
@@ -37,11 +38,24 @@ export function messageToSend(topic: object, body: Buffer, values: Values): obje
   };
 }
 
-function delayMs(text: string): number {
-  const delay = parseDuration(text);
-  if (delay === undefined)
-    throw new UsageError(`--delay cannot be "${text}". Give a time with its unit: 30s, 10m, 2h.`);
-  return delay;
+/** Undefined for a message that is to be delivered at once. */
+function deliverAt(values: Values, nowMs: number): number | undefined {
+  const [delay, at] = [values.text('delay'), values.text('at')];
+  if (delay !== undefined && at !== undefined) throw new UsageError('Give --delay or --at, not both.');
+  if (at !== undefined) return momentOf(at);
+  if (delay === undefined) return undefined;
+  const delayMs = parseDuration(delay);
+  if (delayMs === undefined)
+    throw new UsageError(`--delay cannot be "${delay}". Give a time with its unit: 30s, 10m, 2h.`);
+  return nowMs + delayMs;
+}
+
+function momentOf(text: string): number {
+  const atMs = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d|$)/.test(text) ? Date.parse(text) : Number.NaN;
+  if (Number.isNaN(atMs) || atMs < 0) {
+    throw new UsageError(`--at cannot be "${text}". Give a date and time: 2026-12-24T18:00:00Z, without Z local time.`);
+  }
+  return atMs;
 }
 
 function propertiesOf(given: readonly string[]): Record<string, string> {

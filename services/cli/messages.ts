@@ -49,11 +49,25 @@ async function send({ proxy, values, input }: CommandContext): Promise<Answer> {
   const topic = resource(values.required('TOPIC'));
   const message = messageToSend(topic, body, values);
   const response = await proxy.messaging<{
-    entries: readonly { readonly status: Status; readonly messageId: string; readonly offset: number }[];
+    entries: readonly {
+      readonly status: Status;
+      readonly messageId: string;
+      readonly offset: number;
+      readonly recallHandle?: string;
+    }[];
   }>('SendMessage', { messages: [message] });
   const entry = response.entries[0]!;
   check(entry.status);
-  return { json: { messageId: entry.messageId, offset: entry.offset }, text: `Sent ${entry.messageId}.` };
+  const { messageId, offset, recallHandle } = entry;
+  if (!recallHandle) return { json: { messageId, offset }, text: `Sent ${messageId}.` };
+  const text = `Sent ${messageId}, to be delivered at its time. To recall it:\n${recallHandle}`;
+  return { json: { messageId, offset, recallHandle }, text };
+}
+
+async function recall({ proxy, values }: CommandContext): Promise<Answer> {
+  const request = { topic: resource(values.required('TOPIC')), recallHandle: values.required('HANDLE') };
+  const { messageId } = await proxy.messaging<{ readonly messageId: string }>('RecallMessage', request);
+  return { json: { recalled: messageId }, text: `${messageId} is recalled: it will not be delivered.` };
 }
 
 async function poll(context: CommandContext, messages: number, waitMs: number): Promise<ReceivedMessage[]> {
@@ -173,9 +187,18 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
       property: { value: 'NAME=VALUE', text: 'A property of your own; may be repeated.', repeated: true },
       'message-group': { value: 'GROUP', text: 'Messages of one group are consumed in order (FIFO topics).' },
       delay: { value: 'TIME', text: 'Deliver it only after this time: 30s, 10m, 2h (delay topics).' },
+      at: { value: 'MOMENT', text: 'Deliver it at this date and time: 2026-12-24T18:00:00Z (delay topics).' },
     },
     example: 'fulmar send orders "one coffee" --tag created --key order-17 --property shop=3',
     run: send,
+  },
+  {
+    name: 'message recall',
+    text: 'Take a delayed message back before its time.',
+    positional: ['TOPIC', 'HANDLE'],
+    flags: {},
+    example: 'fulmar message recall reminders AbCd...',
+    run: recall,
   },
   {
     name: 'receive',

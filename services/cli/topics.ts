@@ -25,6 +25,7 @@ interface TopicDetails {
     readonly maxOffset: number;
   }[];
   readonly subscriptions: readonly SubscriptionInfo[];
+  readonly delayedMessages: number;
 }
 
 function typeName(type: number): string {
@@ -43,7 +44,7 @@ function queuesOf(topic: TopicInfo): number {
   return topic.parts.reduce((sum, part) => sum + part.queues, 0);
 }
 
-function describe({ topic, createdAtMs, queues, subscriptions }: TopicDetails): Answer {
+function describe({ topic, createdAtMs, queues, subscriptions, delayedMessages }: TopicDetails): Answer {
   const rows = queues.map((queue) => [
     queue.set,
     queue.queueId,
@@ -59,9 +60,13 @@ function describe({ topic, createdAtMs, queues, subscriptions }: TopicDetails): 
       `Message groups on  ${topic.messageGroupSets.join(' ') || 'the sets below'}`,
     ].join('\n'),
     table(['set', 'queue', 'oldest', 'next', 'messages'], rows),
+    ...(delayedMessages === 0 ? [] : [`${count(delayedMessages, 'delayed message')} wait for their time.`]),
     subscriptions.length === 0 ? 'No consumer group reads it.' : subscriptionTable(subscriptions),
   ];
-  return { json: { topic: plain(topic), createdAtMs, queues, subscriptions }, text: parts.join('\n\n') };
+  return {
+    json: { topic: plain(topic), createdAtMs, queues, subscriptions, delayedMessages },
+    text: parts.join('\n\n'),
+  };
 }
 
 export const TOPIC_COMMANDS: readonly Command[] = [

@@ -8,7 +8,7 @@ import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
 
-/** `mixed` takes normal, FIFO and transactional messages; a topic becomes it that is made by its first use. */
+/** `mixed` takes normal, FIFO, delayed and transactional messages; what is created by its first use is that. */
 export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
 export const TOPIC_TYPES: readonly TopicType[] = [
   'normal',
@@ -82,9 +82,11 @@ export type SendResult =
   | {
       readonly fault?: undefined;
       readonly queueId: number;
-      /** 0 for a half message, which has no place in its queue yet. */
+      /** 0 for a message that waits for its time, and for a half message. */
       readonly queueOffset: number;
-      /** Of a half message only. */
+      /** Only for a delayed message. */
+      readonly recallHandle?: string;
+      /** Only for a half message. */
       readonly transactionId?: string;
     }
   | { readonly fault: Fault };
@@ -156,6 +158,11 @@ export interface DeadLetterCommand {
   readonly clientId: string;
 }
 
+export interface RecallCommand {
+  readonly topic: string;
+  readonly recallHandle: string;
+}
+
 export interface ClientsReport {
   /** Names the reporter (one proxy process). */
   readonly proxyId: string;
@@ -193,6 +200,8 @@ export interface QueueStatus {
 }
 
 export interface TopicStatus extends TopicDescription {
+  /** Messages that wait for their time; they are in no queue yet. */
+  readonly delayedMessages: number;
   readonly queueStatus: readonly QueueStatus[];
 }
 
@@ -253,6 +262,8 @@ export interface BrokerApi {
   ack(command: AckCommand): Promise<readonly (Fault | undefined)[]>;
   changeInvisible(command: ChangeInvisibleCommand): Promise<Fault | undefined>;
   deadLetter(command: DeadLetterCommand): Promise<Fault | undefined>;
+  /** Undefined when the message will never be delivered; NOT_FOUND when it was, or was recalled before. */
+  recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
 

@@ -89,6 +89,20 @@ export const LIMITS = {
   publishedTopics: 200_000,
   listedTransactions: 1_000,
 
+  // --- delayed messages
+  /** The longest delay, unless it is set otherwise: a leap year. */
+  delayMs: 366 * 24 * HOUR,
+  /** Delivery times are rounded up to whole steps, so that those of one step become one write. */
+  delayStepMs: 10,
+  /** Messages of one broker set that wait for their time. */
+  delayedMessages: 4_000_000,
+  /** Part of the log's bound that they may take: with more than half, carrying them forward would never end. */
+  delayedShareOfLog: 0.5,
+  /** Messages that are read, and written into their queues, at once. */
+  delayedFireBatch: 512,
+  /** Bytes of messages on their way into their queues that are not committed yet. */
+  delayedFiringBytes: 8 * MIB,
+
   // --- record of a broker set
   setMembers: 16,
   setLosses: 64,

@@ -43,6 +43,12 @@ export const RECORD_TYPE = {
   changeInvisible: 32,
   deadLetter: 33,
   clientGone: 34,
+  /** A message that waits for its time; it comes into its queue by the record that fires it. */
+  delayedMessage: 40,
+  delayedFire: 41,
+  /** It goes on waiting in this record, so that retention may take the one before. */
+  delayedCarry: 42,
+  delayedRecall: 43,
   halfMessage: 50,
   transactionEnd: 51,
   transactionChange: 52,

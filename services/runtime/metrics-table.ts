@@ -96,6 +96,12 @@ export const METRICS: readonly MetricRow[] = [
   sampled('rocketmq_half_messages', ['topic'], 'Transactional messages without a decision.'),
   counter('rocketmq_timer_enqueue_total', ['topic'], 'Delayed messages taken.'),
   counter('rocketmq_timer_dequeue_total', ['topic'], 'Delayed messages that became visible.'),
+  histogram(
+    'rocketmq_delay_message_latency_milliseconds',
+    ['topic'],
+    MILLISECONDS,
+    'Milliseconds from the time of a delayed message to the moment at which it was visible.',
+  ),
   sampled('rocketmq_timing_messages', ['topic'], 'Delayed messages that wait for their time.'),
 
   // --- state

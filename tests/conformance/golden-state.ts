@@ -8,8 +8,8 @@ import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
 import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 
-/** The version of the layout, and what is in it. */
-export type GoldenState = '1' | '2-transactions';
+/** The version of the layout, and what of it. */
+export type GoldenState = '1' | '2' | '2-transactions';
 
 export const goldenStatePath = (name: GoldenState) =>
   fileURLToPath(new URL(`../golden/broker-state-v${name}`, import.meta.url));
@@ -65,6 +65,23 @@ const VERSION_1: readonly StateRecord[] = [
   },
 ];
 
+const delayed = (i: number) => ({ ...goldenMessage(i), deliverAtMs: STARTED_AT_MS + 1_000_000 + 10 * i });
+
+/** The same, and delayed messages: one fired, one carried forward, one recalled, two that just wait. */
+const VERSION_2: readonly StateRecord[] = [
+  ...VERSION_1,
+  ...Array.from(
+    { length: 5 },
+    (_unused, i): StateRecord => ({
+      type: RECORD_TYPE.delayedMessage,
+      payload: delayed(100 + i),
+    }),
+  ),
+  { type: RECORD_TYPE.delayedFire, payload: { id: 1_100, message: delayed(100) } },
+  { type: RECORD_TYPE.delayedCarry, payload: { id: 1_200, message: delayed(101) } },
+  { type: RECORD_TYPE.delayedRecall, payload: { id: 1_300 } },
+];
+
 const half = (i: number): StateRecord => ({
   type: RECORD_TYPE.halfMessage,
   payload: { firstCheckAfterMs: 30_000, openForMs: 86_400_000, producer: `producer-${i}`, message: goldenMessage(i) },
@@ -94,6 +111,7 @@ const VERSION_2_TRANSACTIONS: readonly StateRecord[] = [
 
 const RECORDS: Readonly<Record<GoldenState, readonly StateRecord[]>> = {
   '1': VERSION_1,
+  '2': VERSION_2,
   '2-transactions': VERSION_2_TRANSACTIONS,
 };
 

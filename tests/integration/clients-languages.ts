@@ -1,7 +1,7 @@
 // Which official clients there are, what each can do by itself, and what a published client lacks. A cell of the matrix
 // is left out only for a reason in `unsupportedByClient`, and the tests count that the two sides add up.
 
-export const kinds = ['producer', 'push consumer', 'simple consumer'] as const;
+export const kinds = ['producer', 'push consumer', 'simple consumer', 'recall'] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Language {
@@ -33,6 +33,12 @@ export const unsupportedByClient: readonly Unsupported[] = [
     kind: 'push consumer',
     reason: 'the newest published crate has Producer and SimpleConsumer, and nothing that calls a listener',
     reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/ (its list of structs)',
+  },
+  {
+    language: 'rust',
+    kind: 'recall',
+    reason: 'the newest published crate has no call that recalls a message',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/struct.Producer.html',
   },
 ];
 

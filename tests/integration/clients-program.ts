@@ -12,7 +12,7 @@ const launcher = join(import.meta.dirname, '../clients/run');
 const home = temporaryDirectory();
 
 export interface ClientEvent {
-  readonly event: 'ready' | 'sent' | 'asked' | 'received' | 'done' | 'error';
+  readonly event: 'ready' | 'sent' | 'asked' | 'recalled' | 'received' | 'done' | 'error';
   readonly id?: string;
   readonly body?: string;
   readonly attempt?: number;
@@ -81,7 +81,7 @@ export class ClientProgram {
   }
 
   private output(): string {
-    const telling = this.lines.filter((line) => !/"event": ?"(sent|received)"/.test(line));
+    const telling = this.lines.filter((line) => !/"event": ?"(sent|recalled|received)"/.test(line));
     return [this.name, ...telling.slice(-30)].join('\n');
   }
 }

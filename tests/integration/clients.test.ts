@@ -316,6 +316,44 @@ describe('messages of one message group', () => {
   );
 });
 
+describe('delayed messages', () => {
+  const MESSAGES = 9;
+  const EVERY = 3;
+  const DELAY_S = 6;
+
+  const delayed = once(async () => {
+    const programs = new Map<string, { readonly sending: Outcome; readonly receiving: Outcome }>();
+    const play = async (language: Language): Promise<void> => {
+      const topic = `later-${language.name}`;
+      await fulmar(endpoint, 'topic', 'create', topic, '--type', 'delay');
+      await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest');
+      const options = { topic, group: topic, expect: MESSAGES - MESSAGES / EVERY, timeout: PATIENCE_S, linger: 3 };
+      const listening = start(language, 'simple', options);
+      await allReady([listening]);
+      const sent = { topic, count: MESSAGES, prefix: 'later', delay: DELAY_S, 'recall-every': EVERY };
+      const sending = await start(language, 'produce', sent).finished;
+      programs.set(language.name, { sending, receiving: await listening.finished });
+    };
+    await Promise.all(languagesWith('recall').map(play));
+    return programs;
+  });
+
+  test.each(languagesWith('recall'))(
+    'of $name arrive once, and those that it recalls never do',
+    async ({ name }) => {
+      const { sending, receiving } = (await delayed()).get(name)!;
+      expectCleanEnd(sending);
+      const recalled = sending.events.filter(({ event }) => event === 'recalled').map(({ body }) => body!);
+      expect(recalled.sort()).toEqual(bodies('later', MESSAGES).filter((_, index) => index % EVERY === 0));
+      expectCleanEnd(receiving);
+      const expected = bodies('later', MESSAGES).filter((body) => !recalled.includes(body));
+      const came = received(receiving, 'later').map(({ body }) => body);
+      expect(came.sort()).toEqual(expected.sort());
+    },
+    SCENARIO_MS,
+  );
+});
+
 test.each(names)(
   'the %s snippet of the manual sends a message and receives it',
   async (name) => {

@@ -11,6 +11,9 @@ export interface ClusterMessage {
   readonly key: string;
   readonly order: number;
   readonly body: string;
+  /** Wall time of the clients before which it should not come; 0 for at once. */
+  readonly deliverAtMs: number;
+  recalled: 'no' | 'perhaps' | 'yes';
   /** Whether it must be there for ever. */
   isStored: boolean;
   answeredAtMs: number;
@@ -33,6 +36,7 @@ export interface Delivery {
   /** What `receiving` said. */
   readonly upheavals: number;
   readonly nowMs: number;
+  readonly wallMs: number;
   readonly invisibleMs: number;
 }
 
@@ -69,6 +73,9 @@ export interface CheckedStory {
   readonly isLossy: boolean;
 }
 
+/** Brokers have clocks of their own, and a message that fires by one is delivered by another. */
+const CLOCKS_APART_MS = 10_000;
+
 export class ClusterChecker {
   violation: Violation | undefined;
   readonly counts = {
@@ -80,6 +87,7 @@ export class ClusterChecker {
     duplicates: 0,
     deadLetters: 0,
     takenBack: 0,
+    recalled: 0,
   };
   readonly sent = new Map<string, ClusterMessage>();
   private readonly places = new Map<string, { readonly id: string; readonly since: number }>();
@@ -201,6 +209,7 @@ export class ClusterChecker {
     askedAtMs,
     upheavals,
     nowMs,
+    wallMs,
     invisibleMs,
   }: Delivery): void {
     const message = this.sent.get(id);
@@ -212,6 +221,9 @@ export class ClusterChecker {
     const what = `${id} (attempt ${attempt}) to ${group} at ${nowMs.toFixed(1)}`;
     this.demand(seen.settled !== 'yes', () => `${what}: was acknowledged before`);
     this.demand(!seen.isDead, () => `${what}: lies among the dead letters`);
+    this.demand(message!.recalled !== 'yes', () => `${what}: was recalled`);
+    const isEarly = wallMs + CLOCKS_APART_MS < message!.deliverAtMs;
+    this.demand(!this.story.isSteady || !isEarly, () => `${what}: ${message!.deliverAtMs - wallMs} ms too early`);
     const isOrdered = rules.fifo || message!.key !== '';
     const isCounted = isOrdered || seen.upheavals === this.upheavals;
     if (this.story.isSteady && isCounted)
@@ -257,6 +269,25 @@ export class ClusterChecker {
     }
   }
 
+  /** Stored, to be delivered later: it has no place yet. */
+  delayAnswered(message: ClusterMessage, nowMs: number): void {
+    if (!message.isStored) this.counts.sends++;
+    message.isStored = true;
+    message.answeredAtMs = nowMs;
+  }
+
+  /** Sent, and if no answer comes nobody knows whether it counts. */
+  recalling(message: ClusterMessage): void {
+    if (message.recalled === 'no') message.recalled = 'perhaps';
+  }
+
+  /** A message that one set did not answer for may wait in two, of which the handle names one; losses are excused. */
+  recalled(message: ClusterMessage): void {
+    this.counts.recalled++;
+    if (this.story.sets === 1 && !this.story.isLossy) message.recalled = 'yes';
+    this.demand(message.recalled !== 'yes' || message.places.size === 0, () => `${message.id} was recalled too late`);
+  }
+
   acknowledging(group: string, id: string, set: string): void {
     const seen = this.seenOf(group, id, set);
     if (seen.settled === 'no') seen.settled = 'perhaps';
@@ -296,6 +327,7 @@ export class ClusterChecker {
   owed(): string | undefined {
     if (!this.story.keepsAll) return undefined;
     for (const message of this.sent.values()) {
+      if (message.recalled !== 'no') continue;
       for (const group of this.groups.keys()) {
         const seen = [...message.places.keys()].map((set) => this.seenOf(group, message.id, set));
         if (message.isStored && !seen.some(({ attempt, isDead }) => attempt > 0 || isDead))

@@ -1,6 +1,8 @@
 // Producers and consumers of a simulated cluster, as official clients behave: they talk to any proxy, wait three
 // seconds for an answer, repeat a send twice with the same message id, and have every bad habit about acknowledging.
+import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
+import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { messageTo, type OpenReceive, TestClient } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
@@ -9,7 +11,7 @@ import type { ProxyMachine } from './cluster-proxy.ts';
 import type { Reigns } from './cluster-reigns.ts';
 import type { SeededRandom } from './random.ts';
 import type { ReplicationTrace } from './replication-trace.ts';
-import type { Scheduler } from './scheduler.ts';
+import { type Scheduler, STARTED_AT_WALL_MS } from './scheduler.ts';
 import type { TransactionChecker } from './transaction-checker.ts';
 
 const OK = 20_000;
@@ -25,8 +27,9 @@ const REPEATED = 0.08;
 const POLL_MS = 1_500;
 const LEASES_MS = [2_000, 5_000, 10_000] as const;
 export const LEASE_MAX_MS = 10_000;
+const DELAY_MS = 16_000;
 
-export const NEW = { isStored: false, answeredAtMs: 0, foundAtMs: 0 };
+export const NEW = { isStored: false, recalled: 'no', answeredAtMs: 0, foundAtMs: 0 } as const;
 /** Every so many-th message is one that consumers of groups with few attempts never get done. */
 const POISON = 5;
 
@@ -36,7 +39,7 @@ export interface ClientWorld {
   readonly trace: ReplicationTrace;
   readonly proxies: readonly ProxyMachine[];
   readonly checker: ClusterChecker;
-  readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' | 'transaction' }[];
+  readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' | 'delay' | 'transaction' }[];
   readonly transactions: TransactionChecker;
   readonly groups: readonly CheckedGroup[];
   /** Where a send counts that only the leader has. */
@@ -119,7 +122,8 @@ export class ClusterClients {
     }
     const id = `m${String(++this.numbered).padStart(6, '0')}`;
     const body = `${id} ${'x'.repeat(random.below(300))}`;
-    return { id, topic, key, order, body, ...NEW, places: new Map(), offsets: new Set() };
+    const deliverAtMs = type === 'delay' ? this.wallMs() + random.below(DELAY_MS) : 0;
+    return { id, topic, key, order, body, deliverAtMs, ...NEW, places: new Map(), offsets: new Set() };
   }
 
   private keyOf(lane: string): string {
@@ -153,18 +157,41 @@ export class ClusterClients {
   }
 
   private async trySend(clientId: string, message: ClusterMessage): Promise<boolean> {
-    const { checker, trace, reigns, scheduler } = this.world;
-    const { id, key, topic, body } = message;
+    const { checker, trace, reigns, scheduler, random } = this.world;
+    const { id, key, topic, body, deliverAtMs } = message;
     const epochs = reigns?.epochs();
-    const system: Message = { messageId: id, ...(key === '' ? {} : { messageGroup: key }) };
+    const system: Message = {
+      messageId: id,
+      ...(key === '' ? {} : { messageGroup: key }),
+      ...(deliverAtMs === 0 ? {} : { messageType: MESSAGE_TYPE.delay, deliveryTimestamp: timestampOf(deliverAtMs) }),
+    };
     const answer = await this.ask(clientId, (client) => client.send(messageTo(topic, system, body)));
     const entry = answer?.entries?.[0];
     trace.note(`${clientId} sent ${id}: ${answer?.status.code} ${entry?.offset}`);
     if (entry?.status.code !== OK) return false;
     checker.demand(entry.messageId === id, () => `${id} was answered as ${entry.messageId}`);
-    checker.sendAnswered(message, Number(entry.offset), scheduler.nowMs);
+    const waits = (decodeRecallHandle(entry.recallHandle)?.position ?? 0) > 0;
+    if (waits) {
+      checker.delayAnswered(message, scheduler.nowMs);
+      if (random.chance(0.2)) this.detached(this.recall(clientId, message, entry.recallHandle));
+    } else checker.sendAnswered(message, Number(entry.offset), scheduler.nowMs);
     if (epochs !== undefined) reigns!.answered(message, epochs);
     return true;
+  }
+
+  private async recall(clientId: string, message: ClusterMessage, recallHandle: string): Promise<void> {
+    const { checker, trace, random } = this.world;
+    await this.sleep(random.below(DELAY_MS));
+    if (this.isOver) return;
+    checker.recalling(message);
+    const request = { topic: { name: message.topic }, recallHandle };
+    const answer = await this.ask(clientId, (client) => client.plain('RecallMessage', request));
+    trace.note(`${clientId} recalled ${message.id}: ${answer?.status.code}`);
+    if (answer?.status.code === OK) checker.recalled(message);
+  }
+
+  private wallMs(): number {
+    return STARTED_AT_WALL_MS + Math.floor(this.world.scheduler.nowMs);
   }
 
   consume(): void {
@@ -190,7 +217,10 @@ export class ClusterClients {
     const messages = await this.take(clientId, group, topic, invisibleMs);
     for (const message of messages ?? []) {
       transactions.delivered(message.systemProperties.messageId);
-      checker.delivered({ ...deliveryOf(message), group, askedAtMs, upheavals, invisibleMs, nowMs: scheduler.nowMs });
+      checker.delivered({
+        ...deliveryOf(message),
+        ...{ group, askedAtMs, upheavals, invisibleMs, nowMs: scheduler.nowMs, wallMs: this.wallMs() },
+      });
     }
     for (const message of messages ?? []) {
       if (!diligent) this.detached(this.handle(clientId, group, message, invisibleMs));
@@ -281,6 +311,10 @@ export class ClusterClients {
     trace.note(`${clientId} acknowledged ${id} for ${group}: ${answer?.status.code}`);
     if (answer?.entries?.[0]?.status.code === OK) checker.acknowledged(group, id, setOf(message), scheduler.nowMs);
   }
+}
+
+function timestampOf(atMs: number): Message {
+  return { seconds: Math.floor(atMs / 1_000), nanos: (atMs % 1_000) * 1_000_000 };
 }
 
 function deliveryOf(message: Message) {

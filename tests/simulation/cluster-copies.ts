@@ -1,7 +1,7 @@
 // Compares the replicas of a set at the end of a story: the logs byte by byte, the states as their snapshots, and every
 // message in the log with what clients were told of it.
 import type { BrokerNode } from '@fulmar/broker/node.ts';
-import { readStateRecord } from '@fulmar/broker/state/records/codec.ts';
+import { readMessagePayload } from '@fulmar/broker/state/records/message.ts';
 import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
 import type { Store } from '@fulmar/broker/store.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader, readRecordLength } from '@fulmar/core/record.ts';
@@ -75,10 +75,8 @@ function checkMessages(log: Buffer, setHash: string, checker: ClusterChecker): v
   const seen = new Map<string, number>();
   for (let at = 0; at < log.length; ) {
     const { type, length, position } = readRecordHeader(log, at);
-    if (type === RECORD_TYPE.message) {
-      const record = readStateRecord(type, log, at + RECORD_HEADER_BYTES, at + length);
-      if (record.type !== RECORD_TYPE.message) throw new Error(`the record at ${position} is no message`);
-      const { messageId } = record.payload;
+    if (type === RECORD_TYPE.message || type === RECORD_TYPE.delayedMessage) {
+      const { messageId } = readMessagePayload(log, at + RECORD_HEADER_BYTES, at + length);
       const before = seen.get(messageId);
       checker.demand(
         before === undefined,

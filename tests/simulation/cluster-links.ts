@@ -141,6 +141,7 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       ack: (command) => call((api) => api.ack(command)),
       changeInvisible: (command) => call((api) => api.changeInvisible(command)),
       deadLetter: (command) => call((api) => api.deadLetter(command)),
+      recall: (command) => call((api) => api.recall(command)),
       reportClients: (report) => call((api) => api.reportClients(copied(report))),
       ensureGroup: (name, create) => call((api) => api.ensureGroup(name, create)),
       putTopic: (request) => call((api) => api.putTopic(request)),

@@ -1,6 +1,7 @@
 // One machine of a simulated broker set: a disk that stays, and one process after the other on it that runs a whole
 // broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
-import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
+import { BrokerNode } from '@fulmar/broker/node.ts';
+import type { NodeOptions } from '@fulmar/broker/node-options.ts';
 import { startRegistration } from '@fulmar/broker/registration.ts';
 import type { TransactionPolicy } from '@fulmar/broker/serve/transaction-policy.ts';
 import type { Store } from '@fulmar/broker/store.ts';

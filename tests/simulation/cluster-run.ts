@@ -27,6 +27,7 @@ lowerLimits();
 const TOPICS = [
   { name: 'plain', type: 'normal', queues: 2 },
   { name: 'steps', type: 'fifo', queues: 2 },
+  { name: 'later', type: 'delay', queues: 2 },
   { name: TRANSACTION_TOPIC, type: 'transaction', queues: 2 },
 ] as const;
 const MANY_ATTEMPTS = 16;
@@ -46,6 +47,8 @@ const DEFINITIONS_ON_DISK_MS = 1_500;
 const LEASES_OVER_MS = LEASE_MAX_MS + 500;
 /** Wall clocks that jump make leases last longer than they should: by half a minute with each new master. */
 const DRAINED_MS = 200_000;
+/** Longer than the longest delay and all that clocks were set back. */
+const ALL_DUE_MS = 600_000;
 const EVENTS_MAX = 3_000_000;
 const LOOK_MS = 100;
 
@@ -287,6 +290,9 @@ export class ClusterRun {
   /** Takes and acknowledges everything until nothing is owed any more, and then looks once more. */
   private async drain(): Promise<void> {
     await this.settled(this.endTransactions(), DRAINED_MS);
+    const waits = () => this.machines.some(({ life }) => (life?.node?.delayedSample().length ?? 0) > 0);
+    await this.until(() => !waits(), ALL_DUE_MS);
+    this.checker.demand(!waits(), () => 'delayed messages never fell due');
     const endMs = this.scheduler.nowMs + DRAINED_MS;
     do {
       await this.until(() => false, LEASES_OVER_MS);

@@ -45,7 +45,14 @@ export class ClusterTransactions {
     const { random, checker, transactions, trace } = this.world;
     const id = `d${String(++this.numbered).padStart(6, '0')}`;
     const message: ClusterMessage = {
-      ...{ id, topic: TRANSACTION_TOPIC, key: '', order: 0, body: `${id} ${'x'.repeat(random.below(300))}` },
+      ...{
+        id,
+        topic: TRANSACTION_TOPIC,
+        key: '',
+        order: 0,
+        deliverAtMs: 0,
+        body: `${id} ${'x'.repeat(random.below(300))}`,
+      },
       ...{ ...NEW, places: new Map(), offsets: new Set() },
     };
     this.messages.set(id, message);

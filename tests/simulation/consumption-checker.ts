@@ -11,8 +11,13 @@ export interface SentMessage {
   readonly body: string;
   /** Place in its message group, counted by the producer. */
   readonly order: number;
-  /** Undefined while nobody knows whether it is stored. */
+  /** Undefined while nobody knows where it is stored. */
   place: string | undefined;
+  /** Wall time before which it may not be delivered; 0 for at once. */
+  readonly deliverAtMs: number;
+  /** Answered for a message that waits for its time: it is stored, and has no place yet. */
+  handle: string | undefined;
+  recalled: 'no' | 'perhaps' | 'yes';
 }
 
 /** What one consumer group has seen of one message. */
@@ -39,12 +44,23 @@ export interface GroupRules {
 }
 
 export class ConsumptionChecker {
-  readonly counts = { sends: 0, deliveries: 0, redeliveries: 0, acknowledged: 0, deadLetters: 0, repeatedSends: 0 };
+  readonly counts = {
+    sends: 0,
+    deliveries: 0,
+    redeliveries: 0,
+    acknowledged: 0,
+    deadLetters: 0,
+    repeatedSends: 0,
+    delayed: 0,
+    recalled: 0,
+  };
   private readonly sent = new Map<string, SentMessage>();
   private readonly places = new Map<string, string>();
   private readonly byKey = new Map<string, SentMessage[]>();
   private readonly seen = new Map<string, Seen>();
   private crashes = 0;
+  /** The latest time that a broker has seen on its wall. */
+  private latestWallMs = 0;
   private readonly groups: ReadonlyMap<string, GroupRules>;
 
   constructor(groups: readonly GroupRules[]) {
@@ -65,6 +81,33 @@ export class ConsumptionChecker {
   sendAnswered(id: string, place: string): void {
     this.counts.sends++;
     this.found(this.sent.get(id)!, place);
+  }
+
+  /** Stored, to be delivered later. */
+  delayAnswered(id: string, handle: string): void {
+    const message = this.sent.get(id)!;
+    demand((message.handle ?? handle) === handle, () => `${id} has two recall handles`);
+    if (message.handle === undefined) this.counts.delayed++;
+    message.handle = handle;
+  }
+
+  wallShows(wallMs: number): void {
+    this.latestWallMs = Math.max(this.latestWallMs, wallMs);
+  }
+
+  /** Sent, and if no answer comes nobody knows whether it counts. */
+  recalling(id: string): void {
+    const message = this.sent.get(id)!;
+    if (message.recalled === 'no') message.recalled = 'perhaps';
+  }
+
+  recallAnswered(id: string, isRecalled: boolean, wasCertain: boolean): void {
+    const message = this.sent.get(id)!;
+    if (isRecalled) {
+      this.counts.recalled++;
+      message.recalled = 'yes';
+      demand(message.place === undefined, () => `${id} was recalled after it had been delivered`);
+    } else if (wasCertain && message.recalled === 'perhaps') message.recalled = 'no';
   }
 
   /** A message has one place for ever, and a place one message. */
@@ -95,6 +138,8 @@ export class ConsumptionChecker {
     this.found(message!, place);
     const seen = this.seenOf(group, id);
     const what = `${id} (attempt ${attempt}) to ${group} at ${nowMs}`;
+    demand(message!.recalled !== 'yes', () => `${what}: was recalled`);
+    demand(this.latestWallMs >= message!.deliverAtMs, () => `${what}: too early, ${message!.deliverAtMs} is its time`);
     demand(seen.settled !== 'yes', () => `${what}: was acknowledged before`);
     demand(seen.deadLetters === 0, () => `${what}: lies in the dead-letter topic`);
     demand(nowMs >= seen.leasedUntilMs, () => `${what}: still leased until ${seen.leasedUntilMs}`);
@@ -183,7 +228,8 @@ export class ConsumptionChecker {
   /** After everything was drained: each stored message has come to its end in each group. */
   finished(): void {
     for (const message of this.sent.values()) {
-      if (message.place === undefined) continue;
+      const isStored = message.place !== undefined || message.handle !== undefined;
+      if (!isStored || message.recalled !== 'no') continue;
       for (const group of this.groups.keys()) {
         const { settled, deadLetters, attempt } = this.seenOf(group, message.id);
         const ended = settled !== 'no' || deadLetters === 1;

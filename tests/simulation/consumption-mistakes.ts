@@ -1,7 +1,9 @@
 // Mistakes that a programmer could make in the consuming half of the broker, each put into the running program by
 // replacing one of its parts. A simulation that does not find them proves nothing about a broker without them.
 import { Committer } from '@fulmar/broker/committer.ts';
+import { DueQueue } from '@fulmar/broker/serve/due-queue.ts';
 import { Reservations } from '@fulmar/broker/serve/reservations.ts';
+import { DelayedMessages } from '@fulmar/broker/state/delayed-messages.ts';
 import { RecentMessageIds } from '@fulmar/broker/state/recent-message-ids.ts';
 import { BrokerState } from '@fulmar/broker/state/state.ts';
 import { Subscription } from '@fulmar/broker/state/subscription.ts';
@@ -19,6 +21,7 @@ function replaced<T extends object, K extends keyof T>(target: T, key: K, value:
 const { append } = Committer.prototype;
 const { applyAck, applyChange, applyPop } = Subscription.prototype;
 const { apply } = BrokerState.prototype;
+const { takeDue, nextMs } = DueQueue.prototype;
 
 export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
   'a repeated send is stored again': () => replaced(RecentMessageIds.prototype, 'find', () => undefined),
@@ -66,6 +69,38 @@ export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
     replaced(BrokerState.prototype, 'apply', function (this: BrokerState, record, ...place) {
       const placed = apply.call(this, record, ...place);
       return record.type === RECORD_TYPE.deadLetter ? undefined : placed;
+    }),
+
+  'a delayed message is delivered half a minute too early': () => {
+    const undoNext = replaced(DueQueue.prototype, 'nextMs', function (this: DueQueue) {
+      const atMs = nextMs.call(this);
+      return atMs === undefined ? undefined : atMs - 30_000;
+    });
+    const undoTake = replaced(DueQueue.prototype, 'takeDue', function (this: DueQueue, nowMs) {
+      return takeDue.call(this, nowMs + 30_000);
+    });
+    return () => {
+      undoNext();
+      undoTake();
+    };
+  },
+
+  'a delayed message that was delivered goes on waiting': () =>
+    replaced(BrokerState.prototype, 'apply', function (this: BrokerState, record, ...place) {
+      if (record.type !== RECORD_TYPE.delayedFire) return apply.call(this, record, ...place);
+      return apply.call(this, { type: RECORD_TYPE.message, payload: record.payload.message }, ...place);
+    }),
+
+  'delayed messages are lost in a snapshot': () =>
+    replaced(DelayedMessages.prototype, 'rowBytes', () => Buffer.alloc(0)),
+
+  'a recall is forgotten': () =>
+    replaced(BrokerState.prototype, 'apply', function (this: BrokerState, record, ...place) {
+      return apply.call(
+        this,
+        record.type === RECORD_TYPE.delayedRecall ? { type: RECORD_TYPE.tick } : record,
+        ...place,
+      );
     }),
 
   'an acknowledgement is answered before it is committed': () =>

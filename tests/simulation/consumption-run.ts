@@ -2,10 +2,11 @@
 // between, and a checker over what they saw. Throws a Violation for the first promise that does not hold.
 import type { BrokerNode } from '@fulmar/broker/node.ts';
 import { openSoleBroker } from '@fulmar/broker/sole-broker.ts';
-import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
+import { MESSAGE_TYPE, type PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { ProtobufReader, ProtobufWriter } from '@fulmar/core/protobuf.ts';
+import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { ConsumptionChecker, type SentMessage } from './consumption-checker.ts';
 import { ConsumptionTransactions, SIMULATED_TRANSACTIONS, TRANSACTION_TOPIC } from './consumption-transactions.ts';
 import { SimulatedDisk } from './disk.ts';
@@ -17,6 +18,7 @@ import { Trace } from './trace.ts';
 const TOPICS = [
   { name: 'plain', type: 'normal', queues: 3 },
   { name: 'steps', type: 'fifo', queues: 2 },
+  { name: 'later', type: 'delay', queues: 2 },
   TRANSACTION_TOPIC,
 ] as const;
 const GROUPS = [
@@ -27,6 +29,9 @@ const MESSAGE_ID_FIELD = 3;
 /** Old segments come from a simulated disk that takes its time. */
 const SLOW_DISK_MS = 3_000;
 const RETRY_WITHIN_MS = 30_000;
+const DELAY_MS = 20_000;
+/** What one broker's clock may be ahead of another's, and the longest delay. */
+const ALL_DUE_MS = 130_000;
 
 interface Life {
   readonly broker: BrokerNode;
@@ -117,6 +122,7 @@ export class ConsumptionRun {
 
   private async end(life: Life): Promise<void> {
     life.over = true;
+    this.checker.wallShows(life.process.wallMs());
     if (this.random.chance(0.2)) {
       await this.scheduler.settle(life.broker.close());
       life.process.kill();
@@ -153,13 +159,13 @@ export class ConsumptionRun {
     this.unanswered = [];
     const keys = [`k${this.numbered++}`, `k${this.numbered++}`];
     for (let left = this.random.between(5, 60); left > 0 && !life.over; left--) {
-      const message = mine.shift() ?? this.newMessage(keys);
+      const message = mine.shift() ?? this.newMessage(life, keys);
       this.unanswered.push(message);
       await this.send(life, message);
       this.unanswered.splice(this.unanswered.indexOf(message), 1);
       if (this.random.chance(0.1)) await this.send(life, message);
       // A retry of a client that never saw its answer may come much later, and after a restart.
-      if (this.random.chance(0.1)) await this.send(life, this.random.pick(this.recent()));
+      if (this.random.chance(0.1)) await this.send(life, this.random.pick(this.recent(life)));
       this.answered.push({ message, atMs: this.scheduler.nowMs });
       await this.sleep(life, this.random.below(400));
     }
@@ -169,26 +175,29 @@ export class ConsumptionRun {
   private readonly answered: { readonly message: SentMessage; readonly atMs: number }[] = [];
 
   /** What was sent within the time for which the broker knows message ids. */
-  private recent(): SentMessage[] {
+  private recent(life: Life): SentMessage[] {
     const recent = this.answered.filter(({ atMs }) => atMs > this.scheduler.nowMs - RETRY_WITHIN_MS);
-    return recent.length === 0 ? [this.newMessage(['late'])] : recent.map(({ message }) => message);
+    return recent.length === 0 ? [this.newMessage(life, ['late'])] : recent.map(({ message }) => message);
   }
 
-  private newMessage(keys: readonly string[]): SentMessage {
+  private newMessage(life: Life, keys: readonly string[]): SentMessage {
     const topic = this.random.pick(TOPICS).name;
     const key = topic === 'steps' ? this.random.pick(keys) : '';
     const order = this.orders.get(key) ?? 0;
     this.orders.set(key, order + 1);
     const id = `m${this.numbered++}`;
-    return { id, topic, key, order, body: `${id} ${'x'.repeat(this.random.below(600))}`, place: undefined };
+    const deliverAtMs = topic === 'later' ? life.process.wallMs() + this.random.below(DELAY_MS) : 0;
+    const body = `${id} ${'x'.repeat(this.random.below(600))}`;
+    return { id, topic, key, order, body, deliverAtMs, place: undefined, handle: undefined, recalled: 'no' };
   }
 
   private async send(life: Life, message: SentMessage): Promise<void> {
-    const { id, topic, key, body } = message;
+    const { id, topic, key, body, deliverAtMs } = message;
     this.checker.sending(message);
     const stored = {
-      ...{ messageId: id, type: key === '' ? 1 : 2, tag: '', keys: [], messageGroup: key },
-      ...{ bornAtMs: life.process.wallMs(), deliverAtMs: 0, userPart: Buffer.alloc(0), body: Buffer.from(body) },
+      ...{ messageId: id, tag: '', keys: [], messageGroup: key, bornAtMs: life.process.wallMs(), deliverAtMs },
+      type: deliverAtMs > 0 ? MESSAGE_TYPE.delay : key === '' ? MESSAGE_TYPE.normal : MESSAGE_TYPE.fifo,
+      ...{ userPart: Buffer.alloc(0), body: Buffer.from(body) },
       systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
     };
     if (topic === TRANSACTION_TOPIC.name) {
@@ -198,7 +207,24 @@ export class ConsumptionRun {
     const [result] = await life.broker.send({ topic, messages: [stored] });
     if (life.over) return;
     demand(result!.fault === undefined, () => `${id} was refused: ${result!.fault?.message}`);
-    if (result!.fault === undefined) this.checker.sendAnswered(id, `${result!.queueId}/${result!.queueOffset}`);
+    if (result!.fault !== undefined) return;
+    const { queueId, queueOffset, recallHandle } = result!;
+    const waits = recallHandle !== undefined && decodeRecallHandle(recallHandle)!.position > 0;
+    if (!waits) this.checker.sendAnswered(id, `${queueId}/${queueOffset}`);
+    else {
+      this.checker.delayAnswered(id, recallHandle);
+      if (this.random.chance(0.2)) this.detached(this.recall(life, message, recallHandle));
+    }
+  }
+
+  private async recall(life: Life, { id, topic, recalled }: SentMessage, recallHandle: string): Promise<void> {
+    await this.sleep(life, this.random.below(DELAY_MS));
+    if (life.over) return;
+    this.checker.recalling(id);
+    const refused = await life.broker.recall({ topic, recallHandle });
+    if (life.over) return;
+    demand(refused === undefined || refused.error === 'NOT_FOUND', () => `recall of ${id}: ${refused!.message}`);
+    this.checker.recallAnswered(id, refused === undefined, recalled === 'no');
   }
 
   /** Receives until the life is over; with `diligent` acknowledges everything, otherwise has every bad habit. */
@@ -241,6 +267,7 @@ export class ConsumptionRun {
     if (life.over) return true;
     demand(result.fault === undefined, () => `a receive was refused: ${result.fault?.message}`);
     const messages = result.value ?? [];
+    checker.wallShows(life.process.wallMs());
     for (const message of messages) {
       // The lease began between the question and the answer.
       const untilMs = askedAtMs + invisibleMs - 1;
@@ -295,6 +322,9 @@ export class ConsumptionRun {
   private async drain(life: Life): Promise<void> {
     await this.scheduler.settle(this.produceRest(life));
     await this.scheduler.settle(this.transactions.resolveAll(life, () => this.sleep(life, 1_500)));
+    await this.scheduler.runFor(ALL_DUE_MS);
+    const { value: later } = await this.scheduler.settle(life.broker.describeTopic('later'));
+    demand(later!.delayedMessages === 0, () => `${later!.delayedMessages} messages never fell due`);
     // Longer than the longest lease, so that whatever was left lying comes back.
     for (let round = 0; round < 4; round++) {
       for (const { name: group } of GROUPS) {

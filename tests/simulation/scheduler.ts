@@ -11,7 +11,7 @@ interface Event {
   run: (() => void) | undefined;
 }
 
-const STARTED_AT_WALL_MS = Date.UTC(2030, 0, 1);
+export const STARTED_AT_WALL_MS = Date.UTC(2030, 0, 1);
 
 export class Scheduler {
   nowMs = 0;

@@ -203,6 +203,8 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return done(await api.changeInvisible(call.command));
     case 'deadLetter':
       return done(await api.deadLetter(call.command));
+    case 'recall':
+      return done(await api.recall(call.command));
     case 'reportClients':
       await api.reportClients(call.report);
       return { kind: 'done' };

@@ -211,6 +211,10 @@ export class FileCommitLog implements CommitLog {
     this.committed = Math.max(this.committed, position);
   }
 
+  get heldBackPosition(): number {
+    return this.retention.heldBackPosition;
+  }
+
   get lastLogTimeMs(): number {
     return this.writer.lastTimeMs;
   }

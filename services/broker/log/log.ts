@@ -225,6 +225,8 @@ export interface CommitLog {
    * as they are until the promise resolves; nobody has to wait for it.
    */
   sealUpTo(position: number, state: readonly Uint8Array[]): Promise<void>;
+  /** Retention would remove everything before this position if it were not pinned; 0 if nothing is held back. */
+  readonly heldBackPosition: number;
   /** Removes the segments that the policy lets go; also done every minute. */
   retain(): Promise<void>;
 

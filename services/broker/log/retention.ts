@@ -1,6 +1,7 @@
 // Removes whole segments from the log's beginning, when their newest record is too old or the log too long. Never the
 // segment that is being filled, nor anything at or behind the older of the two snapshots that recovery could begin
-// from, nor anything that is pinned. Each removal is durable before the next begins, so that a crash leaves no hole.
+// from, nor anything that is pinned; what a pin holds back it tells, so that whoever pins can make way. Each removal is
+// durable before the next begins, so that a crash leaves no hole.
 import type { Disk, Logger } from '@fulmar/core/ports.ts';
 import type { Catalogue } from './catalogue.ts';
 import { numberedName } from './file-names.ts';
@@ -26,6 +27,8 @@ export interface RetentionParts {
 
 export class Retention {
   private readonly parts: RetentionParts;
+  /** It would have removed everything before, as far as it has looked; 0 if a pin holds nothing back. */
+  heldBackPosition = 0;
   private running: Promise<void> | undefined;
   private stopped = false;
 
@@ -42,21 +45,24 @@ export class Retention {
   }
 
   private async removeExpired(): Promise<void> {
-    const { catalogue } = this.parts;
-    while (!this.stopped) {
-      const oldest = catalogue.oldest;
-      const next = oldest === undefined ? undefined : catalogue.following(oldest.base);
-      if (oldest === undefined || next === undefined) return;
-      if (next.base > this.removableUpTo() || !(await this.isExpired(oldest.base, next.base))) return;
-      await this.removeSegment(oldest.base);
+    const { catalogue, pin } = this.parts;
+    let segment = catalogue.oldest;
+    let heldBack = 0;
+    while (!this.stopped && segment !== undefined) {
+      const next = catalogue.following(segment.base);
+      if (next === undefined || next.base > this.olderSnapshot()) break;
+      if (!(await this.isExpired(segment.base, next.base))) break;
+      if (heldBack > 0 || next.base > pin()) heldBack = next.base;
+      else await this.removeSegment(segment.base);
+      segment = next;
     }
+    this.heldBackPosition = heldBack;
   }
 
   /** A snapshot needs the log from its own position on, and its predecessor stays usable as well. */
-  private removableUpTo(): number {
-    const { sealing, pin } = this.parts;
-    const older = sealing.snapshots.length < 2 ? 0 : sealing.snapshots[sealing.snapshots.length - 2]!;
-    return Math.min(older, pin());
+  private olderSnapshot(): number {
+    const { snapshots } = this.parts.sealing;
+    return snapshots.length < 2 ? 0 : snapshots[snapshots.length - 2]!;
   }
 
   private async isExpired(base: number, end: number): Promise<boolean> {

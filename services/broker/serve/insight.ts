@@ -2,6 +2,7 @@
 import type { SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
 import { describeTopic } from '../catalog.ts';
 import { type CommitLog, queueKeyOf } from '../log/log.ts';
+import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
 import type { MessageReader } from './reading.ts';
@@ -22,11 +23,13 @@ export interface Waiting {
 }
 
 export class Insight {
+  private readonly state: BrokerState;
   private readonly log: CommitLog;
   private readonly reader: MessageReader;
   private readonly wallMs: () => number;
 
-  constructor(log: CommitLog, reader: MessageReader, wallMs: () => number) {
+  constructor(state: BrokerState, log: CommitLog, reader: MessageReader, wallMs: () => number) {
+    this.state = state;
     this.log = log;
     this.reader = reader;
     this.wallMs = wallMs;
@@ -39,7 +42,7 @@ export class Insight {
       const minOffset = await this.log.minOffset(queueKeyOf(topic.id, queueId), maxOffset);
       queueStatus.push({ queueId, minOffset, maxOffset });
     }
-    return { ...describeTopic(topic), queueStatus };
+    return { ...describeTopic(topic), queueStatus, delayedMessages: this.state.delayed.countOf(topic.id) };
   }
 
   async lag(subscription: Subscription): Promise<SubscriptionLag> {

@@ -1,9 +1,10 @@
 // Reads messages out of the log by their place, and judges them by a subscription's tags.
 import type { TagFilter } from '@fulmar/core/broker-api.ts';
 import { ProtobufReader } from '@fulmar/core/protobuf.ts';
-import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
+import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
 import { type CommitLog, type IndexEntry, queueKeyOf, type RecordPlace, type StoredRecord } from '../log/log.ts';
 import { DEAD_LETTER_MESSAGE_AT } from '../state/records/dead-letter.ts';
+import { DELAYED_COPY_MESSAGE_AT } from '../state/records/delayed.ts';
 import { type MessageRecord, readMessagePayload, tagHashOf } from '../state/records/message.ts';
 import {
   readHalfMessage,
@@ -58,6 +59,22 @@ export class MessageReader {
     return stored === undefined ? undefined : messageOf(stored);
   }
 
+  /** The message that was stored to be delivered later by the record at this position; undefined if none was. */
+  *delayedMessageAt(position: number): Steps<MessageRecord | undefined> {
+    const frames = yield* awaited(this.log.readFrames(position, 1));
+    const bytes = frames?.[0];
+    if (bytes === undefined) return undefined;
+    const header = readRecordHeader(bytes, 0);
+    if (header.type !== RECORD_TYPE.delayedMessage) return undefined;
+    return messageOf({ header, bytes: bytes.subarray(0, header.length) });
+  }
+
+  /** The messages of several records in ascending order, which stay as they are whatever happens to the log. */
+  *lastingMessages(places: readonly RecordPlace[]): Steps<readonly (MessageRecord | undefined)[]> {
+    const records = yield* awaited(this.log.readMany(places));
+    return records.map((stored) => stored && messageOf({ ...stored, bytes: Buffer.from(stored.bytes) }));
+  }
+
   /** The same for several, in their order; neighbours are read together. */
   *messages(entries: readonly IndexEntry[]): Steps<readonly (MessageRecord | undefined)[]> {
     const records = yield* awaited(this.log.readMany(entries));
@@ -74,6 +91,8 @@ function messageOf({ bytes, header }: StoredRecord): MessageRecord {
 /** Where the message begins in the payload of records that say something else first. */
 const MESSAGE_AT: ReadonlyMap<number, number> = new Map([
   [RECORD_TYPE.deadLetter, DEAD_LETTER_MESSAGE_AT],
+  [RECORD_TYPE.delayedFire, DELAYED_COPY_MESSAGE_AT],
+  [RECORD_TYPE.delayedCarry, DELAYED_COPY_MESSAGE_AT],
   [RECORD_TYPE.transactionEnd, TRANSACTION_END_MESSAGE_AT],
   [RECORD_TYPE.transactionCarry, TRANSACTION_CARRY_MESSAGE_AT],
 ]);

@@ -9,11 +9,12 @@ import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
 import { type Committer, refusalOf } from '../committer.ts';
-import { HALF_MESSAGE_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
+import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
 import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
 import { halfMessageBytes, writeHalfMessage } from '../state/records/transaction.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
+import type { DelayIntake } from './delay-intake.ts';
 import type { EarlyAnswers } from './early-answers.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
@@ -36,6 +37,7 @@ export interface SendingParts {
   readonly committer: Committer;
   readonly reader: MessageReader;
   readonly wallMs: () => number;
+  readonly delays: DelayIntake;
   /** With it, sends are answered when this replica has stored them, before they are committed. */
   readonly early: EarlyAnswers | undefined;
   readonly setHash: number;
@@ -101,10 +103,13 @@ export class Sending {
       return;
     }
     // A hash has met: only the stored id itself says whether it is the same message.
-    const isSame = run(this.hasId(topic.id, recent.queueId, recent.queueOffset, messageId));
+    const { queueId, queueOffset } = recent;
+    const isSame = run(this.hasId(topic.id, queueId, queueOffset, messageId));
     const decide = (repeated: boolean): void => {
-      if (repeated) settle({ queueId: recent.queueId, queueOffset: recent.queueOffset });
-      else this.store(topic, message, settle);
+      const { delays } = this.parts;
+      if (!repeated) this.store(topic, message, settle);
+      else if (queueId !== DELAYED_QUEUE) settle(delays.withHandle(topic, message, { queueId, queueOffset }));
+      else settle(delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
     };
     if (isSame instanceof Promise) {
       isSame.then(decide, () => settle(UNKNOWN_FATE));
@@ -112,8 +117,10 @@ export class Sending {
   }
 
   private *hasId(topicId: number, queueId: number, queueOffset: number, messageId: string): Steps<boolean> {
-    const entry = yield* this.parts.reader.entry(topicId, queueId, queueOffset);
-    const stored = entry === undefined ? undefined : yield* this.parts.reader.message(entry);
+    const { reader } = this.parts;
+    if (queueId === DELAYED_QUEUE) return (yield* reader.delayedMessageAt(queueOffset))?.messageId === messageId;
+    const entry = yield* reader.entry(topicId, queueId, queueOffset);
+    const stored = entry === undefined ? undefined : yield* reader.message(entry);
     return stored?.messageId === messageId;
   }
 
@@ -169,24 +176,37 @@ export class Sending {
   }
 
   private write(topic: Topic, message: MessageToStore, settle: Settle): void {
-    const record = messageRecordOf(message, topic.id, queueOf(topic, message), this.parts.wallMs());
+    const { committer, delays, early, wallMs } = this.parts;
+    const due = delays.dueMs(message);
+    if (due.fault !== undefined) {
+      settle(due);
+      return;
+    }
+    const record = messageRecordOf(message, topic.id, queueOf(topic, message), wallMs());
     const waiting: Settle[] = [settle];
     this.underWay.set(message.messageId, { topicId: topic.id, waiting });
-    const expected = this.parts.early?.expect(topic, record.queueId);
-    const end = this.parts.committer.append(
+    const answer = (result: SendResult): void => {
+      if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
+      for (const each of waiting) each(result);
+    };
+    if (due.value > 0) {
+      delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
+      return;
+    }
+    const expected = early?.expect(topic, record.queueId);
+    const end = committer.append(
       { type: RECORD_TYPE.message, payload: record },
       messagePayloadBytes(record),
       writeMessagePayload,
       (committed, placed) => {
-        if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
-        if (expected !== undefined) this.parts.early!.forget(topic, record.queueId);
-        const result = resultOf(committed, placed);
-        for (const each of waiting) each(result);
+        if (expected !== undefined) early!.forget(topic, record.queueId);
+        answer(delays.withHandle(topic, message, resultOf(committed, placed)));
       },
     );
     if (end === undefined || expected === undefined) return;
-    this.parts.early!.add(end, () => {
-      const result = { queueId: record.queueId, queueOffset: expected };
+    early!.add(end, () => {
+      const place = { queueId: record.queueId, queueOffset: expected };
+      const result = delays.withHandle(topic, message, place);
       for (const each of waiting.splice(0)) each(result);
     });
   }

@@ -19,6 +19,19 @@ export interface SnapshotSection {
   read(state: BrokerState, reader: PayloadReader): void;
 }
 
+const TIMERS_VERSION = 1;
+
+/** u8 version (1), then the delayed messages that wait, in rows as `delayed-messages.ts` has them. */
+export const TIMERS_SECTION: SnapshotSection = {
+  tag: SECTION_TAG.timers,
+  write: ({ delayed }) => (delayed.size === 0 ? [] : [Buffer.of(TIMERS_VERSION), delayed.rowBytes()]),
+  read: ({ delayed }, reader) => {
+    const version = reader.uint8();
+    if (version !== TIMERS_VERSION) throw new SnapshotVersionError(`timers of version ${version}`);
+    delayed.restore(reader.rest());
+  },
+};
+
 /** The snapshot was written by a later program: no older one may be used in its place. */
 export class SnapshotVersionError extends Error {
   constructor(what: string) {

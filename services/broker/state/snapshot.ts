@@ -24,7 +24,13 @@ import {
   writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
-import { readSections, type SnapshotSection, SnapshotVersionError, writeSections } from './snapshot-sections.ts';
+import {
+  readSections,
+  type SnapshotSection,
+  SnapshotVersionError,
+  TIMERS_SECTION,
+  writeSections,
+} from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
 import type { Subscription } from './subscription.ts';
 import type { Topic } from './topics.ts';
@@ -34,7 +40,7 @@ const WITHOUT_SECTIONS = 1;
 const WITH_SECTIONS = 2;
 
 /** Ascending by tag, which is the order in which they are written. */
-const SECTIONS: readonly SnapshotSection[] = [TRANSACTIONS_SECTION];
+const SECTIONS: readonly SnapshotSection[] = [TIMERS_SECTION, TRANSACTIONS_SECTION];
 
 class Chunks {
   readonly list: Buffer[] = [];

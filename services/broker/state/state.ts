@@ -2,10 +2,12 @@
 // reads no clock, no randomness and no environment, so every replica that has applied the same records holds the same
 // state, and a hash of two snapshots compares them. What a leader has decided but not committed is not in here.
 import type { EpochStartRecord } from '@fulmar/core/epoch-start.ts';
+import { hash32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { DelayedMessages } from './delayed-messages.ts';
 import { Groups } from './groups.ts';
-import { HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
+import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
 import type {
   AckRecord,
   ChangeInvisibleRecord,
@@ -15,6 +17,7 @@ import type {
 } from './records/consumption.ts';
 import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
+import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
 import type {
   HalfMessageRecord,
@@ -42,6 +45,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.changeInvisible; readonly payload: ChangeInvisibleRecord }
   | { readonly type: typeof RECORD_TYPE.deadLetter; readonly payload: DeadLetterRecord }
   | { readonly type: typeof RECORD_TYPE.clientGone; readonly payload: ClientGoneRecord }
+  | { readonly type: typeof RECORD_TYPE.delayedMessage; readonly payload: MessageRecord }
+  | { readonly type: typeof RECORD_TYPE.delayedFire; readonly payload: DelayedCopyRecord }
+  | { readonly type: typeof RECORD_TYPE.delayedCarry; readonly payload: DelayedCopyRecord }
+  | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord }
   | { readonly type: typeof RECORD_TYPE.halfMessage; readonly payload: HalfMessageRecord }
   | { readonly type: typeof RECORD_TYPE.transactionEnd; readonly payload: TransactionEndRecord }
   | { readonly type: typeof RECORD_TYPE.transactionChange; readonly payload: TransactionChangeRecord }
@@ -58,6 +65,7 @@ export class BrokerState {
   readonly topics = new Topics();
   readonly groups = new Groups();
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
+  readonly delayed = new DelayedMessages();
   readonly transactions = new Transactions(LIMITS.endedTransactions);
   /** Position behind the last record applied. */
   position = 0;
@@ -65,6 +73,11 @@ export class BrokerState {
   logTimeMs = 0;
   /** Leases of all subscriptions together, for their bound. */
   leases = 0;
+
+  /** Everything before this position of the log can go, as far as the state is concerned. */
+  get oldestNeeded(): number {
+    return Math.min(this.delayed.oldestPosition(), this.transactions.oldestPosition);
+  }
 
   /**
    * Applies one committed record that stands at `position`; returns the place of the message that it stores, if any.
@@ -76,6 +89,18 @@ export class BrokerState {
     switch (record.type) {
       case RECORD_TYPE.message:
         return this.place(record.payload, true);
+      case RECORD_TYPE.delayedMessage:
+        this.delay(record.payload, position, length);
+        return undefined;
+      case RECORD_TYPE.delayedFire:
+        // Not for the second time, and not after a recall: whatever the log holds, a message is delivered once.
+        return this.delayed.remove(record.payload.id) ? this.place(record.payload.message, false) : undefined;
+      case RECORD_TYPE.delayedCarry:
+        this.delayed.move(record.payload.id, position, length);
+        return undefined;
+      case RECORD_TYPE.delayedRecall:
+        this.delayed.remove(record.payload.id);
+        return undefined;
       case RECORD_TYPE.pop: {
         const { payload } = record;
         this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyPop(payload, logTimeMs));
@@ -123,6 +148,7 @@ export class BrokerState {
         return undefined;
       case RECORD_TYPE.topicDelete: {
         const topic = this.topics.remove(record.payload.id);
+        this.delayed.removeTopic(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
         return undefined;
@@ -179,6 +205,14 @@ export class BrokerState {
     this.leases -= subscription.leases.size;
     subscription.group.subscriptions.delete(subscription.topic.id);
     subscription.topic.subscriptions.delete(subscription.group.id);
+  }
+
+  private delay({ topicId, queueId, messageId, deliverAtMs }: MessageRecord, position: number, length: number): void {
+    const queues = this.topics.byId.get(topicId)?.nextOffsets.length ?? 0;
+    if (queueId >= queues) return;
+    const messageIdHash = hash32(messageId);
+    this.delayed.add({ id: position, position, length, deliverAtMs, topicId, messageIdHash });
+    this.recentIds.add(RecentMessageIds.keyOf(topicId, messageId), DELAYED_QUEUE, position, this.logTimeMs);
   }
 
   /** A half message is remembered by its id like any other, with the transaction in the place of the queue offset. */

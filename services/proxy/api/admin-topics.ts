@@ -40,6 +40,7 @@ export interface TopicHandlers {
       readonly createdAtMs: number;
       readonly queues: readonly QueueInfo[];
       readonly subscriptions: readonly SubscriptionInfo[];
+      readonly delayedMessages: number;
     }
   >;
   readonly SpreadTopic: UnaryHandler<{ readonly name?: string }, { readonly topic: TopicInfo }>;
@@ -93,11 +94,14 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
         createdAtMs: Math.min(...parts.map(({ createdAtMs }) => createdAtMs)),
         queues: parts.flatMap(({ queues }) => queues),
         subscriptions: lags.filter(({ topic }) => topic === name),
+        delayedMessages: parts.reduce((sum, { delayedMessages }) => sum + delayedMessages, 0),
       };
 
-      async function describePart(
-        set: string,
-      ): Promise<{ readonly createdAtMs: number; readonly queues: readonly QueueInfo[] }> {
+      async function describePart(set: string): Promise<{
+        readonly createdAtMs: number;
+        readonly queues: readonly QueueInfo[];
+        readonly delayedMessages: number;
+      }> {
         const broker = cluster.broker(set);
         if (broker === undefined) {
           refuse('HA_NOT_AVAILABLE', `Broker set ${set} has no master at the moment. Repeat the request.`);
@@ -106,6 +110,7 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
         if (fault !== undefined) throw new FaultError(fault);
         return {
           createdAtMs: value.createdAtMs,
+          delayedMessages: value.delayedMessages,
           queues: value.queueStatus.map(({ queueId, minOffset, maxOffset }) => ({
             set,
             queueId,

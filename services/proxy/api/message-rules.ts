@@ -9,14 +9,13 @@ import { ENCODING } from './messages.ts';
 import { isReservedPropertyKey } from './reserved-properties.ts';
 import { acceptedTypesOf } from './topics.ts';
 
-const DELAY_MAX_MS = 7 * 24 * 3_600_000;
 const RECOVERY_MAX_MS = 3_600_000;
 const LITE_TOPIC_LENGTH_MAX = 64;
 /** The last millisecond that a protobuf Timestamp can name. */
 const TIMESTAMP_MAX_MS = 253_402_300_799_999;
 
 /** Why this message cannot be stored, whatever its topic is like; undefined if it can. */
-export function checkMessage(message: SentMessage, nowMs: number): Fault | undefined {
+export function checkMessage(message: SentMessage): Fault | undefined {
   return (
     checkMessageId(message.messageId) ??
     checkBody(message) ??
@@ -24,7 +23,7 @@ export function checkMessage(message: SentMessage, nowMs: number): Fault | undef
     checkKeys(message) ??
     checkMessageGroup(message) ??
     checkProperties(message) ??
-    checkTimes(message, nowMs) ??
+    checkTimes(message) ??
     checkLiteTopic(message) ??
     checkRest(message) ??
     checkDeclaredType(message)
@@ -118,15 +117,13 @@ function checkProperties({ properties, propertiesCount, propertiesBytes }: SentM
   return undefined;
 }
 
-function checkTimes(message: SentMessage, nowMs: number): Fault | undefined {
+function checkTimes(message: SentMessage): Fault | undefined {
   if (message.bornAtMs < 0 || message.bornAtMs > TIMESTAMP_MAX_MS) {
     return fault('MESSAGE_CORRUPTED', 'The time of birth of the message cannot be. Set the clock of the client right.');
   }
-  if (message.deliverAtMs < 0 || message.deliverAtMs > nowMs + DELAY_MAX_MS) {
-    return fault(
-      'ILLEGAL_DELIVERY_TIME',
-      `The delivery time is too far away. Choose one within ${DELAY_MAX_MS / 3_600_000} hours.`,
-    );
+  // How far away it may be says the broker that stores it.
+  if (message.deliverAtMs < 0 || message.deliverAtMs > TIMESTAMP_MAX_MS) {
+    return fault('ILLEGAL_DELIVERY_TIME', 'The delivery time cannot be. Choose a moment from 1970 on.');
   }
   if (message.recoveryMs < 0 || message.recoveryMs > RECOVERY_MAX_MS) {
     return fault(
@@ -191,21 +188,22 @@ function checkDeclaredType(message: SentMessage): Fault | undefined {
   return undefined;
 }
 
+const SUPPORTED: readonly number[] = [
+  MESSAGE_TYPE.normal,
+  MESSAGE_TYPE.fifo,
+  MESSAGE_TYPE.delay,
+  MESSAGE_TYPE.transaction,
+];
+
 const TYPE_NAMES = ['unspecified', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
 
 export function typeName(type: number): string {
   return TYPE_NAMES[type] ?? 'unspecified';
 }
 
-const SUPPORTED_TYPES: ReadonlySet<number> = new Set([
-  MESSAGE_TYPE.normal,
-  MESSAGE_TYPE.fifo,
-  MESSAGE_TYPE.transaction,
-]);
-
 /** Whether a topic of this type takes a message of that type. */
 export function checkTypeForTopic(type: number, topicType: TopicType): Fault | undefined {
-  const isSupported = SUPPORTED_TYPES.has(type);
+  const isSupported = SUPPORTED.includes(type);
   if (!acceptedTypesOf(topicType).includes(type) && (isSupported || topicType !== 'mixed')) {
     return fault(
       'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE',
@@ -215,7 +213,7 @@ export function checkTypeForTopic(type: number, topicType: TopicType): Fault | u
   if (!isSupported) {
     return fault(
       'NOT_IMPLEMENTED',
-      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO or transactional one.`,
+      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO, delayed or transactional one.`,
     );
   }
   return undefined;

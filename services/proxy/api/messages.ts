@@ -64,6 +64,15 @@ export interface HeartbeatRequest {
   readonly clientType?: number;
 }
 
+export interface RecallMessageRequest {
+  readonly topic?: Maybe<Resource>;
+  readonly recallHandle?: string;
+}
+
+export interface RecallMessageResponse extends StatusResponse {
+  readonly messageId: string;
+}
+
 export interface NotifyClientTerminationRequest {
   readonly group?: Maybe<Resource>;
 }

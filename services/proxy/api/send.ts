@@ -129,7 +129,7 @@ function pack(
   const batchKey = messages[0]!.messageId;
   for (const [index, message] of messages.entries()) {
     const type = typeOf(message);
-    const found = checkMessage(message, nowMs) ?? checkTypeForTopic(type, route.type);
+    const found = checkMessage(message) ?? checkTypeForTopic(type, route.type);
     if (found !== undefined) {
       results[index] = { fault: found };
       continue;
@@ -206,7 +206,8 @@ function answerOf(
   const entries = messages.map(({ messageId }, i): SendEntry => {
     const result = results[i]!;
     if (result.fault !== undefined) return { status: statusOf(result.fault, requester.language), messageId, offset: 0 };
-    return { status: STATUS_OK, messageId, offset: result.queueOffset, transactionId: result.transactionId };
+    const { queueOffset: offset, recallHandle, transactionId } = result;
+    return { status: STATUS_OK, messageId, offset, recallHandle, transactionId };
   });
   for (const [i, message] of messages.entries()) {
     if (results[i]!.fault !== undefined) continue;

@@ -18,11 +18,14 @@ import type {
   QueryAssignmentResponse,
   QueryRouteRequest,
   QueryRouteResponse,
+  RecallMessageRequest,
+  RecallMessageResponse,
   StatusResponse,
   TelemetryCommand,
 } from './messages.ts';
 import { notImplemented, notImplementedStream } from './not-implemented.ts';
 import { heartbeat, notifyClientTermination } from './presence.ts';
+import { recallMessage } from './recall.ts';
 import { receiveMessage } from './receive.ts';
 import { queryAssignment, queryRoute } from './route.ts';
 import { sendMessage } from './send.ts';
@@ -53,7 +56,7 @@ export interface MessagingHandlers {
     readonly GetOffset: UnaryHandler<unknown, StatusResponse>;
     readonly QueryOffset: UnaryHandler<unknown, StatusResponse>;
     readonly EndTransaction: UnaryHandler<EndTransactionRequest, StatusResponse>;
-    readonly RecallMessage: UnaryHandler<unknown, StatusResponse>;
+    readonly RecallMessage: UnaryHandler<RecallMessageRequest, RecallMessageResponse>;
     readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
   };
   readonly plainStream: {
@@ -112,7 +115,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         GetOffset: notImplemented(context, 'GetOffset'),
         QueryOffset: notImplemented(context, 'QueryOffset'),
         EndTransaction: endTransaction(context),
-        RecallMessage: notImplemented(context, 'RecallMessage'),
+        RecallMessage: recallMessage(context),
         SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
       },
       plainStream: { PullMessage: notImplementedStream(context, 'PullMessage') },

@@ -50,6 +50,7 @@ export function brokerApiOver(
     },
     changeInvisible: (command) => done({ method: 'changeInvisible', command }),
     deadLetter: (command) => done({ method: 'deadLetter', command }),
+    recall: (command) => done({ method: 'recall', command }),
     reportClients: async (report) => {
       unwrap(expect(await call({ method: 'reportClients', report }), 'done'));
     },

@@ -29,6 +29,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     ack: unused,
     changeInvisible: unused,
     deadLetter: unused,
+    recall: unused,
     reportClients: unused,
     ensureGroup: unused,
     putTopic: unused,

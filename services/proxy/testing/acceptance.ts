@@ -2,6 +2,7 @@
 // number and the words of its statement. It runs over any cluster for which there is a harness.
 import { describe } from '@jest/globals';
 import { consumeStatements } from './acceptance-consume.ts';
+import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
 import { produceStatements } from './acceptance-produce.ts';
 import { robustnessStatements } from './acceptance-robustness.ts';
@@ -17,6 +18,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     produceStatements(make);
     consumeStatements(make);
     deliveryStatements(make);
+    delayStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

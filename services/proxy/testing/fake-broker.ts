@@ -12,6 +12,7 @@ import type {
   PopCommand,
   PoppedMessage,
   PopResult,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -22,6 +23,7 @@ import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import type { Clock, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
+import { FakeDelays } from './fake-delays.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 import { fakeTransactions } from './fake-transactions.ts';
 
@@ -37,12 +39,14 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly #subscriptions = new Map<string, FakeSubscription>();
   readonly #waiters = new Set<() => void>();
   readonly #sent = new Map<string, SendResult>();
+  readonly #delays: FakeDelays;
   #popIds = 1;
 
   constructor(set: string, clock: Clock, timers: Timers) {
     super(clock);
     this.set = set;
     this.#timers = timers;
+    this.#delays = new FakeDelays(set, clock, timers);
     this.transactions = fakeTransactions(set, clock, (topic, message) => {
       const found = this.topics.get(topic);
       if (found !== undefined) this.#storeInQueue(found, message);
@@ -60,18 +64,31 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       if (before !== undefined) return before;
       const result: SendResult =
         message.half === undefined
-          ? this.#storeInQueue(found, message)
+          ? this.#accept(topic, found, message)
           : { queueId: 0, queueOffset: 0, transactionId: this.transactions.add(topic, copyOf(message), message.half) };
-      this.#sent.set(key, result);
+      if (result.fault === undefined) this.#sent.set(key, result);
       return result;
     });
     this.#wake();
     return results;
   }
 
+  #accept(topic: string, found: FakeTopic, message: MessageToStore): SendResult {
+    const later = (): void => {
+      this.#storeInQueue(found, message);
+      this.#wake();
+    };
+    return (
+      this.#delays.take(topic, this.#queueOf(found, message), message, later) ?? this.#storeInQueue(found, message)
+    );
+  }
+
+  #queueOf({ description }: FakeTopic, { messageGroup, messageId }: MessageToStore): number {
+    return hash32(messageGroup === '' ? messageId : messageGroup) % description.queues;
+  }
+
   #storeInQueue(found: FakeTopic, message: MessageToStore): { queueId: number; queueOffset: number } {
-    const { queues } = found.description;
-    const queueId = hash32(message.messageGroup === '' ? message.messageId : message.messageGroup) % queues;
+    const queueId = this.#queueOf(found, message);
     return { queueId, queueOffset: this.#store(found, queueId, message) };
   }
 
@@ -232,6 +249,10 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       return undefined;
     }
     return fault('INVALID_RECEIPT_HANDLE', 'stale');
+  }
+
+  async recall(command: RecallCommand): Promise<Fault | undefined> {
+    return this.failing ?? this.#delays.recall(command);
   }
 
   async reportClients(report: ClientsReport): Promise<void> {

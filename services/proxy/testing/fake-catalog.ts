@@ -103,6 +103,6 @@ export class FakeCatalog {
     const topic = this.topics.get(name);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', `There is no topic ${name}.`);
     const queueStatus = topic.nextOffsets.map((maxOffset, queueId) => ({ queueId, minOffset: 0, maxOffset }));
-    return success({ ...topic.description, queueStatus });
+    return success({ ...topic.description, queueStatus, delayedMessages: 0 });
   }
 }

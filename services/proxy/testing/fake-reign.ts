@@ -51,6 +51,11 @@ export class FakeReign implements Master {
           () => broker.deadLetter(command),
           (found) => found,
         ),
+      recall: (command) =>
+        plain(
+          () => broker.recall(command),
+          (found) => found,
+        ),
       reportClients: (report) => throwing(() => broker.reportClients(report)),
       ensureGroup: (name, create) => plain(() => broker.ensureGroup(name, create), outcome),
       putTopic: (request) => plain(() => broker.putTopic(request), outcome),

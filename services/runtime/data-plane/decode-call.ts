@@ -7,6 +7,7 @@ import type {
   DeadLetterCommand,
   GroupRequest,
   PopCommand,
+  RecallCommand,
   TopicRequest,
 } from '@fulmar/core/broker-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
@@ -53,6 +54,8 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readChangeInvisible(reader) };
     case 'deadLetter':
       return { method, command: readDeadLetter(reader) };
+    case 'recall':
+      return { method, command: readRecall(reader) };
     case 'reportClients':
       return { method, report: readReport(reader) };
     case 'ensureGroup': {
@@ -188,6 +191,17 @@ function readDeadLetter(reader: ProtobufReader): DeadLetterCommand {
     else if (tag >>> 3 === 3) command.receiptHandle = reader.string();
     else if (tag >>> 3 === 4) command.messageId = reader.string();
     else if (tag >>> 3 === 5) command.clientId = reader.string();
+    else reader.skip(tag);
+  }
+  return command;
+}
+
+function readRecall(reader: ProtobufReader): RecallCommand {
+  const command = { topic: '', recallHandle: '' };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) command.topic = reader.string();
+    else if (tag >>> 3 === 2) command.recallHandle = reader.string();
     else reader.skip(tag);
   }
   return command;

@@ -90,17 +90,20 @@ function readSendResult(reader: ProtobufReader): SendResult {
   let refused: Fault | undefined;
   let queueId = 0;
   let queueOffset = 0;
+  let recallHandle = '';
   let transactionId = '';
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) refused = readFault(reader.message()) ?? NO_REASON;
     else if (tag >>> 3 === 2) queueId = reader.int32();
     else if (tag >>> 3 === 3) queueOffset = reader.int64();
+    else if (tag >>> 3 === 6) recallHandle = reader.string();
     else if (tag >>> 3 === 15) transactionId = reader.string();
     else reader.skip(tag);
   }
   if (refused !== undefined) return { fault: refused };
-  return transactionId === '' ? { queueId, queueOffset } : { queueId, queueOffset, transactionId };
+  if (transactionId !== '') return { queueId, queueOffset, transactionId };
+  return recallHandle === '' ? { queueId, queueOffset } : { queueId, queueOffset, recallHandle };
 }
 
 function readPopped(reader: ProtobufReader): PoppedMessage {
@@ -173,15 +176,17 @@ function readTopic(reader: ProtobufReader): TopicDescription {
 
 function readTopicStatus(reader: ProtobufReader): BrokerReply {
   let topic: TopicDescription | undefined;
+  let delayedMessages = 0;
   const queueStatus: QueueStatus[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) topic = readTopic(reader.message());
     else if (tag >>> 3 === 2) queueStatus.push(readQueueStatus(reader.message()));
+    else if (tag >>> 3 === 3) delayedMessages = reader.int64();
     else reader.skip(tag);
   }
   if (topic === undefined) throw new ProtobufError('a topic status names no topic');
-  return { kind: 'topicStatus', topic: { ...topic, queueStatus } };
+  return { kind: 'topicStatus', topic: { ...topic, queueStatus, delayedMessages } };
 }
 
 function readQueueStatus(reader: ProtobufReader): QueueStatus {

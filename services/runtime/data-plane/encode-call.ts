@@ -46,6 +46,9 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writeText(writer, 4, call.command.messageId);
       writeText(writer, 5, call.command.clientId);
       break;
+    case 'recall':
+      writer.string(1, call.command.topic).string(2, call.command.recallHandle);
+      break;
     case 'reportClients':
       writer.string(1, call.report.proxyId);
       for (const client of call.report.online) writer.string(2, client);

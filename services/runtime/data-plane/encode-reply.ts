@@ -56,6 +56,7 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
       for (const topic of reply.topics) nested(writer, 1, () => writeTopic(writer, topic));
       break;
     case 'topicStatus': {
+      writeNumber(writer, 3, reply.topic.delayedMessages);
       nested(writer, 1, () => writeTopic(writer, reply.topic));
       for (const queue of reply.topic.queueStatus) {
         nested(writer, 2, () => {
@@ -96,6 +97,7 @@ function writeSendResult(writer: ProtobufWriter, result: SendResult): void {
   else {
     writeNumber(writer, 2, result.queueId);
     writeNumber(writer, 3, result.queueOffset);
+    writeText(writer, 6, result.recallHandle ?? '');
     writeText(writer, 15, result.transactionId ?? '');
   }
   writer.end(mark);

@@ -10,6 +10,7 @@ import type {
   GroupRequest,
   PopCommand,
   PoppedMessage,
+  RecallCommand,
   SendCommand,
   SendResult,
   SubscriptionLag,
@@ -37,6 +38,7 @@ export type BrokerCall =
   | { readonly method: 'ack' | 'release'; readonly command: AckCommand }
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
+  | { readonly method: 'recall'; readonly command: RecallCommand }
   | { readonly method: 'reportClients'; readonly report: ClientsReport }
   | { readonly method: 'ensureGroup'; readonly name: string; readonly create: boolean }
   | { readonly method: 'putTopic'; readonly request: TopicRequest }
@@ -90,6 +92,7 @@ export const CALL_FIELD = {
   status: 18,
   cancel: 19,
   stepDown: 20,
+  recall: 40,
   endTransaction: 50,
   takeChecks: 51,
   listTransactions: 52,

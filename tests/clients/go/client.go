@@ -66,7 +66,7 @@ func produce() error {
 					errors <- nil
 					return
 				}
-				if err := send(producer, fmt.Sprintf("%s-%d", options["prefix"], index)); err != nil {
+				if err := send(producer, index); err != nil {
 					errors <- err
 					return
 				}
@@ -82,7 +82,8 @@ func produce() error {
 	return producer.GracefulStop()
 }
 
-func send(producer rocketmq.Producer, body string) error {
+func send(producer rocketmq.Producer, index int) error {
+	body := fmt.Sprintf("%s-%d", options["prefix"], index)
 	message := &rocketmq.Message{Topic: topics()[0], Body: []byte(body)}
 	if tag := options["tag"]; tag != "" {
 		message.SetTag(tag)
@@ -90,11 +91,20 @@ func send(producer rocketmq.Producer, body string) error {
 	if group := options["group-key"]; group != "" {
 		message.SetMessageGroup(group)
 	}
+	if delay := number("delay", 0); delay > 0 {
+		message.SetDelayTimestamp(time.Now().Add(time.Duration(delay) * time.Second))
+	}
 	receipts, err := producer.Send(context.Background(), message)
 	if err != nil {
 		return err
 	}
 	report("sent", fields{"id": receipts[0].MessageID, "body": body})
+	if every := number("recall-every", 0); every > 0 && index%every == 0 {
+		if _, err := producer.Recall(context.Background(), message.Topic, receipts[0].RecallHandle); err != nil {
+			return err
+		}
+		report("recalled", fields{"id": receipts[0].MessageID, "body": body})
+	}
 	return nil
 }
 

@@ -27,6 +27,7 @@ import org.apache.rocketmq.client.apis.message.Message;
 import org.apache.rocketmq.client.apis.message.MessageBuilder;
 import org.apache.rocketmq.client.apis.message.MessageView;
 import org.apache.rocketmq.client.apis.producer.Producer;
+import org.apache.rocketmq.client.apis.producer.SendReceipt;
 import org.apache.rocketmq.client.apis.producer.Transaction;
 import org.apache.rocketmq.client.apis.producer.TransactionChecker;
 import org.apache.rocketmq.client.apis.producer.TransactionResolution;
@@ -71,7 +72,7 @@ public class Client {
     int concurrency = options.containsKey("group-key") ? 1 : number("concurrency", 8);
     ExecutorService senders = Executors.newFixedThreadPool(concurrency);
     List<Future<?>> sends = IntStream.range(0, count)
-        .mapToObj(index -> senders.submit(() -> send(producer, options.get("prefix") + "-" + index)))
+        .mapToObj(index -> senders.submit(() -> send(producer, index)))
         .collect(Collectors.toList());
     for (Future<?> send : sends) send.get();
     senders.shutdown();
@@ -80,12 +81,21 @@ public class Client {
     return 0;
   }
 
-  Object send(Producer producer, String body) throws ClientException {
+  Object send(Producer producer, int index) throws ClientException {
+    String body = options.get("prefix") + "-" + index;
     byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
     MessageBuilder message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(bytes);
     if (options.containsKey("tag")) message.setTag(options.get("tag"));
     if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
-    report("sent", "id", producer.send(message.build()).getMessageId(), "body", body);
+    int delay = number("delay", 0);
+    if (delay > 0) message.setDeliveryTimestamp(System.currentTimeMillis() + delay * 1000L);
+    SendReceipt receipt = producer.send(message.build());
+    report("sent", "id", receipt.getMessageId(), "body", body);
+    int every = number("recall-every", 0);
+    if (every > 0 && index % every == 0) {
+      producer.recallMessage(topics()[0], receipt.getRecallHandle());
+      report("recalled", "id", receipt.getMessageId(), "body", body);
+    }
     return null;
   }
 

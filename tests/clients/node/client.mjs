@@ -23,6 +23,8 @@ const { positionals, values: options } = parseArgs({
     timeout: text('60'),
     invisible: text('30'),
     linger: text('1'),
+    delay: text('0'),
+    'recall-every': text('0'),
     'fail-first-attempt': text('0'),
     'fail-always': { type: 'boolean', default: false },
   },
@@ -48,14 +50,21 @@ async function produce() {
   let next = 0;
   const sendUntilAllAreSent = async () => {
     while (next < count) {
-      const body = `${options.prefix}-${next++}`;
+      const index = next++;
+      const body = `${options.prefix}-${index}`;
       const message = {
         topic: topics[0],
         body: Buffer.from(body),
         tag: options.tag,
         messageGroup: options['group-key'],
+        ...(number('delay') > 0 ? { deliveryTimestamp: new Date(Date.now() + number('delay') * 1000) } : {}),
       };
-      report('sent', { id: (await producer.send(message)).messageId, body });
+      const receipt = await producer.send(message);
+      report('sent', { id: receipt.messageId, body });
+      if (number('recall-every') > 0 && index % number('recall-every') === 0) {
+        await producer.recallMessage(topics[0], receipt.recallHandle);
+        report('recalled', { id: receipt.messageId, body });
+      }
     }
   };
   // Messages of one group keep their order only when each is sent after the one before it.

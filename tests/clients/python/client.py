@@ -46,7 +46,13 @@ def produce(options):
             message.tag = options.tag
         if options.group_key:
             message.message_group = options.group_key
-        report("sent", id=producer.send(message).message_id, body=body)
+        if options.delay:
+            message.delivery_timestamp = int(time.time()) + options.delay
+        receipt = producer.send(message)
+        report("sent", id=receipt.message_id, body=body)
+        if options.recall_every and index % options.recall_every == 0:
+            producer.recall_message(options.topic, receipt.recall_handle)
+            report("recalled", id=receipt.message_id, body=body)
 
     # Messages of one group keep their order only when each is sent after the one before it.
     with ThreadPoolExecutor(1 if options.group_key else options.concurrency) as senders:
@@ -191,7 +197,7 @@ def parse(words):
     for name in ["group", "prefix", "group-key", "tag"]:
         parser.add_argument(f"--{name}")
     for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
-                            ("linger", 1), ("fail-first-attempt", 0)]:
+                            ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0)]:
         parser.add_argument(f"--{name}", type=int, default=otherwise)
     parser.add_argument("--end", choices=["commit", "rollback", "none"], default="none")
     parser.add_argument("--answer", choices=["commit", "rollback", "unknown"], default="unknown")

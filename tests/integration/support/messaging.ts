@@ -13,6 +13,8 @@ const LONG_POLL_MARGIN_MS = 5_000;
 export interface MessageToSend {
   readonly messageId: string;
   readonly body: Buffer;
+  /** Makes it a delayed message. */
+  readonly deliverAtMs?: number;
 }
 
 export interface Stored {
@@ -25,6 +27,7 @@ export interface Delivery {
   readonly body: Buffer;
   readonly attempt: number;
   readonly receiptHandle: string;
+  readonly storedAtMs: number;
 }
 
 export interface Receive {
@@ -48,6 +51,7 @@ interface ReceivedFrame {
       readonly messageId: string;
       readonly deliveryAttempt: number;
       readonly receiptHandle: string;
+      readonly storeTimestamp: { readonly seconds: number; readonly nanos: number } | null;
     };
   } | null;
 }
@@ -146,13 +150,15 @@ export class MessagingClient {
   }
 }
 
-export function wireMessage(topic: string, { messageId, body }: MessageToSend): object {
+export function wireMessage(topic: string, { messageId, body, deliverAtMs }: MessageToSend): object {
   return {
     topic: { name: topic },
     systemProperties: {
       messageId,
       bodyEncoding: 1,
-      messageType: 1,
+      ...(deliverAtMs === undefined
+        ? { messageType: 1 }
+        : { messageType: 3, deliveryTimestamp: duration(deliverAtMs) }),
       bornTimestamp: { seconds: Math.floor(Date.now() / 1_000), nanos: 0 },
       bornHost: 'tester',
     },
@@ -165,6 +171,8 @@ export function duration(milliseconds: number): object {
 }
 
 function deliveryOf({ body, systemProperties }: NonNullable<ReceivedFrame['message']>): Delivery {
-  const { messageId, deliveryAttempt, receiptHandle } = systemProperties;
-  return { messageId, body, attempt: deliveryAttempt, receiptHandle };
+  const { messageId, deliveryAttempt, receiptHandle, storeTimestamp } = systemProperties;
+  const { seconds, nanos } = storeTimestamp ?? { seconds: 0, nanos: 0 };
+  const storedAtMs = Number(seconds) * 1_000 + Math.floor(nanos / 1_000_000);
+  return { messageId, body, attempt: deliveryAttempt, receiptHandle, storedAtMs };
 }

@@ -7,6 +7,7 @@ import { readStateRecord } from './codec.ts';
 import * as consumption from './consumption.ts';
 import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
 import * as definitions from './definitions.ts';
+import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
 import * as transaction from './transaction.ts';
 
@@ -35,6 +36,10 @@ const place = { queueId: uint16, queueOffset: uint53 };
 /** Each record type: what it may hold, how many bytes it says it needs, how it is written. */
 const cases = [
   ['message', RECORD_TYPE.message, message, messagePayloadBytes, writeMessagePayload],
+  ['delayedMessage', RECORD_TYPE.delayedMessage, message, messagePayloadBytes, writeMessagePayload],
+  ['delayedFire', RECORD_TYPE.delayedFire, fc.record({ id: uint53, message }), delayedCopyBytes, writeDelayedCopy],
+  ['delayedCarry', RECORD_TYPE.delayedCarry, fc.record({ id: uint53, message }), delayedCopyBytes, writeDelayedCopy],
+  ['delayedRecall', RECORD_TYPE.delayedRecall, fc.record({ id: uint53 }), () => RECALL_BYTES, writeRecall],
   [
     'topicPut',
     RECORD_TYPE.topicPut,

@@ -5,6 +5,7 @@ import type { StateRecord } from '../state.ts';
 import { readAck, readChangeInvisible, readClientGone, readPop } from './consumption.ts';
 import { readDeadLetter } from './dead-letter.ts';
 import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
+import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
 import { readHalfMessage, readTransactionCarry, readTransactionChange, readTransactionEnd } from './transaction.ts';
 
@@ -26,6 +27,7 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
     case RECORD_TYPE.subscriptionPut:
       return { type, payload: readSubscriptionPut(bytes, at, end) };
     case RECORD_TYPE.message:
+    case RECORD_TYPE.delayedMessage:
       return { type, payload: readMessagePayload(bytes, at, end) };
     case RECORD_TYPE.pop:
       return { type, payload: readPop(bytes, at, end) };
@@ -37,6 +39,11 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readDeadLetter(bytes, at, end) };
     case RECORD_TYPE.clientGone:
       return { type, payload: readClientGone(bytes, at, end) };
+    case RECORD_TYPE.delayedFire:
+    case RECORD_TYPE.delayedCarry:
+      return { type, payload: readDelayedCopy(bytes, at, end) };
+    case RECORD_TYPE.delayedRecall:
+      return { type, payload: readRecall(bytes, at, end) };
     case RECORD_TYPE.halfMessage:
       return { type, payload: readHalfMessage(bytes, at, end) };
     case RECORD_TYPE.transactionEnd:

@@ -7,8 +7,10 @@ export interface SendEntry {
   readonly status: Status;
   readonly messageId: string;
   readonly offset: number;
-  /** Of a half message only. */
+  /** Only for a half message. */
   readonly transactionId?: string | undefined;
+  /** Only for a delayed message. */
+  readonly recallHandle?: string | undefined;
 }
 
 export function encodeSendResponse(status: Status, entries: readonly SendEntry[]): Buffer {
@@ -20,6 +22,7 @@ export function encodeSendResponse(status: Status, entries: readonly SendEntry[]
     if (entry.messageId !== '') writer.string(2, entry.messageId);
     if (entry.transactionId !== undefined) writer.string(3, entry.transactionId);
     if (entry.offset !== 0) writer.varint(4, entry.offset);
+    if (entry.recallHandle !== undefined) writer.string(5, entry.recallHandle);
     writer.end(mark);
   }
   return writer.finish();

@@ -1,5 +1,5 @@
-// What a replica of a broker set is told when it is opened: which set it belongs to, how patient and how strict it is, and
-// the world that it lives in.
+// What a replica of a broker set is told when it is opened: which set it belongs to, how patient and how strict it is,
+// and the world that it lives in.
 import type { Coordination } from '@fulmar/core/coordination.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';

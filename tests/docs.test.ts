@@ -105,7 +105,7 @@ function knownFlags(): Set<string> {
       if (row.type === 'switch') flags.add(flagOf(key).replace('--', '--no-'));
     }
   }
-  for (const directory of ['scripts', 'tests/bench', 'tests/chaos', 'tests/simulation']) {
+  for (const directory of ['scripts', 'tests/bench', 'tests/chaos', 'tests/kubernetes', 'tests/simulation']) {
     for (const name of readdirSync(join(ROOT, directory))) {
       const path = join(directory, name);
       if (path === 'scripts/docs.ts' || !statSync(join(ROOT, path)).isFile()) continue;

@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly proxy: ProxyClient;
   readonly values: Values;
   readonly input: () => Promise<Buffer>;
+  readonly readFile: (path: string) => Promise<Buffer>;
+  readonly pause: (milliseconds: number) => Promise<void>;
   /** The user wants JSON; only for commands that show something while they run. */
   readonly json: boolean;
   /** Shows a line or more at once. */

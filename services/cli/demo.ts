@@ -2,79 +2,28 @@
 import { hostname } from 'node:os';
 import { systemClock, systemRandom } from '@fulmar/runtime/clock.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
-import { check, openProxy, type Status } from './proxy.ts';
+import { openProxy } from './proxy.ts';
+import { receiveUntil, sendText } from './round-trip.ts';
 
-const TOPIC = { name: 'fulmar-demo' };
-const GROUP = { name: 'fulmar-demo' };
-
-interface Frame {
-  readonly status?: Status | null;
-  readonly message?: {
-    readonly systemProperties: { readonly messageId: string; readonly receiptHandle: string };
-    readonly body: Buffer;
-  } | null;
-}
+const NAME = 'fulmar-demo';
+const PATIENCE_MS = 60_000;
 
 /** Rejects if the message does not come back. */
 export async function demonstrate(endpoint: string, print: (line: string) => void): Promise<void> {
   const id = `${hostname()}@${process.pid}@demo@${systemRandom.uint32().toString(36)}`;
   const proxy = openProxy(endpoint, { tls: 'off' }, id);
   try {
-    await ignoreExisting(proxy.admin('CreateGroup', { name: GROUP.name }));
+    await ignoreExisting(proxy.admin('CreateGroup', { name: NAME }));
     const startedAt = systemClock.monotonicMs();
-    const messageId = `${systemRandom.uint32()}-${systemRandom.uint32()}`;
     const body = `Hello from process ${process.pid}`;
-    const seconds = Math.floor(systemClock.wallMs() / 1000);
-    await proxy.messaging('SendMessage', {
-      messages: [
-        {
-          topic: TOPIC,
-          systemProperties: {
-            messageId,
-            bodyEncoding: 1,
-            messageType: 1,
-            bornTimestamp: { seconds },
-            bornHost: hostname(),
-          },
-          body: Buffer.from(body),
-        },
-      ],
-    });
-    print(`Sent "${body}" to the topic ${TOPIC.name}.`);
-    for (;;) {
-      const messages = await receive(proxy);
-      const entries = messages.map(({ systemProperties: { messageId, receiptHandle } }) => ({
-        messageId,
-        receiptHandle,
-      }));
-      await proxy.messaging('AckMessage', { group: GROUP, topic: TOPIC, entries });
-      const mine = messages.find(({ systemProperties }) => systemProperties.messageId === messageId);
-      if (mine === undefined) continue;
-      const milliseconds = (systemClock.monotonicMs() - startedAt).toFixed(1);
-      print(
-        `Received "${mine.body.toString()}" as group ${GROUP.name}, and acknowledged it, ${milliseconds} ms later.\n`,
-      );
-      return;
-    }
+    const messageId = await sendText(proxy, NAME, body);
+    print(`Sent "${body}" to the topic ${NAME}.`);
+    const received = await receiveUntil(proxy, { topic: NAME, group: NAME }, messageId, PATIENCE_MS);
+    const milliseconds = (systemClock.monotonicMs() - startedAt).toFixed(1);
+    print(`Received "${received}" as group ${NAME}, and acknowledged it, ${milliseconds} ms later.\n`);
   } finally {
     proxy.close();
   }
-}
-
-const WAIT_SECONDS = 5;
-
-async function receive(proxy: ReturnType<typeof openProxy>) {
-  const request = {
-    group: GROUP,
-    messageQueue: { topic: TOPIC, id: 0 },
-    filterExpression: { type: 1, expression: '*' },
-    batchSize: 32,
-    invisibleDuration: { seconds: 30 },
-    longPollingTimeout: { seconds: WAIT_SECONDS },
-  };
-  const frames = await proxy.messagingStream<Frame>('ReceiveMessage', request, (WAIT_SECONDS + 5) * 1_000);
-  check(frames.find((frame) => frame.status)?.status ?? null);
-  return frames.flatMap((frame) => (frame.message ? [frame.message] : []));
 }
 
 async function ignoreExisting(call: Promise<unknown>): Promise<void> {

@@ -41,6 +41,8 @@ async function run(words: string[], answers: Record<string, unknown> = {}, aroun
       };
     },
     input: async () => Buffer.from('from a pipe'),
+    readFile: async (path) => Buffer.from(`{"topics": [{"name": "${path}"}]}`),
+    pause: async () => {},
     output: (text) => output.push(text),
     error: (text) => error.push(text),
     ...around,
@@ -403,3 +405,49 @@ function stopHere(): never {
     get: (_, name) => (name === 'close' ? () => {} : () => Promise.reject(new RpcFailure(5, 'stop', 40_400))),
   }) as never;
 }
+
+describe('check', () => {
+  /** A cluster that hands out whatever was sent to it, unless it keeps that for itself. */
+  function cluster(isHonest: boolean) {
+    const stored: { readonly systemProperties: { readonly messageId: string }; readonly body: Buffer }[] = [];
+    const calls: string[] = [];
+    const answer = async (method: string, request: object): Promise<never> => {
+      calls.push(method);
+      if (method === 'SendMessage' && 'messages' in request) stored.push(...(request.messages as typeof stored));
+      if (method === 'ReceiveMessage') {
+        const messages = isHonest ? stored.splice(0) : [];
+        if (messages.length === 0) await new Promise((resolve) => setImmediate(resolve));
+        const code = messages.length === 0 ? 40_401 : 20_000;
+        return [{ status: { code, message: '' } }, ...messages.map((message) => ({ message }))] as never;
+      }
+      return {} as never;
+    };
+    return {
+      calls,
+      openProxy: (endpoint: string): ProxyClient => ({
+        endpoint,
+        admin: answer,
+        messaging: answer,
+        messagingStream: answer,
+        close: () => {},
+      }),
+    };
+  }
+
+  test('every message is sent, received and acknowledged, and the group it made is gone afterwards', async () => {
+    const { calls, openProxy } = cluster(true);
+    const { code, output } = await run(['check', '--messages', '2'], {}, { openProxy });
+    expect(code).toBe(EXIT.done);
+    expect(output).toContain('2 messages sent, received and acknowledged');
+    const round = ['SendMessage', 'ReceiveMessage', 'AckMessage'];
+    expect(calls).toEqual(['CreateTopic', 'CreateGroup', ...round, ...round, 'DeleteGroup']);
+  });
+
+  test('a message that does not come is a failure', async () => {
+    const { calls, openProxy } = cluster(false);
+    const { code, error } = await run(['check', '--patience', '1'], {}, { openProxy });
+    expect(code).toBe(EXIT.refused);
+    expect(error).toContain('did not come in time');
+    expect(calls.at(-1)).toBe('DeleteGroup');
+  });
+});

@@ -4,7 +4,9 @@ import { isReachableAddress } from '@fulmar/core/addresses.ts';
 import { nearest } from '@fulmar/core/nearest.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
+import { APPLY_COMMANDS } from './apply.ts';
 import { type Invocation, parseArguments } from './arguments.ts';
+import { CHECK_COMMANDS } from './check.ts';
 import { BROKER_COMMANDS, CLUSTER_COMMANDS } from './cluster.ts';
 import { type Command, Refusal, UsageError } from './command.ts';
 import { GROUP_COMMANDS } from './groups.ts';
@@ -23,6 +25,8 @@ export const COMMANDS: readonly Command[] = [
   ...CLUSTER_COMMANDS,
   ...BROKER_COMMANDS,
   ...LAG_COMMANDS,
+  ...APPLY_COMMANDS,
+  ...CHECK_COMMANDS,
 ];
 
 export const EXIT = { done: 0, refused: 1, usage: 2, unreachable: 3 } as const;
@@ -41,6 +45,8 @@ export interface Surroundings {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly openProxy: (endpoint: string, tls: Tls) => ProxyClient;
   readonly input: () => Promise<Buffer>;
+  readonly readFile: (path: string) => Promise<Buffer>;
+  readonly pause: (milliseconds: number) => Promise<void>;
   readonly output: (text: string) => void;
   readonly error: (text: string) => void;
 }
@@ -95,7 +101,7 @@ async function run({ command, values }: Invocation<Command>, around: Surrounding
   const tls = values.has('tls-any') ? 'any' : values.has('tls') ? 'trusted' : 'off';
   const proxy = around.openProxy(endpoint, tls);
   try {
-    const answer = await command.run({ proxy, values, json, input: around.input, output: around.output });
+    const answer = await command.run({ ...around, proxy, values, json });
     if (answer !== undefined) around.output(json ? JSON.stringify(answer.json, null, 2) : answer.text);
     return EXIT.done;
   } catch (problem) {

@@ -1,6 +1,8 @@
 #!/usr/bin/env node
 // The `fulmar` command: connects the command line to this process. Services are loaded only when they are to run.
+import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { getCACertificates } from 'node:tls';
 import { endWithParent } from '@fulmar/runtime/child-process.ts';
 import { systemRandom } from '@fulmar/runtime/clock.ts';
@@ -40,6 +42,8 @@ process.exitCode = await fulmar(process.argv.slice(2), {
     return openProxy(endpoint, { tls: trust }, `${hostname()}@${process.pid}@cli@${systemRandom.uint32()}`);
   },
   input: async () => Buffer.concat(await process.stdin.toArray()),
+  readFile: (path) => readFile(path),
+  pause: (milliseconds) => pause(milliseconds),
   output: (text) => process.stdout.write(`${text}\n`),
   error: (text) => process.stderr.write(`${text}\n`),
 });

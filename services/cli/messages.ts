@@ -7,7 +7,7 @@ import { GRPC_STATUS, RpcFailure } from '@fulmar/runtime/rpc.ts';
 import type { Answer, Command, CommandContext } from './command.ts';
 import { UsageError } from './command.ts';
 import { messageToSend } from './message-to-send.ts';
-import { check, type Status } from './proxy.ts';
+import { check, MESSAGE_NOT_FOUND, type Status } from './proxy.ts';
 import { printable } from './table.ts';
 
 interface ReceivedMessage {
@@ -35,7 +35,6 @@ interface ReceiveFrame {
 const INVISIBLE_SECONDS = 30;
 const DEFAULT_WAIT_SECONDS = 5;
 const DEFAULT_MESSAGES = 16;
-const MESSAGE_NOT_FOUND = 40_401;
 
 function resource(key: string) {
   const { namespace, name } = splitResourceKey(key);

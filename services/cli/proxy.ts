@@ -7,6 +7,8 @@ const ADMIN = 'fulmar.v1.Admin';
 const MESSAGING = 'apache.rocketmq.v2.MessagingService';
 const TIMEOUT_MS = 10_000;
 const OK = 20_000;
+/** How a receive says that there is nothing. */
+export const MESSAGE_NOT_FOUND = 40_401;
 
 export interface Status {
   readonly code: number;

@@ -4,8 +4,8 @@ import { listAll, type SubscriptionInfo, subscriptionTable } from './lag.ts';
 import { count, table, time } from './table.ts';
 
 /** Numbers of `fulmar.v1.TopicType`, in their order. */
-const TYPES = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'] as const;
-const SETTABLE = ['normal', 'fifo', 'delay', 'transaction', 'priority', 'lite'];
+export const TYPES: readonly string[] = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
+export const SETTABLE = ['normal', 'fifo', 'delay', 'transaction', 'priority', 'lite'];
 
 interface TopicInfo {
   readonly name: string;
@@ -90,7 +90,7 @@ export const TOPIC_COMMANDS: readonly Command[] = [
     },
     example: 'fulmar topic create orders --type fifo --queues 8',
     async run({ proxy, values }) {
-      const type = TYPES.indexOf((values.text('type') ?? 'normal') as (typeof TYPES)[number]);
+      const type = TYPES.indexOf(values.text('type') ?? 'normal');
       const request = { name: values.required('NAME'), type, queues: values.number('queues') ?? 0 };
       const { topic } = await proxy.admin<{ topic: TopicInfo }>('CreateTopic', request);
       const queues = count(queuesOf(topic), 'queue');

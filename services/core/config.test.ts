@@ -90,6 +90,11 @@ describe('settings', () => {
     expect(read({ environment }).fault).toBeUndefined();
   });
 
+  test('an empty variable counts as none, because Kubernetes makes one of an annotation that is not there', () => {
+    const environment = { FULMAR_NAMESERVER_WORKERS: '', FULMAR_NAMESERVER_BROKER_EXPIRY: '' };
+    expect(read({ environment }).value).toEqual(read({}).value);
+  });
+
   test('the path of the file comes from the flag, else from the environment', () => {
     const environment = { FULMAR_NAMESERVER_CONFIG: '/a' };
     expect(configPathOf('nameserver', { environment, flags: [] })).toBe('/a');

@@ -124,7 +124,8 @@ function fromEnvironment(service: string, table: SettingTable, sources: SettingS
   const keys = new Map(Object.keys(table).map((key) => [environmentVariableOf(service, key), key]));
   const given: Given[] = [];
   for (const [name, value] of Object.entries(sources.environment)) {
-    if (value === undefined || !name.startsWith(prefix)) continue;
+    // Kubernetes gives an empty variable for an annotation that is not there.
+    if (value === undefined || value === '' || !name.startsWith(prefix)) continue;
     const key = keys.get(name);
     if (key !== undefined) given.push({ key, name, value });
     else if (name !== configVariableOf(service) && !isServiceLink(name)) return unknown(name, [...keys.keys()]);

@@ -25,6 +25,8 @@ const ADMIN_MS = 5_000;
 
 export class ChaosCluster {
   readonly parts: ClusterParts;
+  /** Where clients connect. */
+  readonly endpoint = FRONT_DOOR;
   private frontDoor: Relay | undefined;
 
   private constructor(parts: ClusterParts) {

@@ -29,7 +29,13 @@ export interface FaultRow {
 /** Leases that a fault has broken run out after it. */
 const AFTERMATH_MS = 15_000;
 
-export function faultRows({ rounds, judgement }: RunReport): FaultRow[] {
+/** What the rows are made of; runs on other clusters have it too. */
+interface Played {
+  readonly judgement: Judgement;
+  readonly rounds: readonly Pick<Round, 'fault' | 'fromMs' | 'toMs' | 'gapsMs' | 'problem'>[];
+}
+
+export function faultRows({ rounds, judgement }: Played): FaultRow[] {
   const names = [...new Set(rounds.map(({ fault }) => fault))];
   return names.map((fault) => {
     const played = rounds.filter((round) => round.fault === fault);
@@ -44,7 +50,7 @@ export function faultRows({ rounds, judgement }: RunReport): FaultRow[] {
 }
 
 /** The newest round that began before, if it is not long over. */
-function roundOf(rounds: readonly Round[], atMs: number): Round | undefined {
+function roundOf(rounds: Played['rounds'], atMs: number): Played['rounds'][number] | undefined {
   const round = rounds.findLast(({ fromMs }) => fromMs <= atMs);
   return round !== undefined && atMs <= round.toMs + AFTERMATH_MS ? round : undefined;
 }

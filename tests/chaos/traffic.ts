@@ -5,9 +5,7 @@ import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { MessagingClient, OK } from '../integration/support/messaging.ts';
-import { FRONT_DOOR } from './building.ts';
 import type { ConsumerGroup } from './checker.ts';
-import type { ChaosCluster } from './cluster.ts';
 import type { StoredMessage } from './history.ts';
 import { linesOf, nowMs, pause, ROOT, until } from './machine.ts';
 import { plainEnvironment } from './processes.ts';
@@ -63,6 +61,14 @@ const CONSUMERS: readonly ClientPlan[] = [
   { name: 'node-order-listener', language: 'node', words: consume('push', FIFO.name, 'order-listeners') },
 ];
 
+/** The cluster that the clients talk to. */
+export interface Target {
+  /** Where clients connect. */
+  readonly endpoint: string;
+  /** A call of fulmar.v1.Admin. */
+  admin<Response>(name: string, request: object): Promise<Response>;
+}
+
 /** What one group has not settled yet. */
 interface Backlog {
   readonly messages: number;
@@ -82,7 +88,7 @@ class Client {
   private readonly ended: Promise<void>;
   private readonly plan: ClientPlan;
 
-  constructor(plan: ClientPlan, directory: string) {
+  constructor(plan: ClientPlan, endpoint: string, directory: string) {
     this.plan = plan;
     this.historyFile = join(directory, 'histories', `${plan.name}.jsonl`);
     const output = openSync(this.historyFile, 'w');
@@ -92,7 +98,7 @@ class Client {
       plan.language === 'node'
         ? [process.execPath, join(import.meta.dirname, 'programs/client.mjs'), '--packages', cache]
         : [join(cache, 'environment/bin/python'), join(import.meta.dirname, 'programs/client.py')];
-    this.child = spawn(tool!, [...words, '--name', plan.name, '--endpoint', FRONT_DOOR, ...plan.words], {
+    this.child = spawn(tool!, [...words, '--name', plan.name, '--endpoint', endpoint, ...plan.words], {
       stdio: ['ignore', output, errors],
       // The clients write logs of their own below the home directory.
       env: { ...plainEnvironment(), HOME: join(directory, 'homes', plan.name) },
@@ -126,15 +132,15 @@ class Client {
 }
 
 export class Traffic {
-  private readonly cluster: ChaosCluster;
+  private readonly cluster: Target;
   private readonly directory: string;
   private producers: readonly Client[] = [];
   private consumers: readonly Client[] = [];
 
-  constructor(cluster: ChaosCluster, directory: string) {
+  constructor(cluster: Target, directory: string) {
     this.cluster = cluster;
     this.directory = directory;
-    mkdirSync(join(directory, 'histories'), { recursive: true });
+    for (const name of ['histories', 'logs']) mkdirSync(join(directory, name), { recursive: true });
     for (const { name } of [...PRODUCERS, ...CONSUMERS]) mkdirSync(join(directory, 'homes', name), { recursive: true });
   }
 
@@ -145,7 +151,7 @@ export class Traffic {
   }
 
   async start(): Promise<void> {
-    const begin = (plan: ClientPlan) => new Client(plan, this.directory);
+    const begin = (plan: ClientPlan) => new Client(plan, this.cluster.endpoint, this.directory);
     this.consumers = CONSUMERS.map(begin);
     this.producers = PRODUCERS.map(begin);
     await Promise.all([...this.consumers, ...this.producers].map((client) => client.ready()));
@@ -187,7 +193,7 @@ export class Traffic {
     for (const { name: topic, type } of [NORMAL, FIFO]) {
       const group = `auditors-of-${topic}`;
       await this.createGroup(group, type === FIFO.type);
-      const client = new MessagingClient(FRONT_DOOR);
+      const client = new MessagingClient(this.cluster.endpoint);
       for (let empty = 0; empty < EMPTY_ANSWERS_AT_THE_END; ) {
         const deliveries = await client.receive({ group, topic, invisibleMs: 600_000, longPollMs: 1_000 });
         empty = deliveries.length === 0 ? empty + 1 : 0;

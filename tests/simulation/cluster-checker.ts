@@ -75,6 +75,8 @@ export interface CheckedStory {
 
 /** Brokers have clocks of their own, and a message that fires by one is delivered by another. */
 const CLOCKS_APART_MS = 10_000;
+/** A set that was asked and came too late gives back what it would have handed out; that takes no longer. */
+const GIVEN_BACK_WITHIN_MS = 2_000;
 
 export class ClusterChecker {
   violation: Violation | undefined;
@@ -98,6 +100,9 @@ export class ClusterChecker {
   private upheavals = 0;
   private hidden = 0;
   private openReceives = 0;
+  /** When the last receives ended that were answered and have hidden nothing so far. */
+  private answeredAtMs: number[] = [];
+  private disturbedAtMs = Number.NEGATIVE_INFINITY;
   /** Called when an operator has accepted a loss. */
   onLoss: () => void = () => {};
 
@@ -123,10 +128,21 @@ export class ClusterChecker {
     return this.upheavals;
   }
 
-  /** A receive that ended without an answer: what was delivered by it was seen by nobody. */
-  received(isAnswered: boolean): void {
+  /**
+   * A receive that ended without an answer: what was delivered by it was seen by nobody. One that was answered by one set
+   * may have been delivered something by another set, or before by the same, that was lost on the way.
+   */
+  received(isAnswered: boolean, askedAtMs: number, nowMs: number): void {
     this.openReceives--;
-    if (!isAnswered) this.hidden++;
+    if (!isAnswered || this.disturbedAtMs >= askedAtMs) this.hidden++;
+    else this.answeredAtMs.push(nowMs);
+  }
+
+  /** A connection broke, or ways are cut, or a process stands still: what is on its way may be lost. */
+  disturbed(nowMs: number): void {
+    this.disturbedAtMs = nowMs;
+    this.hidden += this.answeredAtMs.filter((endedAtMs) => endedAtMs >= nowMs - GIVEN_BACK_WITHIN_MS).length;
+    this.answeredAtMs = [];
   }
 
   sending(message: ClusterMessage): void {

@@ -249,7 +249,8 @@ export class ClusterClients {
     topic: string,
     invisibleMs: number,
   ): Promise<readonly Message[] | undefined> {
-    const { random, checker, trace } = this.world;
+    const { random, checker, scheduler, trace } = this.world;
+    const askedAtMs = scheduler.nowMs;
     const request = {
       ...{ batchSize: random.between(1, 8), autoRenew: false },
       invisibleDuration: { seconds: invisibleMs / 1_000, nanos: 0 },
@@ -264,7 +265,7 @@ export class ClusterClients {
       },
       POLL_MS + ANSWER_MS,
     );
-    checker.received(answer?.code === OK);
+    checker.received(answer?.code === OK, askedAtMs, scheduler.nowMs);
     if (answer?.code !== OK) {
       trace.note(`${clientId} received nothing for ${group} of ${topic}: ${answer?.code}`);
       open?.cancel();

@@ -27,6 +27,8 @@ export class ClusterEffects {
   isChaos = false;
   /** Machines whose disk has done what disks may not do. */
   readonly hurt = new Set<BrokerMachine>();
+  /** Copies on whose disk a bit has changed, by machine; one that was put aside has another name. */
+  private readonly rotten = new Map<BrokerMachine, string | undefined>();
   private readonly cluster: Harmed;
   private readonly machines: readonly BrokerMachine[];
 
@@ -68,6 +70,7 @@ export class ClusterEffects {
       this.cluster.count('pause');
       this.note(`${name} stands still`);
       machine.pause();
+      this.cluster.checker.disturbed(this.cluster.scheduler.nowMs);
       this.cluster.scheduler.after(this.cluster.random.between(0, 2 * durationMs), () => {
         this.note(`${name} goes on`);
         if (machine.life === life) machine.resume();
@@ -150,15 +153,18 @@ export class ClusterEffects {
       this.afterAbout(durationMs, () => Object.assign(disk.faults, { sync: 0, write: 0 }));
     },
     bitRot: (machine) => {
-      if (!this.maySpare(machine)) return;
-      const segments = machine.disk.paths().filter((path) => path.endsWith('.log'));
-      const path = segments[0];
+      if (!this.maySpare(machine) || !this.mayRot(machine)) return;
+      const path = machine.disk.paths().find((each) => each.endsWith('.log'));
       const sectors = path === undefined ? undefined : machine.disk.sectorsOf(path);
-      if (sectors === undefined || sectors.sizeBytes === 0) return;
+      if (sectors === undefined) return;
+      const base = Number.parseInt(path!.slice(path!.lastIndexOf('/') + 1), 10);
+      const bytes = Math.min(sectors.sizeBytes, machine.provenPosition - base);
+      if (bytes <= 0) return;
       this.cluster.count('bitRot');
-      const at = this.cluster.random.below(sectors.sizeBytes);
+      const at = this.cluster.random.below(bytes);
       this.note(`a bit of ${machine.name} ${path} changes at ${at}`);
       this.hurt.add(machine);
+      this.rotten.set(machine, machine.storeUid);
       sectors.flipBit(at, this.cluster.random.below(8));
     },
     wallJump: ({ life }) => {
@@ -217,6 +223,7 @@ export class ClusterEffects {
   private cut(kind: ClusterFault, durationMs: number, how: () => void): void {
     this.cluster.count(kind);
     how();
+    this.cluster.checker.disturbed(this.cluster.scheduler.nowMs);
     this.afterAbout(durationMs, () => {
       this.cluster.world.network.heal();
       this.cluster.world.replication.heal();
@@ -243,6 +250,18 @@ export class ClusterEffects {
     return [coordination.current.record, ...coordination.underway].every(({ inSync }) =>
       others.some(({ storeUid }) => storeUid !== undefined && inSync.includes(storeUid)),
     );
+  }
+
+  /**
+   * Damage that nobody has met yet does not keep a copy out of the in-sync set. So no set that the store may come to have
+   * must consist of such copies alone: with a minimum of one, one copy is all that is promised to be needed.
+   */
+  private mayRot(machine: BrokerMachine): boolean {
+    const { machines, settings } = this.cluster.sets.find((set) => set.machines.includes(machine))!;
+    const others = machines.filter(
+      (other) => other !== machine && this.rotten.has(other) && this.rotten.get(other) === other.storeUid,
+    );
+    return others.length + 1 < settings.minInSync;
   }
 
   /** Everything that was broken works again from now on; processes that are gone stay so. */

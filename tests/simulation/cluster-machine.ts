@@ -57,6 +57,8 @@ const TRANSACTIONS: TransactionPolicy = {
 };
 /** How long a flush takes at most, and the one that was under way before it. */
 const FLUSHED_WITHIN_MS = 1_500;
+/** Looks, ten a second, within which a log puts down how far it is durable: each second, with slow disks and all. */
+const LOOKS_TO_PROVE = 35;
 
 export class BrokerMachine {
   readonly name: string;
@@ -75,6 +77,8 @@ export class BrokerMachine {
   private quietSinceMs: number | undefined;
   private lastQuietSinceMs = 0;
   private wentOnAtMs = Number.NEGATIVE_INFINITY;
+  /** How far one copy of the log is known for good to be durable, and what the last looks at it saw. */
+  private proof = { storeUid: '', position: 0, seen: [] as number[] };
 
   constructor(world: ClusterWorld, settings: SetSettings, replica: string) {
     this.world = world;
@@ -99,6 +103,7 @@ export class BrokerMachine {
     const process = new SimulatedProcess(scheduler, random.below(20_000) - 10_000, rate);
     const life: BrokerLife = { process, node: undefined, acceptsLoss: acceptLoss };
     this.life = life;
+    this.proof.seen = [];
     trace.note(`${name} starts`);
     const opened = (): BrokerNode => {
       if (life.node === undefined) throw new Error('This replica is still opening its log.');
@@ -163,6 +168,27 @@ export class BrokerMachine {
     node.onTopics((names) => registration.topicsChanged(names));
     node.onChange(() => registration.entryChanged());
     network.serve(this.name, process, node);
+  }
+
+  /**
+   * Called ten times a second. What is newer than the last second is not proven: if the disk damages it, and the process
+   * ends, nobody can tell it from a torn tail.
+   */
+  look(): void {
+    const node = this.life?.node;
+    if (node === undefined || this.life!.process.isPaused) return;
+    const { log } = Reflect.get(node, 'store') as Store;
+    const committed = node.standing()?.commitPosition ?? 0;
+    if (log.storeUid !== this.proof.storeUid) this.proof = { storeUid: log.storeUid, position: 0, seen: [] };
+    const { proof } = this;
+    // What is committed is not cut off again.
+    proof.seen.push(Math.min(committed, log.durablePosition));
+    if (proof.seen.length > LOOKS_TO_PROVE) proof.position = Math.max(proof.position, proof.seen.shift()!);
+  }
+
+  /** Damage before this position of its log is noticed whenever a process reads it. */
+  get provenPosition(): number {
+    return this.proof.position;
   }
 
   private entryOf({ role, epoch }: BrokerNode): BrokerEntry | undefined {
@@ -246,5 +272,6 @@ export class BrokerMachine {
     this.boots++;
     this.disk.killProcess();
     this.disk = this.newDisk();
+    this.proof.position = 0;
   }
 }

@@ -163,10 +163,10 @@ export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
     ),
 
   'a power cut under the asynchronous policy keeps the identity': () =>
-    replaced(MetaFile.prototype, 'save', (self, original, change, durable) => {
+    replaced(MetaFile.prototype, 'save', (self, original, change) => {
       const { found } = self as MetaFile;
       const isStart = (change as { readonly bootId?: string }).bootId !== undefined;
-      return original(isStart ? { ...(change as object), storeUid: found.storeUid } : change, durable);
+      return original(isStart ? { ...(change as object), storeUid: found.storeUid } : change);
     }),
 
   'a message is buried an attempt too early': () =>

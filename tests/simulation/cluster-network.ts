@@ -28,6 +28,8 @@ export interface End<Service> {
 export class ClusterNetwork {
   /** Probability for each message that its connection ends with it. */
   reset = 0;
+  /** Called when a connection ends that nobody has closed. */
+  onBreak: () => void = () => {};
   /** `from to` of every way that is cut. */
   private readonly cuts = new Set<string>();
   private readonly isolated = new Set<string>();
@@ -92,6 +94,10 @@ export class ClusterNetwork {
 
   isCut(from: string, to: string): boolean {
     return this.isolated.has(from) || this.isolated.has(to) || this.cuts.has(`${from} ${to}`);
+  }
+
+  get hasCuts(): boolean {
+    return this.cuts.size > 0 || this.isolated.size > 0;
   }
 
   partition(from: string, to: string): void {
@@ -205,6 +211,7 @@ class Connection {
   break(reason: string): void {
     if (this.over) return;
     this.finish();
+    this.network.onBreak();
     this.client.soon(() => this.ended(reason));
   }
 

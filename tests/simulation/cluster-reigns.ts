@@ -6,7 +6,7 @@ import { type BrokerSet, storeOf } from './cluster-set.ts';
 
 interface Doubtful {
   readonly message: ClusterMessage;
-  /** For each set the epoch before the send, and the end of the master's log after the answer. */
+  /** For each set the oldest epoch that may have answered, and the end of the master's log after the answer. */
   readonly epochs: readonly number[];
   readonly ends: readonly number[];
 }
@@ -22,8 +22,9 @@ export class Reigns {
     for (const set of sets) set.onReign = () => this.look();
   }
 
+  /** Asked before the send. A master that was deposed and has not noticed may be the one that answers. */
   epochs(): readonly number[] {
-    return this.sets.map(({ epoch }) => epoch);
+    return this.sets.map(({ oldestServedEpoch }) => oldestServedEpoch);
   }
 
   answered(message: ClusterMessage, epochs: readonly number[]): void {

@@ -101,6 +101,7 @@ export class ClusterRun {
       isSteady: plan.drift === 0 && !plan.everyMs.has('wallJump'),
       isLossy: isLeaderEnough || plan.flush === 'async',
     });
+    world.network.onBreak = () => this.checker.disturbed(scheduler.nowMs);
     const cutFromStore = new Set<string>();
     const around = { world, scheduler, checker: this.checker, plan, keepsAll, cutFromStore };
     this.sets = setNames.map((name) => new BrokerSet(around, random, name));
@@ -214,6 +215,9 @@ export class ClusterRun {
       if (new Set(masters).size < masters.length)
         this.checker.violation ??= new Violation(`${name}: two replicas serve epoch ${masters}`);
     }
+    for (const machine of this.machines) machine.look();
+    const isSomebodyStill = this.machines.some(({ life }) => life?.process.isPaused);
+    if (this.world.network.hasCuts || isSomebodyStill) this.checker.disturbed(this.scheduler.nowMs);
     this.reigns?.look();
     this.scheduler.after(LOOK_MS, () => this.look());
   }

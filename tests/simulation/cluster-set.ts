@@ -97,6 +97,12 @@ export class BrokerSet {
     return this.coordination.current?.record.epoch ?? 0;
   }
 
+  /** The oldest epoch in which some replica still serves: one that was deposed answers until it hears of it. */
+  get oldestServedEpoch(): number {
+    const served = this.machines.flatMap(({ life }) => (life?.node?.role === 'master' ? [life.node.epoch] : []));
+    return Math.min(this.epoch, ...served);
+  }
+
   get master(): BrokerNode | undefined {
     return this.machines.find(({ life }) => life?.node?.role === 'master' && life.node.epoch === this.epoch)?.life
       ?.node;

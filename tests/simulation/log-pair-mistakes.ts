@@ -107,24 +107,18 @@ export const PAIR_MISTAKES: Readonly<Record<string, PairMistake>> = {
   },
 
   'what was durable before a cut is missed after it': {
-    plant: planted(
-      MetaFile.prototype,
-      'save',
-      function keepHint(this: MetaFile, change: Partial<MetaContent>, durable) {
-        const flushedHint = Math.max(this.content.flushedHint, change.flushedHint ?? 0);
-        return save.call(this, { ...change, flushedHint }, durable);
-      },
-    ),
+    plant: planted(MetaFile.prototype, 'save', function keepHint(this: MetaFile, change: Partial<MetaContent>) {
+      const flushedHint = Math.max(this.content.flushedHint, change.flushedHint ?? 0);
+      return save.call(this, { ...change, flushedHint });
+    }),
   },
 
   'an accepted epoch is only in memory': {
-    plant: planted(
-      MetaFile.prototype,
-      'save',
-      function notDurable(this: MetaFile, change: Partial<MetaContent>, durable) {
-        return save.call(this, change, durable && change.acceptedEpoch === undefined);
-      },
-    ),
+    plant: planted(MetaFile.prototype, 'save', function notSaved(this: MetaFile, change: Partial<MetaContent>) {
+      if (change.acceptedEpoch === undefined) return save.call(this, change);
+      this.content = { ...this.content, ...change };
+      return Promise.resolve();
+    }),
   },
 
   'the memory keeps what was cut off': {

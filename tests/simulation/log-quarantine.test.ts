@@ -193,3 +193,19 @@ test('whenever the power goes, no byte is lost, and no damage passes for a log o
   expect(outcomes.damaged).toBeGreaterThan(3);
   expect(outcomes.refused).toBeGreaterThan(10);
 }, 120_000);
+
+test('damage to what a follower has had for seconds is told from a torn tail after a power cut', async () => {
+  for (let seed = 1; seed <= 20; seed++) {
+    const machine = new LogMachine(seed);
+    const history = new History();
+    // What the leader's records say of the leader's disk proves nothing about this one.
+    const following = { trustDurableDistance: () => false };
+    const life = await machine.open(DIRECTORY, history, following);
+    life.log.beginEpoch(1);
+    await machine.fill(life, history, 1);
+    machine.disk.crash();
+    machine.disk.sectorsOf(`${DIRECTORY}/${numberedName(0, 'log')}`)!.flipBit(history.end - 1, 3);
+    const opening = machine.open(DIRECTORY, history, following);
+    await expect(opening).rejects.toThrow(`but the log was durable up to position ${history.end}`);
+  }
+});

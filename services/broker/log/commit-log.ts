@@ -196,7 +196,7 @@ export class FileCommitLog implements CommitLog {
   async acceptEpoch(epoch: number): Promise<void> {
     assert(this.phase === 'running', 'an epoch is accepted between recovery and close');
     assert(epoch >= this.acceptedEpoch, 'an epoch that was promised is never taken back');
-    await this.parts.meta.save({ acceptedEpoch: epoch }, true).catch((error: unknown) => {
+    await this.parts.meta.save({ acceptedEpoch: epoch }).catch((error: unknown) => {
       this.writer.fail(error as Error);
       throw error;
     });
@@ -262,7 +262,7 @@ export class FileCommitLog implements CommitLog {
     const { unflushed, cutPosition = NO_CUT } = parts.meta.content;
     const isAsync = parts.policy.flush === 'async';
     if (unflushed !== isAsync || cutPosition !== NO_CUT) {
-      await parts.meta.save({ unflushed: isAsync, cutPosition: NO_CUT }, true);
+      await parts.meta.save({ unflushed: isAsync, cutPosition: NO_CUT });
     }
     this.repeat(HINT_INTERVAL_MS, () => this.saveHint());
     this.repeat(RETENTION_INTERVAL_MS, () => this.retain());
@@ -287,13 +287,17 @@ export class FileCommitLog implements CommitLog {
     this.timersRunning.add(timer);
   }
 
+  /**
+   * Durable, because on a follower nothing else tells a torn tail from damage: what the leader's records say is true of
+   * the leader's disk. One sync a second is nothing beside those of the records.
+   */
   private async saveHint(): Promise<void> {
     const { meta } = this.parts;
     const { durablePosition: flushedHint, committed: commitHint } = this;
     // A cut saves its own, and what lies behind it must not come back by this.
     if (this.truncating !== undefined) return;
     const isNew = meta.content.flushedHint !== flushedHint || meta.content.commitHint !== commitHint;
-    if (isNew) await meta.save({ flushedHint, commitHint }, false);
+    if (isNew) await meta.save({ flushedHint, commitHint });
   }
 
   beginEpoch(epoch: number): void {
@@ -381,7 +385,7 @@ export class FileCommitLog implements CommitLog {
       const { logger, policy, meta } = this.parts;
       logger.error('The log has failed and takes nothing more', { error: String(error) });
       // Records that others count on may be lost, although this machine still shows them.
-      if (policy.flush === 'async') meta.save({ doubtful: true }, true).catch(() => undefined);
+      if (policy.flush === 'async') meta.save({ doubtful: true }).catch(() => undefined);
       listener(error);
     });
   }
@@ -441,7 +445,7 @@ export class FileCommitLog implements CommitLog {
       // Also when this process wrote nothing: then the log is as durable as recovery found it.
       const isWhole = wasRunning && drained && this.failure === undefined;
       const { durablePosition: flushedHint, committed: commitHint } = this;
-      if (isWhole) await meta.save({ flushedHint, commitHint, unflushed: false, closedInOrder: true }, true);
+      if (isWhole) await meta.save({ flushedHint, commitHint, unflushed: false, closedInOrder: true });
     } catch (error) {
       logger.error('The log could not be closed in order', { error: String(error) });
     } finally {

@@ -123,19 +123,18 @@ export class MetaFile {
     this.durableSlot = durableSlot;
   }
 
-  /** `durable` false: the operating system writes it when it likes; enough for a hint that is only a lower bound. */
-  save(change: Partial<MetaContent>, durable: boolean): Promise<void> {
+  /** Resolves when it is durable. */
+  save(change: Partial<MetaContent>): Promise<void> {
     this.content = { ...this.content, ...change };
-    const writing = this.busy.then(() => this.write(durable));
+    const writing = this.busy.then(() => this.write());
     this.busy = writing.catch(() => undefined);
     return writing;
   }
 
-  private async write(durable: boolean): Promise<void> {
+  private async write(): Promise<void> {
     const slot = this.durableSlot === 0 ? 1 : 0;
     this.sequence++;
     await this.file.write([encodeMeta(this.content, this.sequence)], slot * META_SLOT_BYTES, false);
-    if (!durable) return;
     await this.file.sync();
     this.durableSlot = slot;
   }
@@ -172,8 +171,8 @@ export async function openMeta({ disk, directory, identity, random, isEmpty }: M
     const meta = new MetaFile(file, slot?.content ?? newContent(identity, random), slot?.sequence ?? 0, newest);
     if (slot === undefined) {
       // Both slots exist from now on, so that a hint never meets a full disk.
-      await meta.save({}, true);
-      await meta.save({}, true);
+      await meta.save({});
+      await meta.save({});
       await disk.syncDirectory(directory);
     }
     return meta;
@@ -217,7 +216,7 @@ export async function takeMeta(
   const storeUid = found.doubtful || (mayLack && !sameBoot) ? newUid(random) : found.storeUid;
   // What the process before left unflushed stays so until recovery has written it once more.
   const unflushed = flush === 'async' || mayLack;
-  await meta.save({ storeUid, bootId: bootId ?? '', unflushed, closedInOrder: false, doubtful: false }, true);
+  await meta.save({ storeUid, bootId: bootId ?? '', unflushed, closedInOrder: false, doubtful: false });
 }
 
 async function readSlots(file: DiskFile, path: string): Promise<(Slot | undefined)[]> {

@@ -319,7 +319,7 @@ describe('the name of a copy', () => {
     await log.close();
     const identity = { clusterId: 'test', set: 'set-0' };
     const meta = await openMeta({ disk: nodeDisk, directory, identity, random: systemRandom, isEmpty: false });
-    await meta.save({ installing: true }, true);
+    await meta.save({ installing: true });
     await meta.close();
     await expect(start({ directory })).rejects.toMatchObject({ name: 'IncompleteLogError' });
   });

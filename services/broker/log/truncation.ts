@@ -55,10 +55,10 @@ export async function truncateLog(parts: TruncationParts, position: number): Pro
   const { flushedHint, commitHint } = meta.content;
   // First of all, or recovery would miss what is about to go: a crash may take any part of it.
   const hints = { flushedHint: Math.min(flushedHint, position), commitHint: Math.min(commitHint, position) };
-  await meta.save({ ...hints, cutPosition: position }, true);
+  await meta.save({ ...hints, cutPosition: position });
   await removeSegments(parts, position, segment);
   const file = segment === undefined ? undefined : await cutFile(parts, segment.base, position);
-  await meta.save({ cutPosition: NO_CUT }, true);
+  await meta.save({ cutPosition: NO_CUT });
   tail.clear();
   epochs.start(remains.epochs.entries);
   clock.start(before?.logTimeMs);

@@ -2,14 +2,15 @@
 // everything finds nothing.
 import { expect, test } from '@jest/globals';
 import { ClusterChecker, type ClusterMessage } from './cluster-checker.ts';
+import { NEW } from './cluster-clients.ts';
 
 const GROUP = { name: 'group', fifo: false, maxAttempts: 2 };
 
 function messageOf(id: string, order: number): ClusterMessage {
   const places = new Map<string, string>();
   return {
-    ...{ id, topic: 'topic', key: 'key', order, body: id, isStored: false, answeredAtMs: 0 },
-    ...{ places, foundAtMs: 0, offsets: new Set<number>() },
+    ...{ id, topic: 'topic', key: 'key', order, body: id, deliverAtMs: 0 },
+    ...{ ...NEW, places, offsets: new Set<number>() },
   };
 }
 
@@ -27,7 +28,7 @@ function story() {
     const upheavals = checker.receiving();
     checker.received(true, nowMs - 100, nowMs);
     const place = { group: 'group', id, body: id, set: 'one', queueId: 0, offset, attempt: 1 };
-    checker.delivered({ ...place, askedAtMs: nowMs - 100, upheavals, nowMs, invisibleMs: 1_000 });
+    checker.delivered({ ...place, askedAtMs: nowMs - 100, upheavals, nowMs, wallMs: nowMs, invisibleMs: 1_000 });
   };
   deliver('first', 0, 1_000);
   checker.receiving();

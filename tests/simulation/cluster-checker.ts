@@ -129,8 +129,8 @@ export class ClusterChecker {
   }
 
   /**
-   * A receive that ended without an answer: what was delivered by it was seen by nobody. One that was answered by one set
-   * may have been delivered something by another set, or before by the same, that was lost on the way.
+   * A receive that ended without an answer: what was delivered by it was seen by nobody. One that was answered by one
+   * set may have been delivered something by another set, or before by the same, that was lost on the way.
    */
   received(isAnswered: boolean, askedAtMs: number, nowMs: number): void {
     this.openReceives--;

@@ -253,8 +253,8 @@ export class ClusterEffects {
   }
 
   /**
-   * Damage that nobody has met yet does not keep a copy out of the in-sync set. So no set that the store may come to have
-   * must consist of such copies alone: with a minimum of one, one copy is all that is promised to be needed.
+   * Damage that nobody has met yet does not keep a copy out of the in-sync set. So no set that the store may come to
+   * have must consist of such copies alone: with a minimum of one, one copy is all that is promised to be needed.
    */
   private mayRot(machine: BrokerMachine): boolean {
     const { machines, settings } = this.cluster.sets.find((set) => set.machines.includes(machine))!;

@@ -171,8 +171,8 @@ export class BrokerMachine {
   }
 
   /**
-   * Called ten times a second. What is newer than the last second is not proven: if the disk damages it, and the process
-   * ends, nobody can tell it from a torn tail.
+   * Called ten times a second. What is newer than the last second is not proven: if the disk damages it, and the
+   * process ends, nobody can tell it from a torn tail.
    */
   look(): void {
     const node = this.life?.node;

@@ -2,15 +2,14 @@
 // everything finds nothing.
 import { expect, test } from '@jest/globals';
 import { ClusterChecker, type ClusterMessage } from './cluster-checker.ts';
-import { NEW } from './cluster-clients.ts';
 
 const GROUP = { name: 'group', fifo: false, maxAttempts: 2 };
 
 function messageOf(id: string, order: number): ClusterMessage {
   const places = new Map<string, string>();
   return {
-    ...{ id, topic: 'topic', key: 'key', order, body: id, deliverAtMs: 0 },
-    ...{ ...NEW, places, offsets: new Set<number>() },
+    ...{ id, topic: 'topic', key: 'key', order, body: id, isStored: false, answeredAtMs: 0 },
+    ...{ places, foundAtMs: 0, offsets: new Set<number>(), deliverAtMs: 0, recalled: 'no' },
   };
 }
 

@@ -7,6 +7,7 @@ import type { Store } from '@fulmar/broker/store.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader, readRecordLength } from '@fulmar/core/record.ts';
 import type { ClusterChecker } from './cluster-checker.ts';
 import { storeOf } from './cluster-set.ts';
+import { Violation } from './log-model.ts';
 
 const PIECE_BYTES = 64 * 1024;
 
@@ -22,7 +23,27 @@ export async function compareReplicas(
   checker: ClusterChecker,
 ): Promise<void> {
   const stores = copies.map(({ node }) => storeOf(node));
-  const from = Math.max(...stores.map(({ log }) => log.startPosition));
+  const start = () => Math.max(...stores.map(({ log }) => log.startPosition));
+  for (;;) {
+    const from = start();
+    try {
+      await compareFrom(from, copies, set, setHash, checker);
+      return;
+    } catch (error) {
+      // Retention may take segments away while they are read.
+      if (error instanceof Violation || start() === from) throw error;
+    }
+  }
+}
+
+async function compareFrom(
+  from: number,
+  copies: readonly Copy[],
+  set: string,
+  setHash: string,
+  checker: ClusterChecker,
+): Promise<void> {
+  const stores = copies.map(({ node }) => storeOf(node));
   const to = Math.min(...stores.map(({ state }) => state.position));
   const logs = await Promise.all(stores.map((store) => bytesOf(store, from, to)));
   // The copy that most others agree with shows where records lie; rot is in a minority.

@@ -47,9 +47,7 @@ if (values.mistakes) process.exit(await huntAll(first, count));
 
 async function tell(seed: number): Promise<ClusterRun> {
   const run = new ClusterRun(seed, hours, Number(values.events));
-  try {
-    await run.run();
-  } catch (error) {
+  const broken = (error: unknown): void => {
     if (values.mistake !== undefined) {
       console.log(JSON.stringify({ found: seed, after: seed - first + 1, by: String(error).slice(0, 300) }));
       process.exit(0);
@@ -57,7 +55,11 @@ async function tell(seed: number): Promise<ClusterRun> {
     console.error(run.trace.last().join('\n'));
     console.error(`seed ${seed} (${run.shape}): ${error instanceof Error ? error.stack : error}`);
     process.exit(1);
-  }
+  };
+  // An assertion of the code under test that would end its process.
+  process.on('uncaughtException', broken);
+  await run.run().catch(broken);
+  process.off('uncaughtException', broken);
   return run;
 }
 

@@ -12,7 +12,7 @@ const run = promisify(execFile);
 const only = process.env.FULMAR_SEED;
 const SEEDS = only === undefined ? Number(process.env.FULMAR_CONSUMPTION_SEEDS ?? 200) : 1;
 const FIRST = Number(only ?? 1);
-const SEEDS_FOR_MISTAKES = 100;
+const SEEDS_FOR_MISTAKES = 300;
 const stories = fileURLToPath(new URL('./consumption-stories.ts', import.meta.url));
 
 test(`a broker keeps its promises to producers and consumers in ${SEEDS} lives full of crashes`, async () => {

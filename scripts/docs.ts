@@ -258,7 +258,8 @@ const WHAT_TO_DO: Readonly<Record<ErrorName, string>> = {
   ILLEGAL_MESSAGE_KEY: 'Use at most 64 keys, none of them blank, each at most 1,024 bytes.',
   ILLEGAL_MESSAGE_GROUP: 'Use a message group of 1 to 64 characters without control characters.',
   ILLEGAL_MESSAGE_PROPERTY_KEY: 'Rename the property, or take the control characters out of it.',
-  INVALID_TRANSACTION_ID: 'Use the transaction id that the send answered.',
+  INVALID_TRANSACTION_ID:
+    'Use the transaction id that the send answered. If it was: the transaction was ended otherwise, or was given up.',
   ILLEGAL_MESSAGE_ID: 'Give the message an id. Official clients do that by themselves.',
   ILLEGAL_FILTER_EXPRESSION: 'Write tags as "a || b", or "*" for everything.',
   ILLEGAL_INVISIBLE_TIME: 'Ask for 1 s to 12 h on a receive, for 0 to 12 h on a change.',

@@ -33,11 +33,14 @@ import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
+import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
+import type { TransactionPolicy } from './serve/transaction-policy.ts';
+import { countHalfMessages, Transactions } from './serve/transactions.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 
@@ -47,6 +50,8 @@ export type MasterApi = Omit<BrokerApi, 'status' | 'stepDown'>;
 export interface MasterLoad {
   /** Messages handed out and not settled, or waiting behind such a one. */
   readonly leases: number;
+  /** Half messages that nobody has ended. */
+  readonly openTransactions: number;
   readonly uncommittedBytes: number;
   /** Why messages are refused at the moment. */
   readonly refuses: { readonly disk: boolean; readonly backlog: boolean; readonly replicas: boolean };
@@ -60,6 +65,7 @@ export interface BrokerOptions {
   readonly commitment: Commitment;
   /** Whether a send is answered when the in-sync set has it, or when this replica has. */
   readonly acknowledge: 'isr' | 'leader';
+  readonly transactionPolicy: TransactionPolicy;
   /** The longest delay that is taken. */
   readonly maxDelayMs: number;
   /** Bytes that all delayed messages which wait may have together. */
@@ -74,7 +80,7 @@ export interface BrokerOptions {
   readonly onTopics: (names: ReadonlySet<string>) => void;
 }
 
-/** While leases run and nothing else is written, log time is written down about so often. */
+/** While leases or transactions run and nothing else is written, log time is written down about so often. */
 const TICK_MS = 1_000;
 
 export class Broker implements MasterApi {
@@ -88,6 +94,8 @@ export class Broker implements MasterApi {
   private readonly settling: Settling;
   private readonly forwarding: Forwarding;
   private readonly presence: Presence;
+  private readonly checks: OrphanChecks;
+  readonly transactions: Transactions;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
   private tickTimer: Timer | undefined;
@@ -107,12 +115,16 @@ export class Broker implements MasterApi {
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs, bounds);
-    const { maxDelayMs, delayedBytesMax } = options;
-    const kept = { state, committer: this.committer, wallMs, observer, setHash };
+    const { committer, early } = this;
+    const { maxDelayMs, delayedBytesMax, transactionPolicy: policy } = options;
+    const kept = { state, committer, wallMs, observer, setHash };
     this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
-    this.sending = new Sending(state, this.committer, reader, wallMs, delays, this.early);
+    const sending = { state, committer, reader, wallMs, delays, early, setHash, bounds };
+    this.sending = new Sending({ ...sending, transactions: policy });
+    this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
+    this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
     this.receiving = new Receiving(state, serving);
@@ -126,6 +138,7 @@ export class Broker implements MasterApi {
   start(): void {
     this.receiving.start();
     this.presence.start();
+    this.checks.start();
     this.delaying.start();
     this.armTick();
   }
@@ -155,6 +168,7 @@ export class Broker implements MasterApi {
   private stopServing(): void {
     this.tickTimer?.cancel();
     this.presence.stop();
+    this.checks.stop();
     this.delaying.stop();
     this.receiving.close();
   }
@@ -248,6 +262,7 @@ export class Broker implements MasterApi {
     const disk = options.log.refusal() !== undefined;
     return {
       leases: this.state.leases,
+      openTransactions: this.state.transactions.open.size,
       uncommittedBytes: committer.uncommittedBytes,
       refuses: { disk, backlog: committer.isBehind, replicas: committer.shortage() !== undefined },
     };
@@ -255,6 +270,10 @@ export class Broker implements MasterApi {
 
   lagSample(): Promise<readonly LagSample[]> {
     return sampleLag(this.state.subscriptions(), this.insight);
+  }
+
+  halfMessages(): ReadonlyMap<string, number> {
+    return countHalfMessages(this.state);
   }
 
   delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
@@ -266,7 +285,8 @@ export class Broker implements MasterApi {
     this.tickTimer = this.options.timers.after(TICK_MS, () => {
       // Any other record carries the log time as well.
       const idle = this.state.position === this.tickedAt;
-      if (this.state.leases > 0 && idle) this.committer.appendTick();
+      const runs = this.state.leases > 0 || this.state.transactions.open.size > 0;
+      if (runs && idle) this.committer.appendTick();
       this.tickedAt = this.state.position;
       this.armTick();
     });

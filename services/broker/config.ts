@@ -4,6 +4,7 @@ import type { SettingTable } from '@fulmar/core/config.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
 import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
+import { DEFAULT_TRANSACTION_POLICY } from './serve/transaction-policy.ts';
 
 const SECOND = 1_000;
 const MINUTE = 60 * SECOND;
@@ -97,6 +98,41 @@ export const BROKER_SETTINGS = {
     default: 'isr',
     choices: ['isr', 'leader'],
     text: 'A send is answered when the whole in-sync set has the message (isr), or when the master has it (leader).',
+  },
+  transactionFirstCheck: {
+    type: 'duration',
+    default: DEFAULT_TRANSACTION_POLICY.firstCheckMs,
+    min: 1 * SECOND,
+    max: 1 * HOUR,
+    text: 'How long a half message waits for its producer before one is asked, unless the producer says otherwise.',
+  },
+  transactionCheckInterval: {
+    type: 'duration',
+    default: DEFAULT_TRANSACTION_POLICY.checkIntervalMs,
+    min: 1 * SECOND,
+    max: 1 * HOUR,
+    text: 'From one question about a half message to the next.',
+  },
+  transactionChecks: {
+    type: 'number',
+    default: DEFAULT_TRANSACTION_POLICY.checksMax,
+    min: 1,
+    max: 1_000,
+    text: 'How often producers are asked about a half message; after that it expires.',
+  },
+  transactionOpen: {
+    type: 'duration',
+    default: DEFAULT_TRANSACTION_POLICY.openMs,
+    min: 1 * MINUTE,
+    max: 30 * DAY,
+    text: 'Age at which a half message expires although no producer could be asked.',
+  },
+  transactionKeepExpired: {
+    type: 'duration',
+    default: DEFAULT_TRANSACTION_POLICY.keepExpiredMs,
+    min: 1 * SECOND,
+    max: 30 * DAY,
+    text: 'How long an expired half message can be committed, rolled back or resumed; then it is rolled back.',
   },
   minInSync: {
     type: 'number',

@@ -30,6 +30,7 @@ import { sampleBroker } from './metrics.ts';
 import { BrokerNode } from './node.ts';
 import { startRegistration } from './registration.ts';
 import { DEFAULT_TIMES } from './replication/replica-options.ts';
+import { DEFAULT_TRANSACTION_POLICY } from './serve/transaction-policy.ts';
 import { soleNodeOptions } from './sole-broker.ts';
 
 export type BrokerSettings = Settings<typeof BROKER_SETTINGS>;
@@ -89,6 +90,14 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
     },
     ...(isSole ? soleNodeOptions(settings.replica) : replicaOptions(settings, address, connect)),
     acknowledge: settings.acknowledge,
+    transactionPolicy: {
+      firstCheckMs: settings.transactionFirstCheck,
+      checkIntervalMs: settings.transactionCheckInterval,
+      checksMax: settings.transactionChecks,
+      openMs: settings.transactionOpen,
+      keepExpiredMs: settings.transactionKeepExpired,
+      carryBehindBytes: DEFAULT_TRANSACTION_POLICY.carryBehindBytes,
+    },
     maxDelayMs: settings.maxDelay,
     bounds,
     tuning: {

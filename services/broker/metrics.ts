@@ -25,6 +25,7 @@ export async function sampleBroker(
   sampleReplication(broker, health, set, observer);
   observer.observe('rocketmq_topic_number', {}, broker.topicCount);
   observer.observe('rocketmq_consumer_group_number', {}, broker.groupCount);
+  for (const [topic, count] of broker.halfMessages()) observer.observe('rocketmq_half_messages', { topic }, count);
   observeBound(observer, 'broker_topics', broker.topicCount, bounds.topics);
   observeBound(observer, 'broker_groups', broker.groupCount, bounds.groups);
   for (const { topic, messages } of broker.delayedSample()) {
@@ -43,6 +44,7 @@ function sampleDisk({ diskSpace, reserveBytes }: NodeHealth, set: string, observ
 function sampleLoad({ load }: NodeHealth, set: string, bounds: MemoryBounds, observer: Observer): void {
   if (load === undefined) return;
   observeBound(observer, 'broker_leases', load.leases, bounds.leasesTotal);
+  observeBound(observer, 'broker_open_transactions', load.openTransactions, bounds.openTransactions);
   observeBound(observer, 'broker_uncommitted_bytes', load.uncommittedBytes, bounds.pendingAppendBytes);
   for (const [reason, refuses] of Object.entries(load.refuses)) {
     observer.observe('fulmar_writes_refused', { set, reason }, Number(refuses));

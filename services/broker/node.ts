@@ -21,69 +21,31 @@ import type {
   TopicRequest,
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
-import type { Coordination, SetRecord } from '@fulmar/core/coordination.ts';
+import type { SetRecord } from '@fulmar/core/coordination.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import { FULL_BOUNDS, type MemoryBounds } from '@fulmar/core/memory-bounds.ts';
+import { FULL_BOUNDS } from '@fulmar/core/memory-bounds.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
-import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import { readRecordHeader } from '@fulmar/core/record.ts';
+import { refusingTransactions, type TransactionApi } from '@fulmar/core/transaction-api.ts';
 import { Applier } from './applier.ts';
 import { Broker, type MasterApi } from './broker.ts';
 import { describeTopic } from './catalog.ts';
 import { LeaderChanges } from './leader-changes.ts';
-import type { CommitLog, LogManifest, LogPolicy } from './log/log.ts';
-import type { LogDisk, LogOptions } from './log/open.ts';
+import type { CommitLog, LogManifest } from './log/log.ts';
 import { logHealth, type NodeHealth } from './node-health.ts';
+import type { NodeOptions } from './node-options.ts';
 import { replicaStatus } from './replica-status.ts';
-import type { ConnectPeer, FollowerPort, ReplicationService } from './replication/messages.ts';
+import type { FollowerPort, ReplicationService } from './replication/messages.ts';
 import { Replica } from './replication/replica.ts';
-import type { ReplicaStanding, ReplicationTimes } from './replication/replica-options.ts';
+import type { ReplicaStanding } from './replication/replica-options.ts';
 import type { LagSample } from './serve/lag-sample.ts';
 import { copyFromAny, type Others, openStore, othersIn, type Store } from './store.ts';
-
-export interface NodeOptions {
-  readonly cluster: string;
-  readonly set: string;
-  readonly replica: string;
-  readonly version: string;
-  readonly directory: string;
-  readonly policy: LogPolicy;
-  /** Changes with every start of the machine; undefined where there is none. */
-  readonly bootId: string | undefined;
-  /** Names of all replicas of the set. */
-  readonly replicas: readonly string[];
-  readonly minInSync: number;
-  /** Whether a send is answered when the in-sync set has it, or when this replica has. */
-  readonly acknowledge: 'isr' | 'leader';
-  /** The longest delay of a message that is taken; `LIMITS.delayMs` if it is not set. */
-  readonly maxDelayMs?: number;
-  readonly founder: boolean;
-  readonly adoptLog: boolean;
-  readonly acceptLoss: boolean;
-  readonly times: ReplicationTimes;
-  /** `host:port` under which the other replicas reach this one. */
-  readonly address: string;
-  readonly openCoordination: () => Promise<Coordination>;
-  readonly connect: ConnectPeer;
-  readonly disk: LogDisk;
-  readonly clock: Clock;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly logger: Logger;
-  readonly observer: Observer;
-  /** Called when it cannot go on: the process should end, and start again from what is really on disk. */
-  readonly onFailure: (error: Error) => void;
-  /** Told in one sentence, now and then, how far the first opening of the log is. */
-  readonly onOpening?: (progress: string) => void;
-  readonly tuning?: LogOptions['tuning'];
-  /** What may be kept in memory; all that is allowed if absent. */
-  readonly bounds?: MemoryBounds;
-}
 
 export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
 
 const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
+const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
 const REINSTALL_PAUSE_MS = 2_000;
 
 export class BrokerNode implements BrokerApi, ReplicationService {
@@ -210,11 +172,12 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     await applier!.reached(position);
     if (this.replica !== replica || replica!.role !== 'leader' || replica!.epoch !== epoch || this.failure) return;
     const { log, state } = store!;
-    const { set, acknowledge, clock, timers, random, logger, observer, policy, bounds = FULL_BOUNDS } = options;
+    const { set, acknowledge, transactionPolicy, clock, timers, random, logger, observer } = options;
     this.broker = new Broker({
-      ...{ set, acknowledge, log, state, clock, timers, random, logger, observer, bounds, commitment: replica! },
+      ...{ set, acknowledge, transactionPolicy, log, state, clock, timers, random, logger, observer },
+      ...{ commitment: replica!, bounds: options.bounds ?? FULL_BOUNDS },
       maxDelayMs: options.maxDelayMs ?? LIMITS.delayMs,
-      delayedBytesMax: policy.retentionBytes * LIMITS.delayedShareOfLog,
+      delayedBytesMax: options.policy.retentionBytes * LIMITS.delayedShareOfLog,
       onTopics: (names) => this.topicsListener(names),
     });
     this.broker.start();
@@ -354,11 +317,20 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     return this.broker?.lagSample() ?? [];
   }
 
+  /** Half messages by topic, for metrics; the master's alone. */
+  halfMessages(): ReadonlyMap<string, number> {
+    return this.broker?.halfMessages() ?? new Map();
+  }
+
   delayedSample(): readonly { readonly topic: string; readonly messages: number }[] {
     return this.broker?.delayedSample() ?? [];
   }
 
   // --- what proxies ask
+
+  get transactions(): TransactionApi {
+    return this.broker?.transactions ?? NO_TRANSACTIONS;
+  }
 
   async status(): Promise<BrokerStatus> {
     const { set, replica, version, policy, acknowledge, minInSync } = this.options;

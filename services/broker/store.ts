@@ -9,7 +9,7 @@ import type { CommitLog } from './log/log.ts';
 import { openLog } from './log/open.ts';
 import { quarantineLog } from './log/quarantine.ts';
 import type { LogRepair } from './log/repair.ts';
-import type { NodeOptions } from './node.ts';
+import type { NodeOptions } from './node-options.ts';
 import type { ConnectPeer, ReplicationPeer } from './replication/messages.ts';
 import { readSnapshot } from './state/snapshot.ts';
 import { SnapshotVersionError } from './state/snapshot-sections.ts';
@@ -55,12 +55,12 @@ export async function openStore(options: NodeOptions, others: Others): Promise<S
 async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
   const { cluster, disk, clock, timers, random, logger, observer, directory, set, policy, tuning, bootId } = options;
   const startedMs = clock.monotonicMs();
-  // Nothing is removed before it is known what waits in the log.
+  // Nothing is removed before it is known what waits in the log, or has no decision.
   let recovered: BrokerState | undefined;
   const log = await openLog({
     ...{ disk, clock, timers, random, logger, observer, directory, set, policy, clusterId: cluster },
     repair: repairFrom(options.connect, others),
-    pin: () => recovered?.delayed.oldestPosition() ?? 0,
+    pin: () => recovered?.oldestNeeded ?? 0,
     ...(tuning === undefined ? {} : { tuning }),
     ...(bootId === undefined ? {} : { bootId }),
   });

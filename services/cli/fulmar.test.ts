@@ -220,6 +220,33 @@ describe('the fulmar command', () => {
     expect(await run(words, { StepDown })).toMatchObject({ code: EXIT.refused, error: StepDown.message });
   });
 
+  test('lists transactions of every page, shows one with its message, and ends or resumes it', async () => {
+    const transaction = {
+      ...{ transactionId: 'tx-1', set: 'set-0', topic: 'orders', messageId: '01AB', producer: 'client-1' },
+      ...{ storedAtMs: 1_700_000_000_000, checks: 15, expired: true, nextCheckInMs: 0, endsInMs: 3_600_000 },
+    };
+    const listed = await run(['transaction', 'list', 'orders', '--expired'], {
+      ListTransactions: { transactions: [transaction], nextPage: '' },
+    });
+    expect(listed.output).toContain(
+      'tx-1         orders  01AB     2023-11-14 22:13:20 UTC      15  expired, rolled back in 1h',
+    );
+    expect(listed.calls[0]!.request).toMatchObject({ topic: 'orders', expiredOnly: true });
+
+    const bytes = Buffer.concat([Buffer.from([0x22, 0xc8, 0x01]), Buffer.from('b'.repeat(200))]);
+    const shown = await run(['transaction', 'show', 'tx-1'], { DescribeTransaction: { transaction, message: bytes } });
+    expect(shown.output).toContain('Producer     client-1');
+    expect(shown.output).toContain('b'.repeat(200));
+
+    const committed = await run(['transaction', 'commit', 'tx-1'], { EndTransaction: {} });
+    expect(committed).toMatchObject({ code: EXIT.done, output: 'Transaction tx-1 is committed.' });
+    expect(committed.calls).toEqual([{ method: 'EndTransaction', request: { transactionId: 'tx-1', commit: true } }]);
+    const rolledBack = await run(['transaction', 'rollback', 'tx-1'], { EndTransaction: {} });
+    expect(rolledBack.calls).toEqual([{ method: 'EndTransaction', request: { transactionId: 'tx-1', commit: false } }]);
+    const resumed = await run(['transaction', 'resume', 'tx-1'], { ResumeTransaction: {} });
+    expect(resumed.calls).toEqual([{ method: 'ResumeTransaction', request: { transactionId: 'tx-1' } }]);
+  });
+
   test('talks to the endpoint of the flag, else of the environment, else to this machine', async () => {
     const answers = { ListTopics: { topics: [], nextPage: '' } };
     const environment = { FULMAR_ENDPOINT: 'proxy:1' };

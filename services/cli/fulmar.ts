@@ -15,11 +15,13 @@ import { LAG_COMMANDS } from './lag.ts';
 import { MESSAGE_COMMANDS } from './messages.ts';
 import type { ProxyClient, Tls } from './proxy.ts';
 import { TOPIC_COMMANDS } from './topics.ts';
+import { TRANSACTION_COMMANDS } from './transactions.ts';
 
 export const COMMANDS: readonly Command[] = [
   ...TOPIC_COMMANDS,
   ...GROUP_COMMANDS,
   ...MESSAGE_COMMANDS,
+  ...TRANSACTION_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...BROKER_COMMANDS,
   ...LAG_COMMANDS,

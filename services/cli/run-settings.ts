@@ -36,6 +36,8 @@ export const RUN_SETTINGS = {
   retention: BROKER_SETTINGS.retention,
   retentionSize: BROKER_SETTINGS.retentionSize,
   diskReserve: BROKER_SETTINGS.diskReserve,
+  transactionFirstCheck: BROKER_SETTINGS.transactionFirstCheck,
+  transactionCheckInterval: BROKER_SETTINGS.transactionCheckInterval,
   json: {
     type: 'switch',
     default: false,

@@ -168,6 +168,8 @@ async function oneBroker(
       retention: settings.retention,
       retentionSize: settings.retentionSize,
       diskReserve: settings.diskReserve,
+      transactionFirstCheck: settings.transactionFirstCheck,
+      transactionCheckInterval: settings.transactionCheckInterval,
       memoryLimit: settings.memoryLimit,
     },
   });
@@ -195,6 +197,8 @@ async function manyBrokers(settings: RunSettings, nameservers: readonly string[]
     settings: {
       ...{ flush, minInSync, acknowledge, logLevel, segmentSize, retentionSize, diskReserve },
       retention: `${retention}ms`,
+      transactionFirstCheck: `${settings.transactionFirstCheck}ms`,
+      transactionCheckInterval: `${settings.transactionCheckInterval}ms`,
     },
     tell: (sentence) => process.stderr.write(`${sentence}\n`),
   });

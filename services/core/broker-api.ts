@@ -3,11 +3,12 @@
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
 import type { Placement } from './placement.ts';
+import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
 export const MESSAGE_TYPE = { normal: 1, fifo: 2, delay: 3, transaction: 4, lite: 5, priority: 6 } as const;
 
-/** `mixed` takes normal, FIFO and delayed messages; it is what a topic becomes that is created by its first use. */
+/** `mixed` takes normal, FIFO, delayed and transactional messages; what is created by its first use is that. */
 export type TopicType = 'normal' | 'fifo' | 'delay' | 'transaction' | 'priority' | 'lite' | 'mixed';
 export const TOPIC_TYPES: readonly TopicType[] = [
   'normal',
@@ -68,6 +69,8 @@ export interface MessageToStore {
   readonly systemPart: Uint8Array;
   /** The content of `body`. */
   readonly body: Uint8Array;
+  /** Present in a half message: it is kept out of sight until its transaction is committed. */
+  readonly half?: HalfOrigin;
 }
 
 export interface SendCommand {
@@ -79,10 +82,12 @@ export type SendResult =
   | {
       readonly fault?: undefined;
       readonly queueId: number;
-      /** 0 for a message that waits for its time. */
+      /** 0 for a message that waits for its time, and for a half message. */
       readonly queueOffset: number;
       /** Only for a delayed message. */
       readonly recallHandle?: string;
+      /** Only for a half message. */
+      readonly transactionId?: string;
     }
   | { readonly fault: Fault };
 
@@ -260,6 +265,7 @@ export interface BrokerApi {
   /** Undefined when the message will never be delivered; NOT_FOUND when it was, or was recalled before. */
   recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
+  readonly transactions: TransactionApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */
   ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>>;

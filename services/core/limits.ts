@@ -72,6 +72,22 @@ export const LIMITS = {
   maxAttempts: 1_000,
   /** Broker sets that the message groups of one topic are spread over. */
   placementSets: 256,
+  /** Half messages without a decision, expired ones included. */
+  openTransactions: 100_000,
+  /** Records of all half messages without a decision. */
+  openTransactionBytes: 1_024 * MIB,
+  /** Transactions whose end is remembered, so that a repeated or contradicting decision is recognised. */
+  endedTransactions: 65_536,
+
+  // --- transaction checks
+  checksPerCall: 32,
+  checkBytesPerCall: 5 * MIB,
+  /** Topics that a proxy names in one question for checks. */
+  checkedTopics: 4_096,
+  publishedTopicsPerClient: 256,
+  /** Topics that the producers of one proxy publish, each counted for each of them. */
+  publishedTopics: 200_000,
+  listedTransactions: 1_000,
 
   // --- delayed messages
   /** The longest delay, unless it is set otherwise: a leap year. */
@@ -128,6 +144,10 @@ assert(
 );
 assert(LIMITS.recordBytes < LIMITS.appendBatchBytes, 'the largest record fits into one append batch');
 assert(LIMITS.bodyBytes < LIMITS.receiveBatchBytes, 'the largest message fits into one receive answer');
+assert(
+  LIMITS.bodyBytes + LIMITS.propertiesBytes < LIMITS.checkBytesPerCall,
+  'the largest half message fits into one answer',
+);
 assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
 assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');
 // Of texts without characters that JSON has to escape.

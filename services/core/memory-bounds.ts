@@ -19,6 +19,8 @@ export interface MemoryBounds {
   /** Calls under way, long polls included. */
   readonly streams: number;
   readonly clientSessions: number;
+  /** Of all clients of a proxy together. */
+  readonly publishedTopics: number;
   /** Of requests under way: all connections together, and a single one. */
   readonly requestBytes: number;
   readonly connectionRequestBytes: number;
@@ -34,6 +36,8 @@ export interface MemoryBounds {
   readonly groups: number;
   readonly leasesTotal: number;
   readonly leasesPerSubscription: number;
+  /** Half messages without a decision. */
+  readonly openTransactions: number;
   readonly pendingAppendBytes: number;
   readonly tailCacheBytes: number;
   readonly indexCacheBytes: number;
@@ -45,6 +49,7 @@ export const FULL_BOUNDS: MemoryBounds = {
   connections: LIMITS.connections,
   streams: LIMITS.concurrentStreams,
   clientSessions: LIMITS.clientSessions,
+  publishedTopics: LIMITS.publishedTopics,
   requestBytes: LIMITS.inFlightRequestBytes,
   connectionRequestBytes: LIMITS.inFlightRequestBytes / 2,
   responseBytes: LIMITS.bufferedResponseBytes,
@@ -55,6 +60,7 @@ export const FULL_BOUNDS: MemoryBounds = {
   groups: LIMITS.groups,
   leasesTotal: LIMITS.leasesTotal,
   leasesPerSubscription: LIMITS.leasesPerSubscription,
+  openTransactions: LIMITS.openTransactions,
   pendingAppendBytes: LIMITS.pendingAppendBytes,
   tailCacheBytes: LIMITS.tailCacheBytes,
   indexCacheBytes: LIMITS.indexCacheBytes,
@@ -66,6 +72,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   connections: 2_000,
   streams: 20_000,
   clientSessions: 10_000,
+  publishedTopics: 40_000,
   requestBytes: 20 * MIB,
   connectionRequestBytes: 18 * MIB,
   responseBytes: 12 * MIB,
@@ -76,6 +83,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   groups: 20_000,
   leasesTotal: 200_000,
   leasesPerSubscription: 40_000,
+  openTransactions: 20_000,
   pendingAppendBytes: 12 * MIB,
   tailCacheBytes: 8 * MIB,
   indexCacheBytes: 16 * MIB,

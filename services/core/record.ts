@@ -49,6 +49,10 @@ export const RECORD_TYPE = {
   /** It goes on waiting in this record, so that retention may take the one before. */
   delayedCarry: 42,
   delayedRecall: 43,
+  halfMessage: 50,
+  transactionEnd: 51,
+  transactionChange: 52,
+  transactionCarry: 53,
 } as const;
 
 export interface RecordHeader {

@@ -80,6 +80,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
       clusterName: settings.cluster,
       proxyId,
       clientSessions: bounds.clientSessions,
+      publishedTopics: bounds.publishedTopics,
     },
   });
   const admin = adminService({

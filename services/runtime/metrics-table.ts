@@ -92,6 +92,7 @@ export const METRICS: readonly MetricRow[] = [
   // --- transactions and delays
   counter('rocketmq_commit_messages_total', ['topic'], 'Transactional messages committed.'),
   counter('rocketmq_rollback_messages_total', ['topic'], 'Transactional messages rolled back.'),
+  counter('fulmar_transaction_checks_total', ['topic'], 'Questions to producers about transactional messages.'),
   sampled('rocketmq_half_messages', ['topic'], 'Transactional messages without a decision.'),
   counter('rocketmq_timer_enqueue_total', ['topic'], 'Delayed messages taken.'),
   counter('rocketmq_timer_dequeue_total', ['topic'], 'Delayed messages that became visible.'),

@@ -1,6 +1,6 @@
 // The states whose snapshots lie in tests/golden/broker-state-v1 and later, one file for each version of the layout.
 // Whatever changes, these files must be read for ever as they are read here. Run once, when a version is new:
-// node tests/conformance/golden-state.ts <version> <file>.
+// node tests/conformance/golden-state.ts <name> <file>.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { MessageRecord } from '@fulmar/broker/state/records/message.ts';
@@ -8,8 +8,11 @@ import { writeSnapshot } from '@fulmar/broker/state/snapshot.ts';
 import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 
-export const goldenStatePath = (version: number) =>
-  fileURLToPath(new URL(`../golden/broker-state-v${version}`, import.meta.url));
+/** The version of the layout, and what of it. */
+export type GoldenState = '1' | '2' | '2-transactions';
+
+export const goldenStatePath = (name: GoldenState) =>
+  fileURLToPath(new URL(`../golden/broker-state-v${name}`, import.meta.url));
 
 const STARTED_AT_MS = 1_900_000_000_000;
 const EMPTY = new Uint8Array(0);
@@ -79,17 +82,48 @@ const VERSION_2: readonly StateRecord[] = [
   { type: RECORD_TYPE.delayedRecall, payload: { id: 1_300 } },
 ];
 
-const RECORD_BYTES = 100;
+const half = (i: number): StateRecord => ({
+  type: RECORD_TYPE.halfMessage,
+  payload: { firstCheckAfterMs: 30_000, openForMs: 86_400_000, producer: `producer-${i}`, message: goldenMessage(i) },
+});
 
-/** The records that a version's golden file holds the state of, in log order. */
-export function goldenRecords(version: number): readonly StateRecord[] {
-  return version === 1 ? VERSION_1 : VERSION_2;
+const RECORD_BYTES = 100;
+/** Transactions are named by the place of their half messages. */
+const firstHalf = VERSION_1.length * RECORD_BYTES;
+const halfId = (i: number) => firstHalf + i * RECORD_BYTES;
+
+/** The same with transactions: one open, one expired, one carried on, and one that ended in each way. */
+const VERSION_2_TRANSACTIONS: readonly StateRecord[] = [
+  ...VERSION_1,
+  ...Array.from({ length: 6 }, (_unused, i) => half(10 + i)),
+  {
+    type: RECORD_TYPE.transactionChange,
+    payload: { standings: [{ id: halfId(1), checks: 15, expired: true, nextAtMs: 77, untilMs: 99_000 }] },
+  },
+  { type: RECORD_TYPE.transactionCarry, payload: { id: halfId(2), message: goldenMessage(12) } },
+  {
+    type: RECORD_TYPE.transactionEnd,
+    payload: { id: halfId(3), ended: 'commit', message: goldenMessage(13) },
+  },
+  { type: RECORD_TYPE.transactionEnd, payload: { id: halfId(4), ended: 'rollback' } },
+  { type: RECORD_TYPE.transactionEnd, payload: { id: halfId(5), ended: 'forgotten' } },
+];
+
+const RECORDS: Readonly<Record<GoldenState, readonly StateRecord[]>> = {
+  '1': VERSION_1,
+  '2': VERSION_2,
+  '2-transactions': VERSION_2_TRANSACTIONS,
+};
+
+/** The records that a golden file holds the state of, in log order. */
+export function goldenRecords(name: GoldenState): readonly StateRecord[] {
+  return RECORDS[name];
 }
 
-export function goldenState(version: number): BrokerState {
+export function goldenState(name: GoldenState): BrokerState {
   const state = new BrokerState();
   let position = 0;
-  for (const record of goldenRecords(version)) {
+  for (const record of goldenRecords(name)) {
     state.apply(record, position, RECORD_BYTES, 1_000 + position);
     position += RECORD_BYTES;
   }
@@ -97,5 +131,5 @@ export function goldenState(version: number): BrokerState {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  writeFileSync(process.argv[3]!, Buffer.concat(writeSnapshot(goldenState(Number(process.argv[2])))));
+  writeFileSync(process.argv[3]!, Buffer.concat(writeSnapshot(goldenState(process.argv[2] as GoldenState))));
 }

@@ -12,7 +12,7 @@ const launcher = join(import.meta.dirname, '../clients/run');
 const home = temporaryDirectory();
 
 export interface ClientEvent {
-  readonly event: 'ready' | 'sent' | 'recalled' | 'received' | 'done' | 'error';
+  readonly event: 'ready' | 'sent' | 'asked' | 'recalled' | 'received' | 'done' | 'error';
   readonly id?: string;
   readonly body?: string;
   readonly attempt?: number;

@@ -4,12 +4,19 @@ import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { run, start, temporaryDirectory } from './commands.ts';
 
-/** Answers host:port of the Proxy. `endAll` ends it. */
-export async function startServer(): Promise<string> {
+/** Answers host:port of the Proxy; `flags` are for the cluster. `endAll` ends it. */
+export async function startServer(flags: readonly string[] = []): Promise<string> {
   const given = process.env.FULMAR_MATRIX_ENDPOINT;
   if (given !== undefined) return given;
   const anyPort = ['--proxy-port', '--nameserver-port', '--broker-port', '--http-port'].flatMap((flag) => [flag, '0']);
-  const server = start('scripts/run', ['--json', '--no-demo', '--data-dir', temporaryDirectory(), ...anyPort]);
+  const server = start('scripts/run', [
+    '--json',
+    '--no-demo',
+    '--data-dir',
+    temporaryDirectory(),
+    ...anyPort,
+    ...flags,
+  ]);
   const { proxy } = JSON.parse(await server.firstLine);
   void server.ended.then(({ status, stderr }) => {
     if (status !== 'SIGKILL') process.stderr.write(`the server ended with ${status}:\n${stderr.slice(-5000)}\n`);

@@ -103,6 +103,8 @@ export class ClusterChecker {
   /** When the last receives ended that were answered and have hidden nothing so far. */
   private answeredAtMs: number[] = [];
   private disturbedAtMs = Number.NEGATIVE_INFINITY;
+  /** Called when an operator has accepted a loss. */
+  onLoss: () => void = () => {};
 
   constructor(story: CheckedStory) {
     this.story = story;
@@ -171,6 +173,7 @@ export class ClusterChecker {
 
   /** An operator has accepted that a set lost what happened since then. */
   lossAccepted(set: string, sinceMs: number): void {
+    this.onLoss();
     for (const message of this.sent.values()) {
       if (message.isStored && message.answeredAtMs >= sinceMs) this.takeBack(message);
       const place = message.places.get(set);

@@ -12,6 +12,7 @@ import type { Reigns } from './cluster-reigns.ts';
 import type { SeededRandom } from './random.ts';
 import type { ReplicationTrace } from './replication-trace.ts';
 import { type Scheduler, STARTED_AT_WALL_MS } from './scheduler.ts';
+import type { TransactionChecker } from './transaction-checker.ts';
 
 const OK = 20_000;
 /** Nothing came in time. */
@@ -28,7 +29,7 @@ const LEASES_MS = [2_000, 5_000, 10_000] as const;
 export const LEASE_MAX_MS = 10_000;
 const DELAY_MS = 16_000;
 
-const NEW = { isStored: false, recalled: 'no', answeredAtMs: 0, foundAtMs: 0 } as const;
+export const NEW = { isStored: false, recalled: 'no', answeredAtMs: 0, foundAtMs: 0 } as const;
 /** Every so many-th message is one that consumers of groups with few attempts never get done. */
 const POISON = 5;
 
@@ -38,7 +39,8 @@ export interface ClientWorld {
   readonly trace: ReplicationTrace;
   readonly proxies: readonly ProxyMachine[];
   readonly checker: ClusterChecker;
-  readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' | 'delay' }[];
+  readonly topics: readonly { readonly name: string; readonly type: 'normal' | 'fifo' | 'delay' | 'transaction' }[];
+  readonly transactions: TransactionChecker;
   readonly groups: readonly CheckedGroup[];
   /** Where a send counts that only the leader has. */
   readonly reigns: Reigns | undefined;
@@ -60,7 +62,7 @@ export class ClusterClients {
     return new Promise((resume) => this.world.scheduler.after(milliseconds, resume));
   }
 
-  private detached(work: Promise<void>): void {
+  detached(work: Promise<void>): void {
     work.catch((error: unknown) => {
       const { checker } = this.world;
       checker.violation ??= error as ClusterChecker['violation'];
@@ -68,11 +70,7 @@ export class ClusterClients {
   }
 
   /** The answer, or undefined when there is none in time. */
-  private ask<T>(
-    clientId: string,
-    question: (client: TestClient) => Promise<T>,
-    limitMs = ANSWER_MS,
-  ): Promise<T | undefined> {
+  ask<T>(clientId: string, question: (client: TestClient) => Promise<T>, limitMs = ANSWER_MS): Promise<T | undefined> {
     const { scheduler, random, proxies } = this.world;
     return new Promise((resolve) => {
       const life = random.pick(proxies).life;
@@ -111,7 +109,7 @@ export class ClusterClients {
 
   private newMessage(clientId: string): ClusterMessage {
     const { random, topics } = this.world;
-    const { name: topic, type } = random.pick(topics);
+    const { name: topic, type } = random.pick(topics.filter((each) => each.type !== 'transaction'));
     // One producer sends a message group, one message after the other: only so it has an order.
     const lane = `${clientId}-${random.pick(['a', 'b'])}`;
     let key = '';
@@ -212,16 +210,18 @@ export class ClusterClients {
 
   /** How many messages came; undefined when there was no answer. */
   async receive(clientId: string, group: string, topic: string, diligent: boolean): Promise<number | undefined> {
-    const { random, checker, scheduler } = this.world;
+    const { random, checker, scheduler, transactions } = this.world;
     const askedAtMs = scheduler.nowMs;
     const upheavals = checker.receiving();
     const invisibleMs = diligent ? LEASE_MAX_MS : random.pick(LEASES_MS);
     const messages = await this.take(clientId, group, topic, invisibleMs);
-    for (const message of messages ?? [])
+    for (const message of messages ?? []) {
+      transactions.delivered(message.systemProperties.messageId);
       checker.delivered({
         ...deliveryOf(message),
         ...{ group, askedAtMs, upheavals, invisibleMs, nowMs: scheduler.nowMs, wallMs: this.wallMs() },
       });
+    }
     for (const message of messages ?? []) {
       if (!diligent) this.detached(this.handle(clientId, group, message, invisibleMs));
       else if (this.isPoison(group, message)) await this.refuse(clientId, group, message, 0);

@@ -152,6 +152,13 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       deleteGroup: (name) => call((api) => api.deleteGroup(name)),
       listGroups: () => call((api) => api.listGroups()),
       lag: (group) => call((api) => api.lag(group)),
+      transactions: {
+        end: (command) => call((api) => api.transactions.end(command)),
+        takeChecks: (command) => call((api) => api.transactions.takeChecks(copied(command))),
+        list: (query) => call((api) => api.transactions.list(query)),
+        show: (transactionId) => call((api) => api.transactions.show(transactionId)),
+        resume: (transactionId) => call((api) => api.transactions.resume(transactionId)),
+      },
       stepDown: (preferred) => call((api) => api.stepDown(preferred)),
       status: () => call((api) => api.status()),
     };

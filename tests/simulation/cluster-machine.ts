@@ -1,7 +1,9 @@
 // One machine of a simulated broker set: a disk that stays, and one process after the other on it that runs a whole
 // broker node as `main.ts` wires it, registered at the NameServers and reachable for proxies and other replicas.
-import { BrokerNode, type NodeOptions } from '@fulmar/broker/node.ts';
+import { BrokerNode } from '@fulmar/broker/node.ts';
+import type { NodeOptions } from '@fulmar/broker/node-options.ts';
 import { startRegistration } from '@fulmar/broker/registration.ts';
+import type { TransactionPolicy } from '@fulmar/broker/serve/transaction-policy.ts';
 import type { Store } from '@fulmar/broker/store.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
@@ -44,6 +46,15 @@ export const EVEN_RATE = 1 + 1e-9;
 const DIRECTORY = 'data/log';
 const RESTART_MS = 300;
 const VERSION = 'simulated';
+/** Short, so that a story of some seconds sees checks. */
+const TRANSACTIONS: TransactionPolicy = {
+  firstCheckMs: 1_500,
+  checkIntervalMs: 1_000,
+  checksMax: 1_000,
+  openMs: 3_600_000,
+  keepExpiredMs: 3_600_000,
+  carryBehindBytes: 30_000,
+};
 /** How long a flush takes at most, and the one that was under way before it. */
 const FLUSHED_WITHIN_MS = 1_500;
 /** Looks, ten a second, within which a log puts down how far it is durable: each second, with slow disks and all. */
@@ -107,6 +118,7 @@ export class BrokerMachine {
     const logger = { ...silentLogger, ...this.notes(process) };
     BrokerNode.open({
       ...{ cluster: 'cluster', version: VERSION, directory: DIRECTORY, acceptLoss },
+      transactionPolicy: TRANSACTIONS,
       ...{ replica, address: name, founder: replica === settings.replicas[0], adoptLog: false },
       ...settings,
       bootId: `boot-${this.boots}`,

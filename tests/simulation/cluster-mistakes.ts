@@ -20,6 +20,7 @@ import { TopicTable } from '@fulmar/nameserver/topic-table.ts';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { SimulatedDisk } from './disk.ts';
 import { REPLICATION_MISTAKES } from './replication-mistakes.ts';
+import { TRANSACTION_MISTAKES } from './transaction-mistakes.ts';
 
 type Method = (...values: unknown[]) => unknown;
 
@@ -56,6 +57,14 @@ const SHARED_REPLICATION = [
   'the coordination store does not compare before it swaps',
 ] as const;
 
+const SHARED_TRANSACTIONS = [
+  'a half message is visible at once',
+  'a rollback is carried out as a commit',
+  'a committed message gets no place',
+  'open transactions are lost in a snapshot',
+  'the opposite decision is answered OK',
+] as const;
+
 /** Found within so few stories that every run of the tests can afford to look for them. */
 export const QUICKLY_FOUND = [
   'the ids of recent messages are lost in a snapshot',
@@ -71,11 +80,14 @@ export const QUICKLY_FOUND = [
   'a leader that was deposed takes no notice',
   'a power cut takes what was synced',
   'every fiftieth message is not indexed',
+  'a rollback is carried out as a commit',
+  'open transactions are lost in a snapshot',
 ] as const;
 
 export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
   ...CONSUMPTION_MISTAKES,
   ...Object.fromEntries(SHARED_REPLICATION.map((name) => [name, REPLICATION_MISTAKES[name]!])),
+  ...Object.fromEntries(SHARED_TRANSACTIONS.map((name) => [name, TRANSACTION_MISTAKES[name]!])),
 
   'a send is answered before it is committed': () => {
     replaced(Sending.prototype, 'write', (self, original, topic, message, settle) => {

@@ -190,3 +190,9 @@ export class BrokerSet {
     return Math.min(...this.machines.map(({ lostSinceMs }) => lostSinceMs.get(uid) ?? Number.POSITIVE_INFINITY));
   }
 }
+
+export function mastersOf(sets: readonly BrokerSet[]): readonly BrokerNode[] {
+  return sets.flatMap(({ machines }) =>
+    machines.flatMap(({ life }) => (life?.node?.role === 'master' ? [life.node] : [])),
+  );
+}

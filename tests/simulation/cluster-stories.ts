@@ -81,7 +81,12 @@ for (let seed = first; !isOver(seed); seed++) {
     }
   }
   const simulatedSeconds = Math.round(run.simulatedMs / 1_000);
-  for (const counts of [{ stories: 1, simulatedSeconds }, run.counts, run.checker.counts])
+  for (const counts of [
+    { stories: 1, simulatedSeconds },
+    run.counts,
+    run.checker.counts,
+    run.transactionChecker.counts,
+  ])
     for (const [what, happened] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + happened;
 }
 console.log(JSON.stringify(values.mistake === undefined ? sums : {}));

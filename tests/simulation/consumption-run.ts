@@ -8,6 +8,7 @@ import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { ProtobufReader, ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { ConsumptionChecker, type SentMessage } from './consumption-checker.ts';
+import { ConsumptionTransactions, SIMULATED_TRANSACTIONS, TRANSACTION_TOPIC } from './consumption-transactions.ts';
 import { SimulatedDisk } from './disk.ts';
 import { demand } from './log-model.ts';
 import { SeededRandom } from './random.ts';
@@ -18,6 +19,7 @@ const TOPICS = [
   { name: 'plain', type: 'normal', queues: 3 },
   { name: 'steps', type: 'fifo', queues: 2 },
   { name: 'later', type: 'delay', queues: 2 },
+  TRANSACTION_TOPIC,
 ] as const;
 const GROUPS = [
   { name: 'loose', fifo: false, maxAttempts: 3 },
@@ -52,6 +54,7 @@ export class ConsumptionRun {
   private readonly disk: SimulatedDisk;
   private readonly segmentBytes: number;
   private numbered = 0;
+  readonly transactions: ConsumptionTransactions;
   private readonly orders = new Map<string, number>();
 
   constructor(seed: number) {
@@ -59,6 +62,9 @@ export class ConsumptionRun {
     this.scheduler = new Scheduler(this.random.fork());
     this.disk = new SimulatedDisk(this.scheduler, this.random.fork(), this.trace);
     this.segmentBytes = this.random.pick([4_096, 20_000, 1_000_000]);
+    this.transactions = new ConsumptionTransactions(this.random.fork(), (life, delayMs) =>
+      this.sleep(life as Life, delayMs),
+    );
   }
 
   async run(): Promise<void> {
@@ -67,6 +73,7 @@ export class ConsumptionRun {
       const life = await this.begin();
       for (let n = this.random.between(1, 3); n > 0; n--) this.detached(this.produce(life));
       for (let n = this.random.between(1, 4); n > 0; n--) this.detached(this.consume(life, false));
+      for (let n = this.random.below(3); n > 0; n--) this.detached(this.transactions.answerChecks(life, 2_000));
       await this.scheduler.runFor(this.random.between(200, 40_000));
       await this.end(life);
     }
@@ -74,6 +81,7 @@ export class ConsumptionRun {
     await this.drain(last);
     await this.checkDeadLetters(last);
     this.checker.finished();
+    this.transactions.checker.finished();
     await this.scheduler.settle(last.broker.close());
   }
 
@@ -93,6 +101,7 @@ export class ConsumptionRun {
         retentionBytes: 1e12,
         reserveBytes: 0,
       },
+      transactionPolicy: SIMULATED_TRANSACTIONS,
       tuning: { tailChunkBytes: 16_384, tailCacheBytes: 65_536, preparePieceBytes: 16_384, prepareAheadBytes: 32_768 },
       disk: this.disk,
       clock: process,
@@ -124,6 +133,7 @@ export class ConsumptionRun {
       this.crashes++;
     }
     this.checker.crashed();
+    this.transactions.checker.crashed();
   }
 
   /** A failure inside a simulated client is the failure of the story. */
@@ -184,23 +194,17 @@ export class ConsumptionRun {
   private async send(life: Life, message: SentMessage): Promise<void> {
     const { id, topic, key, body, deliverAtMs } = message;
     this.checker.sending(message);
-    const [result] = await life.broker.send({
-      topic,
-      messages: [
-        {
-          messageId: id,
-          type: deliverAtMs > 0 ? MESSAGE_TYPE.delay : key === '' ? MESSAGE_TYPE.normal : MESSAGE_TYPE.fifo,
-          tag: '',
-          keys: [],
-          messageGroup: key,
-          bornAtMs: life.process.wallMs(),
-          deliverAtMs,
-          userPart: Buffer.alloc(0),
-          systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
-          body: Buffer.from(body),
-        },
-      ],
-    });
+    const stored = {
+      ...{ messageId: id, tag: '', keys: [], messageGroup: key, bornAtMs: life.process.wallMs(), deliverAtMs },
+      type: deliverAtMs > 0 ? MESSAGE_TYPE.delay : key === '' ? MESSAGE_TYPE.normal : MESSAGE_TYPE.fifo,
+      ...{ userPart: Buffer.alloc(0), body: Buffer.from(body) },
+      systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
+    };
+    if (topic === TRANSACTION_TOPIC.name) {
+      await this.transactions.send(life, stored);
+      return;
+    }
+    const [result] = await life.broker.send({ topic, messages: [stored] });
     if (life.over) return;
     demand(result!.fault === undefined, () => `${id} was refused: ${result!.fault?.message}`);
     if (result!.fault !== undefined) return;
@@ -269,6 +273,7 @@ export class ConsumptionRun {
       const untilMs = askedAtMs + invisibleMs - 1;
       const place = `${message.queueId}/${message.queueOffset}`;
       const body = Buffer.from(message.body).toString();
+      this.transactions.checker.delivered(idOf(message));
       checker.delivered(group, idOf(message), body, place, message.attempt, this.scheduler.nowMs, untilMs);
     }
     for (const message of messages) {
@@ -316,6 +321,7 @@ export class ConsumptionRun {
 
   private async drain(life: Life): Promise<void> {
     await this.scheduler.settle(this.produceRest(life));
+    await this.scheduler.settle(this.transactions.resolveAll(life, () => this.sleep(life, 1_500)));
     await this.scheduler.runFor(ALL_DUE_MS);
     const { value: later } = await this.scheduler.settle(life.broker.describeTopic('later'));
     demand(later!.delayedMessages === 0, () => `${later!.delayedMessages} messages never fell due`);

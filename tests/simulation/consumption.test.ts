@@ -6,12 +6,13 @@ import { promisify } from 'node:util';
 import { describe, expect, test } from '@jest/globals';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { ConsumptionRun } from './consumption-run.ts';
+import { TRANSACTION_MISTAKES } from './transaction-mistakes.ts';
 
 const run = promisify(execFile);
 const only = process.env.FULMAR_SEED;
 const SEEDS = only === undefined ? Number(process.env.FULMAR_CONSUMPTION_SEEDS ?? 200) : 1;
 const FIRST = Number(only ?? 1);
-const SEEDS_FOR_MISTAKES = 100;
+const SEEDS_FOR_MISTAKES = 300;
 const stories = fileURLToPath(new URL('./consumption-stories.ts', import.meta.url));
 
 test(`a broker keeps its promises to producers and consumers in ${SEEDS} lives full of crashes`, async () => {
@@ -32,7 +33,7 @@ test('the same seed tells the same story, down to the last call of the disk', as
 }, 120_000);
 
 describe('a broker that makes a mistake is found out', () => {
-  test.each(Object.keys(CONSUMPTION_MISTAKES))(
+  test.each(Object.keys({ ...CONSUMPTION_MISTAKES, ...TRANSACTION_MISTAKES }))(
     '%s',
     async (mistake) => {
       const { stdout } = await run(process.execPath, [stories, '1', String(SEEDS_FOR_MISTAKES), mistake]);

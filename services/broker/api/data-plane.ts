@@ -228,6 +228,25 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return outcome(await api.lag(call.name), (lags) => ({ kind: 'lags', lags }));
     case 'status':
       return { kind: 'status', status: await api.status() };
+    case 'endTransaction':
+      return done(await api.transactions.end(call.command));
+    case 'takeChecks':
+      return outcome(await api.transactions.takeChecks(call.command), (messages) => ({
+        kind: 'halfMessages',
+        messages,
+      }));
+    case 'listTransactions':
+      return outcome(await api.transactions.list(call.query), (transactions) => ({
+        kind: 'transactions',
+        transactions,
+      }));
+    case 'showTransaction':
+      return outcome(await api.transactions.show(call.transactionId), (message) => ({
+        kind: 'halfMessages',
+        messages: [message],
+      }));
+    case 'resumeTransaction':
+      return done(await api.transactions.resume(call.transactionId));
     case 'stepDown':
       return done(await api.stepDown(call.preferred));
   }

@@ -6,6 +6,11 @@ import { type CommitLog, type IndexEntry, queueKeyOf, type RecordPlace, type Sto
 import { DEAD_LETTER_MESSAGE_AT } from '../state/records/dead-letter.ts';
 import { DELAYED_COPY_MESSAGE_AT } from '../state/records/delayed.ts';
 import { type MessageRecord, readMessagePayload, tagHashOf } from '../state/records/message.ts';
+import {
+  readHalfMessage,
+  TRANSACTION_CARRY_MESSAGE_AT,
+  TRANSACTION_END_MESSAGE_AT,
+} from '../state/records/transaction.ts';
 import { awaited, type Steps } from './steps.ts';
 
 /** `undefined`: everything passes. Hashes first, because the index has them; then the tag itself. */
@@ -48,8 +53,8 @@ export class MessageReader {
     return entry?.queueOffset === queueOffset ? entry : undefined;
   }
 
-  /** The message of an index entry; undefined when retention has removed it meanwhile. */
-  *message(entry: IndexEntry): Steps<MessageRecord | undefined> {
+  /** The message in a record; undefined when retention has removed it meanwhile. */
+  *message(entry: RecordPlace): Steps<MessageRecord | undefined> {
     const stored = yield* awaited(this.log.read(entry.position, entry.length));
     return stored === undefined ? undefined : messageOf(stored);
   }
@@ -78,11 +83,16 @@ export class MessageReader {
 }
 
 function messageOf({ bytes, header }: StoredRecord): MessageRecord {
-  return readMessagePayload(bytes, RECORD_HEADER_BYTES + messageAt(header.type), bytes.length);
+  if (header.type === RECORD_TYPE.halfMessage) return readHalfMessage(bytes, RECORD_HEADER_BYTES, bytes.length).message;
+  const at = RECORD_HEADER_BYTES + (MESSAGE_AT.get(header.type) ?? 0);
+  return readMessagePayload(bytes, at, bytes.length);
 }
 
-/** Where the message begins in the payload of a record that holds one. */
-function messageAt(type: number): number {
-  if (type === RECORD_TYPE.deadLetter) return DEAD_LETTER_MESSAGE_AT;
-  return type === RECORD_TYPE.delayedFire || type === RECORD_TYPE.delayedCarry ? DELAYED_COPY_MESSAGE_AT : 0;
-}
+/** Where the message begins in the payload of records that say something else first. */
+const MESSAGE_AT: ReadonlyMap<number, number> = new Map([
+  [RECORD_TYPE.deadLetter, DEAD_LETTER_MESSAGE_AT],
+  [RECORD_TYPE.delayedFire, DELAYED_COPY_MESSAGE_AT],
+  [RECORD_TYPE.delayedCarry, DELAYED_COPY_MESSAGE_AT],
+  [RECORD_TYPE.transactionEnd, TRANSACTION_END_MESSAGE_AT],
+  [RECORD_TYPE.transactionCarry, TRANSACTION_CARRY_MESSAGE_AT],
+]);

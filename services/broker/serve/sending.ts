@@ -3,16 +3,22 @@
 import type { MessageToStore, SendCommand, SendResult } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
-import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
+import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
+import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
+import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
 import { type Committer, refusalOf } from '../committer.ts';
-import { DELAYED_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
+import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
 import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
+import { halfMessageBytes, writeHalfMessage } from '../state/records/transaction.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
 import type { DelayIntake } from './delay-intake.ts';
 import type { EarlyAnswers } from './early-answers.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
+import type { TransactionPolicy } from './transaction-policy.ts';
 
 const UNKNOWN_FATE: SendResult = {
   fault: fault(
@@ -21,38 +27,40 @@ const UNKNOWN_FATE: SendResult = {
   ),
 };
 
+const TOO_MANY_OPEN = fault(
+  'TOO_MANY_REQUESTS',
+  'This broker set has as many half messages without a decision as it can take. Commit or roll back some of them.',
+);
+
+export interface SendingParts {
+  readonly state: BrokerState;
+  readonly committer: Committer;
+  readonly reader: MessageReader;
+  readonly wallMs: () => number;
+  readonly delays: DelayIntake;
+  /** With it, sends are answered when this replica has stored them, before they are committed. */
+  readonly early: EarlyAnswers | undefined;
+  readonly setHash: number;
+  /** For transactions whose producers do not say otherwise. */
+  readonly transactions: Pick<TransactionPolicy, 'firstCheckMs' | 'openMs'>;
+  readonly bounds: Pick<MemoryBounds, 'openTransactions'>;
+}
+
 type Settle = (result: SendResult) => void;
 
 export class Sending {
-  private readonly state: BrokerState;
-  private readonly committer: Committer;
-  private readonly reader: MessageReader;
-  private readonly wallMs: () => number;
+  private readonly parts: SendingParts;
   /** Sends written and not yet committed, by message id: whoever waits for the same one. */
   private readonly underWay = new Map<string, { readonly topicId: number; readonly waiting: Settle[] }>();
+  /** Half messages written and not yet committed. */
+  private readonly halvesUnderWay = { count: 0, bytes: 0 };
 
-  private readonly delays: DelayIntake;
-  private readonly early: EarlyAnswers | undefined;
-
-  /** With `early` sends are answered when this replica has stored them, before they are committed. */
-  constructor(
-    state: BrokerState,
-    committer: Committer,
-    reader: MessageReader,
-    wallMs: () => number,
-    delays: DelayIntake,
-    early: EarlyAnswers | undefined,
-  ) {
-    this.delays = delays;
-    this.early = early;
-    this.state = state;
-    this.committer = committer;
-    this.reader = reader;
-    this.wallMs = wallMs;
+  constructor(parts: SendingParts) {
+    this.parts = parts;
   }
 
   send({ topic: name, messages }: SendCommand): Promise<readonly SendResult[]> {
-    const topic = this.state.topics.byName.get(name);
+    const topic = this.parts.state.topics.byName.get(name);
     const refusal = this.refusalOf(topic);
     if (refusal !== undefined) return Promise.resolve(messages.map(() => ({ fault: refusal })));
     return new Promise((resolve) => {
@@ -70,7 +78,7 @@ export class Sending {
 
   private refusalOf(topic: Topic | undefined): Fault | undefined {
     if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
-    return refusalOf(this.committer);
+    return refusalOf(this.parts.committer);
   }
 
   private sendOne(topic: Topic, message: MessageToStore, settle: Settle): void {
@@ -80,18 +88,28 @@ export class Sending {
       same.waiting.push(settle);
       return;
     }
-    const recent = this.state.recentIds.find(RecentMessageIds.keyOf(topic.id, messageId), this.committer.nowMs());
+    const recent = this.parts.state.recentIds.find(
+      RecentMessageIds.keyOf(topic.id, messageId),
+      this.parts.committer.nowMs(),
+    );
     if (recent === undefined) {
-      this.write(topic, message, settle);
+      this.store(topic, message, settle);
+      return;
+    }
+    if (recent.queueId === HALF_MESSAGE_QUEUE) {
+      const isSame = this.parts.state.transactions.messageIdOf(recent.queueOffset) === messageId;
+      if (isSame) settle(this.halfResult(recent.queueOffset));
+      else this.store(topic, message, settle);
       return;
     }
     // A hash has met: only the stored id itself says whether it is the same message.
     const { queueId, queueOffset } = recent;
     const isSame = run(this.hasId(topic.id, queueId, queueOffset, messageId));
     const decide = (repeated: boolean): void => {
-      if (!repeated) this.write(topic, message, settle);
-      else if (queueId !== DELAYED_QUEUE) settle(this.delays.withHandle(topic, message, { queueId, queueOffset }));
-      else settle(this.delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
+      const { delays } = this.parts;
+      if (!repeated) this.store(topic, message, settle);
+      else if (queueId !== DELAYED_QUEUE) settle(delays.withHandle(topic, message, { queueId, queueOffset }));
+      else settle(delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
     };
     if (isSame instanceof Promise) {
       isSame.then(decide, () => settle(UNKNOWN_FATE));
@@ -99,19 +117,72 @@ export class Sending {
   }
 
   private *hasId(topicId: number, queueId: number, queueOffset: number, messageId: string): Steps<boolean> {
-    if (queueId === DELAYED_QUEUE) return (yield* this.reader.delayedMessageAt(queueOffset))?.messageId === messageId;
-    const entry = yield* this.reader.entry(topicId, queueId, queueOffset);
-    const stored = entry === undefined ? undefined : yield* this.reader.message(entry);
+    const { reader } = this.parts;
+    if (queueId === DELAYED_QUEUE) return (yield* reader.delayedMessageAt(queueOffset))?.messageId === messageId;
+    const entry = yield* reader.entry(topicId, queueId, queueOffset);
+    const stored = entry === undefined ? undefined : yield* reader.message(entry);
     return stored?.messageId === messageId;
   }
 
+  private store(topic: Topic, message: MessageToStore, settle: Settle): void {
+    if (message.half === undefined) this.write(topic, message, settle);
+    else this.writeHalf(topic, message, message.half, settle);
+  }
+
+  private halfResult(id: number): SendResult {
+    const transactionId = encodeTransactionId({ setHash: this.parts.setHash, id });
+    return { queueId: 0, queueOffset: 0, transactionId };
+  }
+
+  /** Never answered early: a transaction is named by the place of its half message in the committed log. */
+  private writeHalf(topic: Topic, message: MessageToStore, half: HalfOrigin, settle: Settle): void {
+    const { state, committer, transactions, bounds, wallMs } = this.parts;
+    const payload = {
+      firstCheckAfterMs: half.firstCheckAfterMs > 0 ? half.firstCheckAfterMs : transactions.firstCheckMs,
+      openForMs: transactions.openMs,
+      producer: half.producer,
+      message: messageRecordOf(message, topic.id, queueOf(topic, message), wallMs()),
+    };
+    const payloadBytes = halfMessageBytes(payload);
+    const length = RECORD_HEADER_BYTES + payloadBytes;
+    const { halvesUnderWay } = this;
+    const { open, openBytes } = state.transactions;
+    const isTooMuch =
+      open.size + halvesUnderWay.count >= bounds.openTransactions ||
+      openBytes + halvesUnderWay.bytes + length > LIMITS.openTransactionBytes;
+    if (isTooMuch) {
+      settle({ fault: TOO_MANY_OPEN });
+      return;
+    }
+    halvesUnderWay.count++;
+    halvesUnderWay.bytes += length;
+    const { messageId } = message;
+    const waiting: Settle[] = [settle];
+    this.underWay.set(messageId, { topicId: topic.id, waiting });
+    const end = committer.append(
+      { type: RECORD_TYPE.halfMessage, payload },
+      payloadBytes,
+      writeHalfMessage,
+      (committed) => {
+        halvesUnderWay.count--;
+        halvesUnderWay.bytes -= length;
+        if (this.underWay.get(messageId)?.waiting === waiting) this.underWay.delete(messageId);
+        const id = committed ? end! - length : -1;
+        const isOpen = state.transactions.open.has(id);
+        const result = isOpen ? this.halfResult(id) : resultOf(committed, undefined);
+        for (const each of waiting) each(result);
+      },
+    );
+  }
+
   private write(topic: Topic, message: MessageToStore, settle: Settle): void {
-    const due = this.delays.dueMs(message);
+    const { committer, delays, early, wallMs } = this.parts;
+    const due = delays.dueMs(message);
     if (due.fault !== undefined) {
       settle(due);
       return;
     }
-    const record = messageRecordOf(message, topic.id, queueOf(topic, message), this.wallMs());
+    const record = messageRecordOf(message, topic.id, queueOf(topic, message), wallMs());
     const waiting: Settle[] = [settle];
     this.underWay.set(message.messageId, { topicId: topic.id, waiting });
     const answer = (result: SendResult): void => {
@@ -119,23 +190,23 @@ export class Sending {
       for (const each of waiting) each(result);
     };
     if (due.value > 0) {
-      this.delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
+      delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
       return;
     }
-    const expected = this.early?.expect(topic, record.queueId);
-    const end = this.committer.append(
+    const expected = early?.expect(topic, record.queueId);
+    const end = committer.append(
       { type: RECORD_TYPE.message, payload: record },
       messagePayloadBytes(record),
       writeMessagePayload,
       (committed, placed) => {
-        if (expected !== undefined) this.early!.forget(topic, record.queueId);
-        answer(this.delays.withHandle(topic, message, resultOf(committed, placed)));
+        if (expected !== undefined) early!.forget(topic, record.queueId);
+        answer(delays.withHandle(topic, message, resultOf(committed, placed)));
       },
     );
     if (end === undefined || expected === undefined) return;
-    this.early!.add(end, () => {
+    early!.add(end, () => {
       const place = { queueId: record.queueId, queueOffset: expected };
-      const result = this.delays.withHandle(topic, message, place);
+      const result = delays.withHandle(topic, message, place);
       for (const each of waiting.splice(0)) each(result);
     });
   }

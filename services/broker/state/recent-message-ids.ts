@@ -5,6 +5,8 @@ import { hash32 } from '@fulmar/core/hash.ts';
 
 /** Stands in for the queue of a message that was stored to be delivered later: the offset is its log position then. */
 export const DELAYED_QUEUE = 0xffff;
+/** Stands for the queue of a half message, which has none; what counts as its offset is the id of its transaction. */
+export const HALF_MESSAGE_QUEUE = 0xfffe;
 
 export interface RecentMessage {
   readonly queueId: number;

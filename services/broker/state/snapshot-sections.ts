@@ -22,7 +22,7 @@ export interface SnapshotSection {
 const TIMERS_VERSION = 1;
 
 /** u8 version (1), then the delayed messages that wait, in rows as `delayed-messages.ts` has them. */
-const TIMERS: SnapshotSection = {
+export const TIMERS_SECTION: SnapshotSection = {
   tag: SECTION_TAG.timers,
   write: ({ delayed }) => (delayed.size === 0 ? [] : [Buffer.of(TIMERS_VERSION), delayed.rowBytes()]),
   read: ({ delayed }, reader) => {
@@ -31,9 +31,6 @@ const TIMERS: SnapshotSection = {
     delayed.restore(reader.rest());
   },
 };
-
-/** Ascending by tag, which is the order in which they are written. */
-export const SECTIONS: readonly SnapshotSection[] = [TIMERS];
 
 /** The snapshot was written by a later program: no older one may be used in its place. */
 export class SnapshotVersionError extends Error {

@@ -24,13 +24,23 @@ import {
   writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
-import { readSections, SECTIONS, SnapshotVersionError, writeSections } from './snapshot-sections.ts';
+import {
+  readSections,
+  type SnapshotSection,
+  SnapshotVersionError,
+  TIMERS_SECTION,
+  writeSections,
+} from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
 import type { Subscription } from './subscription.ts';
 import type { Topic } from './topics.ts';
+import { TRANSACTIONS_SECTION } from './transactions-section.ts';
 
 const WITHOUT_SECTIONS = 1;
 const WITH_SECTIONS = 2;
+
+/** Ascending by tag, which is the order in which they are written. */
+const SECTIONS: readonly SnapshotSection[] = [TIMERS_SECTION, TRANSACTIONS_SECTION];
 
 class Chunks {
   readonly list: Buffer[] = [];

@@ -7,7 +7,7 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { DelayedMessages } from './delayed-messages.ts';
 import { Groups } from './groups.ts';
-import { DELAYED_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
+import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
 import type {
   AckRecord,
   ChangeInvisibleRecord,
@@ -19,8 +19,15 @@ import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
+import type {
+  HalfMessageRecord,
+  TransactionCarryRecord,
+  TransactionChangeRecord,
+  TransactionEndRecord,
+} from './records/transaction.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
+import { Transactions } from './transactions.ts';
 
 /** A record with its payload decoded. Segment starts, epochs and ticks change nothing here but the log time. */
 export type StateRecord =
@@ -41,7 +48,11 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.delayedMessage; readonly payload: MessageRecord }
   | { readonly type: typeof RECORD_TYPE.delayedFire; readonly payload: DelayedCopyRecord }
   | { readonly type: typeof RECORD_TYPE.delayedCarry; readonly payload: DelayedCopyRecord }
-  | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord };
+  | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord }
+  | { readonly type: typeof RECORD_TYPE.halfMessage; readonly payload: HalfMessageRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionEnd; readonly payload: TransactionEndRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionChange; readonly payload: TransactionChangeRecord }
+  | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -55,12 +66,18 @@ export class BrokerState {
   readonly groups = new Groups();
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
   readonly delayed = new DelayedMessages();
+  readonly transactions = new Transactions(LIMITS.endedTransactions);
   /** Position behind the last record applied. */
   position = 0;
   /** Log time of the last record applied. */
   logTimeMs = 0;
   /** Leases of all subscriptions together, for their bound. */
   leases = 0;
+
+  /** Everything before this position of the log can go, as far as the state is concerned. */
+  get oldestNeeded(): number {
+    return Math.min(this.delayed.oldestPosition(), this.transactions.oldestPosition);
+  }
 
   /**
    * Applies one committed record that stands at `position`; returns the place of the message that it stores, if any.
@@ -112,6 +129,20 @@ export class BrokerState {
           subscription.applyClientGone(record.payload.clientId, record.payload.visibleAtMs);
         }
         return undefined;
+      case RECORD_TYPE.halfMessage:
+        this.open(record.payload, position, length);
+        return undefined;
+      case RECORD_TYPE.transactionEnd: {
+        const { id, ended, message } = record.payload;
+        const wasOpen = this.transactions.applyEnd(id, ended) !== undefined;
+        return wasOpen && message !== undefined ? this.place(message, false) : undefined;
+      }
+      case RECORD_TYPE.transactionChange:
+        for (const standing of record.payload.standings) this.transactions.applyChange(standing);
+        return undefined;
+      case RECORD_TYPE.transactionCarry:
+        this.transactions.applyCarry(record.payload.id, position, length);
+        return undefined;
       case RECORD_TYPE.topicPut:
         this.topics.put(record.payload);
         return undefined;
@@ -119,6 +150,7 @@ export class BrokerState {
         const topic = this.topics.remove(record.payload.id);
         this.delayed.removeTopic(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
+        this.transactions.dropTopic(record.payload.id);
         return undefined;
       }
       case RECORD_TYPE.groupPut:
@@ -181,6 +213,14 @@ export class BrokerState {
     const messageIdHash = hash32(messageId);
     this.delayed.add({ id: position, position, length, deliverAtMs, topicId, messageIdHash });
     this.recentIds.add(RecentMessageIds.keyOf(topicId, messageId), DELAYED_QUEUE, position, this.logTimeMs);
+  }
+
+  /** A half message is remembered by its id like any other, with the transaction in the place of the queue offset. */
+  private open(half: HalfMessageRecord, position: number, length: number): void {
+    const { topicId, messageId } = half.message;
+    if (!this.topics.byId.has(topicId)) return;
+    this.transactions.applyHalf(half, position, length, this.logTimeMs);
+    this.recentIds.add(RecentMessageIds.keyOf(topicId, messageId), HALF_MESSAGE_QUEUE, position, this.logTimeMs);
   }
 
   private place(message: MessageRecord, remember: boolean): PlacedMessage | undefined {

@@ -21,7 +21,7 @@ export interface AdminDependencies {
 }
 
 const ANSWER_WITHIN_MS = 5_000;
-const PAGE_SIZE_MAX = 1_000;
+export const PAGE_SIZE_MAX = 1_000;
 
 export function refuse(error: Fault['error'], message: string): never {
   throw new FaultError(fault(error, message));

@@ -50,6 +50,40 @@ describe('administration', () => {
     expect(Object.keys(handlers).sort()).toEqual(Object.keys(serviceDefinition(SERVICE)).sort());
   });
 
+  test('open transactions of all sets are listed in pages, shown, resumed and ended', async () => {
+    await call('CreateTopic', { name: 'orders', type: 4, queues: 1 });
+    const producer = new TestClient(harness.handlers);
+    const sent: string[] = [];
+    for (let i = 0; i < 7; i++) {
+      const { entries } = await producer.send(messageTo('orders', { messageType: 4 }, `body ${i}`));
+      sent.push(entries[0].transactionId);
+    }
+    const seen: Message[] = [];
+    let page = '';
+    do {
+      const answer = await call('ListTransactions', { topic: 'orders', pageSize: 2, page });
+      expect(answer.transactions.length).toBeLessThanOrEqual(2);
+      seen.push(...answer.transactions);
+      page = answer.nextPage;
+    } while (page !== '');
+    const ids = seen.map(({ transactionId }) => transactionId);
+    expect([ids.length, new Set(ids)]).toEqual([7, new Set(sent)]);
+    expect(new Set(seen.map(({ set }) => set)).size).toBe(2);
+
+    const { transaction, message } = await call('DescribeTransaction', { transactionId: sent[3] });
+    expect([transaction.topic, transaction.producer]).toEqual(['orders', producer.clientId]);
+    expect(message.includes('body 3')).toBe(true);
+
+    await call('ResumeTransaction', { transactionId: sent[3] });
+    await call('EndTransaction', { transactionId: sent[3], commit: true });
+    await call('EndTransaction', { transactionId: sent[3], commit: true });
+    expect(await refusal('EndTransaction', { transactionId: sent[3], commit: false })).toBe('INVALID_TRANSACTION_ID');
+    expect(await refusal('DescribeTransaction', { transactionId: sent[3] })).toBe('INVALID_TRANSACTION_ID');
+    expect(await refusal('ResumeTransaction', { transactionId: 'made up' })).toBe('INVALID_TRANSACTION_ID');
+    expect(await refusal('ListTransactions', { page: 'made up' })).toBe('BAD_REQUEST');
+    expect((await call('ListTransactions', { expiredOnly: true })).transactions).toEqual([]);
+  });
+
   test('a topic is created on every set, found, listed, described and deleted', async () => {
     const { topic } = await call('CreateTopic', { name: 'ns/T', type: 2, queues: 3 });
     expect(topic).toEqual({

@@ -7,6 +7,7 @@
 //   ack                the message is settled: done
 //   change invisible   the time begins anew; if the message is with another consumer already, the handle is void
 //   dead letter        the lease is over: INVALID_RECEIPT_HANDLE, which the client hears as OK
+//   end transaction    the same decision again: answered as the first
 //   pop                with an attempt id: the same messages; without one they come again after their lease (poll.ts)
 //   group, topic       exists: the same answer (groups.ts, topics.ts)
 //

@@ -13,6 +13,8 @@ export interface ProxyConfig {
   readonly proxyId: string;
   /** Clients that are known at the same time. */
   readonly clientSessions?: number;
+  /** Topics that all of them together publish. */
+  readonly publishedTopics?: number;
 }
 
 export interface ProxyDependencies {

@@ -5,15 +5,16 @@ import { messageTo, pushSettings, TestClient } from '../testing/test-client.ts';
 import type { Message } from '../testing/wire.ts';
 
 describe('topics by their first use', () => {
-  test('an unknown topic becomes a mixed one with 8 queues, for normal, FIFO and delayed messages', async () => {
+  test('an unknown topic becomes a mixed one with 8 queues, for all but priority and lite messages', async () => {
     const harness = await fakeHarness();
     const client = new TestClient(harness.handlers);
     const { status, messageQueues } = await client.route('new');
     expect(status.code).toBe(20000);
     expect(messageQueues).toHaveLength(8);
-    expect(messageQueues.map((queue: Message) => queue.acceptMessageTypes)).toEqual(Array(8).fill([1, 2, 3]));
+    expect(messageQueues.map((queue: Message) => queue.acceptMessageTypes)).toEqual(Array(8).fill([1, 2, 3, 4]));
     expect((await client.send(messageTo('new'))).status.code).toBe(20000);
     expect((await client.send(messageTo('new', { messageGroup: 'g' }))).status.code).toBe(20000);
+    expect((await client.send(messageTo('new', { messageType: 4 }))).status.code).toBe(20000);
   });
 
   test('a topic that many ask for at the same time is created once', async () => {

@@ -188,7 +188,12 @@ function checkDeclaredType(message: SentMessage): Fault | undefined {
   return undefined;
 }
 
-const SUPPORTED: readonly number[] = [MESSAGE_TYPE.normal, MESSAGE_TYPE.fifo, MESSAGE_TYPE.delay];
+const SUPPORTED: readonly number[] = [
+  MESSAGE_TYPE.normal,
+  MESSAGE_TYPE.fifo,
+  MESSAGE_TYPE.delay,
+  MESSAGE_TYPE.transaction,
+];
 
 const TYPE_NAMES = ['unspecified', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
 
@@ -208,7 +213,7 @@ export function checkTypeForTopic(type: number, topicType: TopicType): Fault | u
   if (!isSupported) {
     return fault(
       'NOT_IMPLEMENTED',
-      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO or delayed one.`,
+      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO, delayed or transactional one.`,
     );
   }
   return undefined;

@@ -88,6 +88,12 @@ export interface ForwardMessageToDeadLetterQueueRequest {
   readonly messageId?: string;
 }
 
+export interface EndTransactionRequest {
+  readonly topic?: Maybe<Resource>;
+  readonly transactionId?: string;
+  readonly resolution?: number;
+}
+
 export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly exponentialBackoff?: Maybe<{
@@ -134,6 +140,7 @@ export interface Settings {
 export interface TelemetryCommand {
   readonly status?: Maybe<Status>;
   readonly settings?: Maybe<Settings>;
+  readonly recoverOrphanedTransactionCommand?: Maybe<{ readonly message: unknown; readonly transactionId: string }>;
 }
 
 export const CLIENT_TYPE = {

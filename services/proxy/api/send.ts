@@ -18,7 +18,7 @@ import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
 import { messageToStore } from './codec/stored-message.ts';
 import type { ProxyContext } from './context.ts';
 import { checkMessage, checkTypeForTopic, typeName, typeOf } from './message-rules.ts';
-import type { Resource } from './messages.ts';
+import { CLIENT_TYPE, type Resource } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
 import { topicKeyOf } from './resources.ts';
@@ -42,8 +42,9 @@ export function sendMessage(context: ProxyContext): RawUnaryHandler {
       const route = unwrap(await whileAbsent(patience, () => context.topics.find(topicKey)));
       const nowMs = context.clock.wallMs();
       const results = new Array<SendResult>(messages.length);
-      const shipments = pack(messages, route, nowMs, results);
+      const shipments = pack(messages, route, nowMs, requester.clientId, results);
       await Promise.all(shipments.map((shipment) => ship(context, patience, route, shipment, results)));
+      noteProducer(context, requester, topicKey, messages, results);
       return answerOf(context, requester, messages, route, results);
     },
     refuse(status, request) {
@@ -52,6 +53,21 @@ export function sendMessage(context: ProxyContext): RawUnaryHandler {
       return encodeSendResponse(status, entries);
     },
   });
+}
+
+/** Who sends half messages can be asked about them, also in a topic that its settings do not name. */
+function noteProducer(
+  context: ProxyContext,
+  requester: Requester,
+  topicKey: string,
+  messages: readonly SentMessage[],
+  results: readonly SendResult[],
+): void {
+  if (!results.some((result) => result.fault === undefined && result.transactionId !== undefined)) return;
+  const session = context.sessions.open(requester);
+  if (session === undefined) return;
+  if (session.clientType === CLIENT_TYPE.unspecified) session.clientType = CLIENT_TYPE.producer;
+  context.sessions.publishes(session, topicKey, { resource: messages[0]!.topic, isTransactional: true });
 }
 
 function decode(request: Buffer): SentMessage[] {
@@ -105,6 +121,7 @@ function pack(
   messages: readonly SentMessage[],
   route: TopicRoute,
   nowMs: number,
+  clientId: string,
   results: SendResult[],
 ): readonly Shipment[] {
   const shipments = new Map<string, Shipment>();
@@ -124,7 +141,7 @@ function pack(
       shipments.set(group, shipment);
     }
     shipment.indexes.push(index);
-    shipment.messages.push(messageToStore(message, type, nowMs));
+    shipment.messages.push(messageToStore(message, type, nowMs, clientId));
   }
   return mergeBySet([...shipments.values()], route);
 }
@@ -189,8 +206,8 @@ function answerOf(
   const entries = messages.map(({ messageId }, i): SendEntry => {
     const result = results[i]!;
     if (result.fault !== undefined) return { status: statusOf(result.fault, requester.language), messageId, offset: 0 };
-    const { queueOffset: offset, recallHandle } = result;
-    return { status: STATUS_OK, messageId, offset, ...(recallHandle === undefined ? {} : { recallHandle }) };
+    const { queueOffset: offset, recallHandle, transactionId } = result;
+    return { status: STATUS_OK, messageId, offset, recallHandle, transactionId };
   });
   for (const [i, message] of messages.entries()) {
     if (results[i]!.fault !== undefined) continue;

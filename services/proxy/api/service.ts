@@ -1,6 +1,7 @@
 // The messaging service of the proxy: every RPC of apache.rocketmq.v2.MessagingService by its name, over transports
 // that the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
 // `messages.ts`.
+import { createChecker } from '../clients/checker.ts';
 import { createReporter } from '../clients/reporter.ts';
 import { createSessions, type Session } from '../clients/sessions.ts';
 import type { RawUnaryHandler, StreamHandler, TelemetryHandler, UnaryHandler } from './call.ts';
@@ -9,6 +10,7 @@ import type { ProxyDependencies } from './dependencies.ts';
 import { createAddressing } from './endpoints.ts';
 import { createGroups } from './groups.ts';
 import type {
+  EndTransactionRequest,
   ForwardMessageToDeadLetterQueueRequest,
   HeartbeatRequest,
   NotifyClientTerminationRequest,
@@ -31,6 +33,7 @@ import { ackMessage, changeInvisibleDuration, forwardMessageToDeadLetterQueue } 
 import { telemetry } from './telemetry.ts';
 import { createTopics } from './topics.ts';
 import { createTraffic } from './traffic.ts';
+import { endTransaction } from './transactions.ts';
 
 export interface MessagingHandlers {
   /** Bytes in, bytes out. */
@@ -52,7 +55,7 @@ export interface MessagingHandlers {
     readonly UpdateOffset: UnaryHandler<unknown, StatusResponse>;
     readonly GetOffset: UnaryHandler<unknown, StatusResponse>;
     readonly QueryOffset: UnaryHandler<unknown, StatusResponse>;
-    readonly EndTransaction: UnaryHandler<unknown, StatusResponse>;
+    readonly EndTransaction: UnaryHandler<EndTransactionRequest, StatusResponse>;
     readonly RecallMessage: UnaryHandler<RecallMessageRequest, RecallMessageResponse>;
     readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
   };
@@ -70,7 +73,7 @@ export interface MessagingService {
   clients(): IterableIterator<Session>;
   /** Makes the clients of a group hear at once of a change that an administrator has made. */
   groupChanged(group: string): void;
-  /** Begins to tell brokers who is online. */
+  /** Begins to tell brokers who is online, and to ask producers about their transactions. */
   start(): void;
   /** Ends the open polls with empty answers and the Telemetry streams with UNAVAILABLE, and reports no more. */
   stop(): void;
@@ -78,7 +81,7 @@ export interface MessagingService {
 
 export function messagingService(dependencies: ProxyDependencies): MessagingService {
   const { cluster, clock, timers, logger, config } = dependencies;
-  const sessions = createSessions(clock, config.clientSessions);
+  const sessions = createSessions(clock, config.clientSessions, config.publishedTopics);
   const context: ProxyContext = {
     ...dependencies,
     sessions,
@@ -89,6 +92,11 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
   };
   const streams = telemetry(context);
   const reporter = createReporter({ cluster, timers, logger, proxyId: config.proxyId }, sessions);
+  const checker = createChecker({
+    ...{ cluster, timers, logger },
+    publishedTopics: () => streams.publishedTopics(),
+    ask: (half) => streams.askProducer(half),
+  });
   return {
     handlers: {
       raw: {
@@ -106,7 +114,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         UpdateOffset: notImplemented(context, 'UpdateOffset'),
         GetOffset: notImplemented(context, 'GetOffset'),
         QueryOffset: notImplemented(context, 'QueryOffset'),
-        EndTransaction: notImplemented(context, 'EndTransaction'),
+        EndTransaction: endTransaction(context),
         RecallMessage: recallMessage(context),
         SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
       },
@@ -115,9 +123,13 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     },
     clients: () => sessions.all(),
     groupChanged: (group) => context.groups.refresh(group),
-    start: () => reporter.start(),
+    start() {
+      reporter.start();
+      checker.start();
+    },
     stop() {
       reporter.stop();
+      checker.stop();
       for (const { endPolls } of sessions.all()) for (const endPoll of [...endPolls]) endPoll();
       streams.endAll();
     },

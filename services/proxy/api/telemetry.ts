@@ -4,15 +4,17 @@
 // memory.
 import { ERRORS, type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { HalfMessage } from '@fulmar/core/transaction-api.ts';
 import type { Session } from '../clients/sessions.ts';
 import { clientTypeOf, consumerSettings, DEFAULT_GROUP, producerSettings } from '../clients/settings.ts';
 import { logFault } from './answering.ts';
 import type { CallContext, TelemetryHandler, TelemetryPort } from './call.ts';
+import { recoverCommand } from './codec/recover-command.ts';
 import type { ProxyContext } from './context.ts';
 import { type GroupAsTold, sameToClients } from './groups.ts';
 import { CLIENT_TYPE, isConsumerType, type Settings, type TelemetryCommand } from './messages.ts';
 import { checkClientId, type Requester, requesterOf } from './requester.ts';
-import { groupKeyOf } from './resources.ts';
+import { groupKeyOf, topicKeyOf } from './resources.ts';
 import { STATUS_OK, statusOf } from './status.ts';
 
 /** The longest that a first answer waits for a broker to describe the group. */
@@ -42,6 +44,10 @@ export interface Telemetry {
   readonly handler: TelemetryHandler<TelemetryCommand>;
   /** Ends all streams because this proxy stops; clients open new ones elsewhere. */
   endAll(): void;
+  /** Keys of the topics that have a producer with an open stream here. */
+  publishedTopics(): Iterable<string>;
+  /** Puts the question to a producer of the topic, another one each time; false if nobody can be asked. */
+  askProducer(half: HalfMessage): boolean;
 }
 
 export function telemetry(context: ProxyContext): Telemetry {
@@ -109,8 +115,36 @@ export function telemetry(context: ProxyContext): Telemetry {
     });
   };
 
+  /** The newest stream of every producer that could be asked something, by client id. */
+  function* listening(): Iterable<{ readonly stream: Stream; readonly session: Session }> {
+    for (const stream of streams) {
+      const { session, port } = stream;
+      if (session === undefined || session.published.size === 0 || stream.isClosed || stream.hasEnded) continue;
+      if (port.waitingMessages() < LIMITS.telemetryBufferedCommands) yield { stream, session };
+    }
+  }
+
+  function askProducer(half: HalfMessage): boolean {
+    const { topic, producer, checks } = half.transaction;
+    const producers = new Map<string, { readonly stream: Stream; readonly session: Session }>();
+    for (const each of listening()) if (each.session.published.has(topic)) producers.set(each.session.clientId, each);
+    // The one that sent it knows best, then those that deal in transactions; but some never answer.
+    const rank = ({ session }: { readonly session: Session }): number =>
+      session.clientId === producer ? 0 : session.published.get(topic)!.isTransactional ? 1 : 2;
+    const inOrder = [...producers.values()].sort((a, b) => rank(a) - rank(b));
+    const chosen = inOrder[checks % inOrder.length];
+    if (chosen === undefined) return false;
+    return chosen.stream.port.write(recoverCommand(chosen.session.published.get(topic)!.resource, half));
+  }
+
   return {
     handler,
+    askProducer,
+    publishedTopics() {
+      const topics = new Set<string>();
+      for (const { session } of listening()) for (const topic of session.published.keys()) topics.add(topic);
+      return topics;
+    },
     endAll() {
       for (const { port } of [...streams]) port.fail(UNAVAILABLE, 'This proxy stops. Connect to another one.');
     },
@@ -195,7 +229,16 @@ function attach(context: ProxyContext, stream: Stream, { clientType, groupKey }:
   }
   session.clientType = clientType;
   session.group = groupKey;
+  if (clientType === CLIENT_TYPE.producer) notePublishing(context, session, stream);
   return true;
+}
+
+function notePublishing(context: ProxyContext, session: Session, { settings, requester }: Stream): void {
+  for (const resource of settings?.publishing?.topics ?? []) {
+    const topic = topicKeyOf(requester, resource);
+    if (topic.value === undefined) continue;
+    context.sessions.publishes(session, topic.value, { resource, isTransactional: false });
+  }
 }
 
 function answerConsumer(context: ProxyContext, stream: Stream, groupKey: string): void {

@@ -26,7 +26,7 @@ const ACCEPTED_TYPES: Readonly<Record<TopicType, readonly number[]>> = {
   transaction: [4],
   lite: [5],
   priority: [6],
-  mixed: [1, 2, 3],
+  mixed: [1, 2, 3, 4],
 };
 
 /** Numbers of the MessageType enum that a topic of this type takes. */

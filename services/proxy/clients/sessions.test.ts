@@ -1,7 +1,10 @@
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { GROUP } from '../testing/acceptance-consume.ts';
 import { type FakeHarness, fakeHarness } from '../testing/harness.ts';
+import { manualTime } from '../testing/manual-time.ts';
 import { messageTo, producerSettingsOf, pushSettings, TestClient } from '../testing/test-client.ts';
+import { createSessions, type Session } from './sessions.ts';
 
 describe('who is online', () => {
   let harness: FakeHarness;
@@ -137,5 +140,40 @@ describe('who is online', () => {
       group: '',
       peer: '10.9.9.9:1234',
     });
+  });
+});
+
+describe('the topics that clients publish', () => {
+  const publishedMax = LIMITS.publishedTopicsPerClient + 10;
+  const sessionsOf = (...clientIds: readonly string[]) => {
+    const sessions = createSessions(manualTime().clock, 10, publishedMax);
+    const requester = { namespace: '', language: 'JAVA', version: '5.0.0', peer: '10.9.9.9:1234' };
+    const opened = clientIds.map((clientId) => sessions.open({ ...requester, clientId }) as Session);
+    const publish = (session: Session, count: number, prefix = 'T') => {
+      for (let i = 0; i < count; i++) {
+        const resource = { resourceNamespace: '', name: `${prefix}-${i}` };
+        sessions.publishes(session, resource.name, { resource, isTransactional: false });
+      }
+    };
+    return { sessions, opened, publish };
+  };
+
+  test('of one client are the newest ones when it has too many', () => {
+    const { opened, publish } = sessionsOf('A');
+    publish(opened[0]!, LIMITS.publishedTopicsPerClient + 5);
+    const { published } = opened[0]!;
+    expect([published.size, published.has('T-0'), published.has('T-5')]).toEqual([256, false, true]);
+  });
+
+  test('of all clients together have a bound, and there is room again when one has gone', () => {
+    const { sessions, opened, publish } = sessionsOf('A', 'B');
+    const [a, b] = opened as [Session, Session];
+    publish(a, LIMITS.publishedTopicsPerClient);
+    publish(b, 20);
+    expect(b.published.size).toBe(10);
+    sessions.close('A');
+    publish(a, 20, 'late');
+    publish(b, 20);
+    expect([a.published.has('late-0'), b.published.size]).toEqual([false, 20]);
   });
 });

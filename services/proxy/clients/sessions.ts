@@ -4,7 +4,7 @@
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
 import type { AddressChoice } from '../api/endpoints.ts';
-import { CLIENT_TYPE, isConsumerType } from '../api/messages.ts';
+import { CLIENT_TYPE, isConsumerType, type Resource } from '../api/messages.ts';
 import type { Requester } from '../api/requester.ts';
 
 /**
@@ -16,6 +16,13 @@ const SILENCE_RUST_MS = 120_000;
 /** An answer that left so long before its connection broke has arrived, or the connection would have broken earlier. */
 const DOUBT_MS = 30_000;
 
+export interface PublishedTopic {
+  /** As the client wrote it. */
+  readonly resource: Resource;
+  /** It has sent a half message: it knows how to answer for one. */
+  readonly isTransactional: boolean;
+}
+
 export interface Session {
   readonly clientId: string;
   readonly language: string;
@@ -26,6 +33,8 @@ export interface Session {
   group: string;
   /** The access point that the client named in its newest route query. */
   accessPoint: AddressChoice | undefined;
+  /** Topics that it publishes, by their keys, as far as it has said so or shown it. */
+  readonly published: Map<string, PublishedTopic>;
   lastHeardMs: number;
   /** When messages that it holds for as long as it is online last left for it. */
   lastAnsweredMs: number;
@@ -38,6 +47,11 @@ export interface Sessions {
   get(clientId: string): Session | undefined;
   /** The session of this client, opened if there is none; undefined without a client id or when there are too many. */
   open(requester: Requester): Session | undefined;
+  /**
+   * The client publishes a topic. When it has too many its oldest is forgotten; when all clients together have too many
+   * this one is not noted, so that the client is not asked about transactions of that topic.
+   */
+  publishes(session: Session, topic: string, of: PublishedTopic): void;
   /** Notes a sign of life of a client that has a session. */
   heard(clientId: string): void;
   /** The client said goodbye. */
@@ -70,13 +84,19 @@ export function isConsumer(session: Session): boolean {
   return isConsumerType(session.clientType);
 }
 
-export function createSessions(clock: Clock, sessionsMax: number = LIMITS.clientSessions): Sessions {
+export function createSessions(
+  clock: Clock,
+  sessionsMax: number = LIMITS.clientSessions,
+  publishedMax: number = LIMITS.publishedTopics,
+): Sessions {
+  let published = 0;
   const sessions = new Map<string, Session>();
   const listeners: ((clientId: string) => void)[] = [];
   const doubtListeners: ((clientId: string) => void)[] = [];
 
   function end(session: Session): void {
     sessions.delete(session.clientId);
+    published -= session.published.size;
     for (const endPoll of [...session.endPolls]) endPoll();
     if (isConsumer(session)) for (const listener of listeners) listener(session.clientId);
   }
@@ -105,6 +125,7 @@ export function createSessions(clock: Clock, sessionsMax: number = LIMITS.client
       clientType: CLIENT_TYPE.unspecified,
       group: '',
       accessPoint: undefined,
+      published: new Map(),
       lastHeardMs: clock.monotonicMs(),
       lastAnsweredMs: Number.NEGATIVE_INFINITY,
       telemetryStreams: 0,
@@ -114,9 +135,21 @@ export function createSessions(clock: Clock, sessionsMax: number = LIMITS.client
     return session;
   }
 
+  function publishes(session: Session, topic: string, { resource, isTransactional }: PublishedTopic): void {
+    const own = session.published;
+    const known = own.get(topic);
+    const isOver = sessions.get(session.clientId) !== session;
+    if (isOver || (known === undefined && published >= publishedMax)) return;
+    own.set(topic, { resource, isTransactional: isTransactional || known?.isTransactional === true });
+    if (known !== undefined) return;
+    if (own.size > LIMITS.publishedTopicsPerClient) own.delete(own.keys().next().value!);
+    else published++;
+  }
+
   return {
     get: (clientId) => sessions.get(clientId),
     open,
+    publishes,
     heard(clientId) {
       const session = sessions.get(clientId);
       if (session !== undefined) session.lastHeardMs = clock.monotonicMs();

@@ -68,6 +68,23 @@ export function brokerApiOver(
     listGroups: async () => unwrap(expect(await call({ method: 'listGroups' }), 'groups')).groups,
     lag: async (group) => mapped(expect(await call({ method: 'lag', name: group }), 'lags'), (reply) => reply.lags),
     stepDown: (preferred) => done({ method: 'stepDown', preferred }),
+    transactions: {
+      end: (command) => done({ method: 'endTransaction', command }),
+      takeChecks: async (command) =>
+        mapped(expect(await call({ method: 'takeChecks', command }), 'halfMessages'), (reply) => reply.messages),
+      list: async (query) =>
+        mapped(
+          expect(await call({ method: 'listTransactions', query }), 'transactions'),
+          (reply) => reply.transactions,
+        ),
+      show: async (transactionId) => {
+        const shown = expect(await call({ method: 'showTransaction', transactionId }), 'halfMessages');
+        if (shown.fault !== undefined) return shown;
+        const [message] = shown.value.messages;
+        return message === undefined ? { fault: UNFITTING } : { value: message };
+      },
+      resume: (transactionId) => done({ method: 'resumeTransaction', transactionId }),
+    },
     status: async () => unwrap(expect(await call({ method: 'status' }), 'status')).status,
   };
 }

@@ -11,6 +11,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { fault, success } from '@fulmar/core/errors.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
+import { refusingTransactions } from '@fulmar/core/transaction-api.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { type GrpcServer, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
 import { until } from '@fulmar/runtime/testing.ts';
@@ -41,6 +42,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     lag: unused,
     status: unused,
     stepDown: unused,
+    transactions: refusingTransactions(fault('NOT_MASTER', 'not used in this test')),
     ...methods,
   };
 }

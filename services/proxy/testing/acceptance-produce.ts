@@ -152,9 +152,8 @@ export function produceStatements(make: HarnessFactory): void {
       expect(received.map(({ systemProperties }) => systemProperties.queueOffset)).toEqual([0, 1, 2, 3]);
     });
 
-    test('transaction, priority and lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
+    test('priority and lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
       const messages = [
-        messageTo('transaction', { messageType: 4 }),
         messageTo('lite', { messageType: 5, liteTopic: 'l' }),
         messageTo('priority', { messageType: 6, priority: 1 }),
       ];

@@ -22,7 +22,7 @@ export function routeStatements(make: HarnessFactory): void {
         transaction: [4],
         lite: [5],
         priority: [6],
-        mixed: [1, 2, 3],
+        mixed: [1, 2, 3, 4],
       };
       const client = new TestClient(harness.handlers);
       for (const [type, accepted] of Object.entries(types)) {

@@ -8,6 +8,7 @@ import { produceStatements } from './acceptance-produce.ts';
 import { robustnessStatements } from './acceptance-robustness.ts';
 import { routeStatements } from './acceptance-routes.ts';
 import { telemetryStatements } from './acceptance-telemetry.ts';
+import { transactionStatements } from './acceptance-transactions.ts';
 import type { HarnessFactory } from './harness.ts';
 
 export function acceptance(cluster: string, make: HarnessFactory): void {
@@ -18,6 +19,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     consumeStatements(make);
     deliveryStatements(make);
     delayStatements(make);
+    transactionStatements(make);
     robustnessStatements(make);
   });
 }

@@ -7,6 +7,7 @@ import type {
   ClientsReport,
   DeadLetterCommand,
   GroupDescription,
+  MessageToStore,
   PopCall,
   PopCommand,
   PoppedMessage,
@@ -24,6 +25,7 @@ import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
+import { fakeTransactions } from './fake-transactions.ts';
 
 export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly set: string;
@@ -32,6 +34,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly pops: PopCommand[] = [];
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
+  readonly transactions: ReturnType<typeof fakeTransactions>;
   readonly #timers: Timers;
   readonly #subscriptions = new Map<string, FakeSubscription>();
   readonly #waiters = new Set<() => void>();
@@ -44,6 +47,11 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     this.set = set;
     this.#timers = timers;
     this.#delays = new FakeDelays(set, clock, timers);
+    this.transactions = fakeTransactions(set, clock, (topic, message) => {
+      const found = this.topics.get(topic);
+      if (found !== undefined) this.#storeInQueue(found, message);
+      this.#wake();
+    });
   }
 
   async send({ topic, messages }: SendCommand): Promise<readonly SendResult[]> {
@@ -54,14 +62,10 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       const key = `${topic}\n${message.messageId}`;
       const before = this.#sent.get(key);
       if (before !== undefined) return before;
-      const queues = found.description.queues;
-      const queueId = hash32(message.messageGroup === '' ? message.messageId : message.messageGroup) % queues;
-      const later = (): void => {
-        this.#store(found, queueId, message);
-        this.#wake();
-      };
-      const delayed = this.#delays.take(topic, queueId, message, later);
-      const result = delayed ?? { queueId, queueOffset: this.#store(found, queueId, message) };
+      const result: SendResult =
+        message.half === undefined
+          ? this.#accept(topic, found, message)
+          : { queueId: 0, queueOffset: 0, transactionId: this.transactions.add(topic, copyOf(message), message.half) };
       if (result.fault === undefined) this.#sent.set(key, result);
       return result;
     });
@@ -69,19 +73,33 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     return results;
   }
 
-  #store(topic: FakeTopic, queueId: number, message: SendCommand['messages'][number]): number {
+  #accept(topic: string, found: FakeTopic, message: MessageToStore): SendResult {
+    const later = (): void => {
+      this.#storeInQueue(found, message);
+      this.#wake();
+    };
+    return (
+      this.#delays.take(topic, this.#queueOf(found, message), message, later) ?? this.#storeInQueue(found, message)
+    );
+  }
+
+  #queueOf({ description }: FakeTopic, { messageGroup, messageId }: MessageToStore): number {
+    return hash32(messageGroup === '' ? messageId : messageGroup) % description.queues;
+  }
+
+  #storeInQueue(found: FakeTopic, message: MessageToStore): { queueId: number; queueOffset: number } {
+    const queueId = this.#queueOf(found, message);
+    return { queueId, queueOffset: this.#store(found, queueId, message) };
+  }
+
+  #store(topic: FakeTopic, queueId: number, message: MessageToStore): number {
     const queueOffset = topic.nextOffsets[queueId]!++;
     topic.messages.push({
       order: this.orders++,
       queueId,
       queueOffset,
       storedAtMs: this.clock.wallMs(),
-      message: {
-        ...message,
-        userPart: Buffer.from(message.userPart),
-        systemPart: Buffer.from(message.systemPart),
-        body: Buffer.from(message.body),
-      },
+      message: copyOf(message),
     });
     return queueOffset;
   }
@@ -287,6 +305,15 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   async stepDown(_preferred: string): Promise<Fault | undefined> {
     return fault('PRECONDITION_FAILED', 'This set has one replica, so that nobody could take over.');
   }
+}
+
+function copyOf(message: MessageToStore): MessageToStore {
+  return {
+    ...message,
+    userPart: Buffer.from(message.userPart),
+    systemPart: Buffer.from(message.systemPart),
+    body: Buffer.from(message.body),
+  };
 }
 
 function popped({ stored, attempt, handle }: Lease, invisibleMs: number): PoppedMessage {

@@ -74,6 +74,21 @@ export class FakeReign implements Master {
         ),
       listGroups: () => throwing(() => broker.listGroups()),
       lag: (group) => plain(() => broker.lag(group), outcome),
+      transactions: {
+        end: (command) =>
+          plain(
+            () => broker.transactions.end(command),
+            (found) => found,
+          ),
+        takeChecks: (command) => plain(() => broker.transactions.takeChecks(command), outcome),
+        list: (query) => plain(() => broker.transactions.list(query), outcome),
+        show: (transactionId) => plain(() => broker.transactions.show(transactionId), outcome),
+        resume: (transactionId) =>
+          plain(
+            () => broker.transactions.resume(transactionId),
+            (found) => found,
+          ),
+      },
       status: () => throwing(() => broker.status()),
       stepDown: (preferred) =>
         plain(

@@ -21,6 +21,18 @@ const group = {
 const topic = { name: 'topic', type: 'mixed' as const, queues: 8, createdAtMs: 1_700_000_000_000 };
 const placement = { version: 3, sets: ['set-a', 'set-b'] };
 
+const transaction = {
+  transactionId: 'transaction',
+  topic: 'topic',
+  messageId: 'id',
+  producer: 'client',
+  storedAtMs: 1_700_000_000_000,
+  checks: 15,
+  expired: true,
+  nextCheckInMs: 0,
+  endsInMs: 86_400_000,
+};
+
 const CALLS: readonly BrokerCall[] = [
   {
     method: 'send',
@@ -50,6 +62,19 @@ const CALLS: readonly BrokerCall[] = [
           userPart: bytes(''),
           systemPart: bytes(''),
           body: bytes(''),
+        },
+        {
+          messageId: 'half',
+          type: 4,
+          tag: '',
+          keys: [],
+          messageGroup: '',
+          bornAtMs: 1,
+          deliverAtMs: 0,
+          userPart: bytes(''),
+          systemPart: bytes('system'),
+          body: bytes('body'),
+          half: { producer: 'client-1', firstCheckAfterMs: 70_000 },
         },
       ],
     },
@@ -96,6 +121,12 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'listGroups' },
   { method: 'status' },
   { method: 'stepDown', preferred: 'replica-1' },
+  { method: 'endTransaction', command: { transactionId: 'a', resolution: 'commit', topic: 'topic' } },
+  { method: 'endTransaction', command: { transactionId: 'b', resolution: 'rollback', topic: '' } },
+  { method: 'takeChecks', command: { topics: ['a', 'b'], sent: ['c'] } },
+  { method: 'listTransactions', query: { topic: 't', expiredOnly: true, after: 'a', count: 300 } },
+  { method: 'showTransaction', transactionId: 'a' },
+  { method: 'resumeTransaction', transactionId: 'b' },
   { method: 'cancel', callId: 2 ** 40 },
 ];
 
@@ -108,6 +139,7 @@ const REPLIES: readonly BrokerReply[] = [
       { fault: { error: 'TOO_MANY_REQUESTS', message: 'Later.' } },
       { queueId: 0, queueOffset: 0 },
       { queueId: 3, queueOffset: 0, recallHandle: 'handle' },
+      { queueId: 0, queueOffset: 0, transactionId: 'transaction' },
     ],
   },
   {
@@ -173,6 +205,18 @@ const REPLIES: readonly BrokerReply[] = [
   },
 ];
 
+const TRANSACTION_REPLIES: readonly BrokerReply[] = [
+  { kind: 'transactions', transactions: [transaction, { ...transaction, expired: false, checks: 0 }] },
+  {
+    kind: 'halfMessages',
+    messages: [
+      { transaction, queueId: 3, userPart: bytes('user'), systemPart: bytes('system'), body: bytes('b'.repeat(200)) },
+    ],
+  },
+];
+
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES];
+
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {
   const definition = methodDefinition<object, object>(BROKER_DATA, 'Open');
@@ -192,7 +236,7 @@ function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer 
 describe('the codec of the data plane', () => {
   test('knows every call and every reply', () => {
     expect(new Set(CALLS.map(({ method }) => method))).toEqual(new Set(Object.keys(CALL_FIELD)));
-    expect(new Set(REPLIES.map(({ kind }) => kind))).toEqual(new Set(Object.keys(REPLY_FIELD)));
+    expect(new Set(ALL_REPLIES.map(({ kind }) => kind))).toEqual(new Set(Object.keys(REPLY_FIELD)));
   });
 
   test.each(CALLS.map((call) => [call.method, call] as const))('brings the call %s across unchanged', (_name, call) => {
@@ -202,7 +246,7 @@ describe('the codec of the data plane', () => {
     expect(decodeCall(new ProtobufReader(throughProto(encoded, 'request')))).toEqual({ id: 2 ** 33, call });
   });
 
-  test.each(REPLIES.map((reply) => [reply.kind, reply] as const))(
+  test.each(ALL_REPLIES.map((reply) => [reply.kind, reply] as const))(
     'brings the reply %s across unchanged',
     (_name, reply) => {
       const encoded = encodeReply(1, reply);

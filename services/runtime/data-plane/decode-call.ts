@@ -15,6 +15,7 @@ import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
+import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
   Object.entries(CALL_FIELD).map(([method, field]) => [field, method as BrokerCall['method']]),
@@ -72,6 +73,15 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, name: readNamed(reader).name };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
+    case 'endTransaction':
+      return { method, command: readEndTransaction(reader) };
+    case 'takeChecks':
+      return { method, command: readTakeChecks(reader) };
+    case 'listTransactions':
+      return { method, query: readListTransactions(reader) };
+    case 'showTransaction':
+    case 'resumeTransaction':
+      return { method, transactionId: readNamed(reader).name };
     case 'cancel':
       return { method, callId: readCancel(reader) };
     case 'listTopics':

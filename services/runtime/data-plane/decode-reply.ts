@@ -15,6 +15,7 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
+import { readHalfMessage, readOpenTransaction } from './transactions.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
   Object.entries(REPLY_FIELD).map(([kind, field]) => [field, kind as ReplyKind]),
@@ -66,6 +67,10 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, lags: readList(reader, 1, readLag) };
     case 'status':
       return { kind, status: readStatus(reader) };
+    case 'halfMessages':
+      return { kind, messages: readList(reader, 1, readHalfMessage) };
+    case 'transactions':
+      return { kind, transactions: readList(reader, 1, readOpenTransaction) };
     case 'done':
       return { kind };
   }
@@ -86,15 +91,18 @@ function readSendResult(reader: ProtobufReader): SendResult {
   let queueId = 0;
   let queueOffset = 0;
   let recallHandle = '';
+  let transactionId = '';
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) refused = readFault(reader.message()) ?? NO_REASON;
     else if (tag >>> 3 === 2) queueId = reader.int32();
     else if (tag >>> 3 === 3) queueOffset = reader.int64();
     else if (tag >>> 3 === 6) recallHandle = reader.string();
+    else if (tag >>> 3 === 15) transactionId = reader.string();
     else reader.skip(tag);
   }
   if (refused !== undefined) return { fault: refused };
+  if (transactionId !== '') return { queueId, queueOffset, transactionId };
   return recallHandle === '' ? { queueId, queueOffset } : { queueId, queueOffset, recallHandle };
 }
 

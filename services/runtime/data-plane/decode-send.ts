@@ -1,7 +1,9 @@
 // Reads the call that matters most (`Send` in broker.proto). Body, user part and system part stay views of the frame.
 import type { MessageToStore, SendCommand } from '@fulmar/core/broker-api.ts';
 import type { ProtobufReader } from '@fulmar/core/protobuf.ts';
+import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { EMPTY_BYTES } from './fields.ts';
+import { readHalfOrigin } from './transactions.ts';
 
 export function readSend(reader: ProtobufReader): SendCommand {
   let topic = '';
@@ -16,6 +18,7 @@ export function readSend(reader: ProtobufReader): SendCommand {
 }
 
 function readMessage(reader: ProtobufReader): MessageToStore {
+  let half: HalfOrigin | undefined;
   const message = {
     messageId: '',
     type: 0,
@@ -61,9 +64,12 @@ function readMessage(reader: ProtobufReader): MessageToStore {
       case 10:
         message.body = reader.view();
         break;
+      case 15:
+        half = readHalfOrigin(reader.message());
+        break;
       default:
         reader.skip(tag);
     }
   }
-  return message;
+  return half === undefined ? message : { ...message, half };
 }

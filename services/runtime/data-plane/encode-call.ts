@@ -4,6 +4,7 @@ import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/brok
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
+import { writeEndTransaction, writeHalfOrigin, writeListTransactions, writeTakeChecks } from './transactions.ts';
 
 /** What a message needs besides its three parts, roughly: the writer grows if it is more. */
 const MESSAGE_SLACK_BYTES = 256;
@@ -74,6 +75,19 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'stepDown':
       writeText(writer, 1, call.preferred);
       break;
+    case 'endTransaction':
+      writeEndTransaction(writer, call.command);
+      break;
+    case 'takeChecks':
+      writeTakeChecks(writer, call.command);
+      break;
+    case 'listTransactions':
+      writeListTransactions(writer, call.query);
+      break;
+    case 'showTransaction':
+    case 'resumeTransaction':
+      writeText(writer, 1, call.transactionId);
+      break;
     case 'cancel':
       writer.varint(1, call.callId);
       break;
@@ -97,6 +111,7 @@ function writeMessage(writer: ProtobufWriter, message: MessageToStore): void {
   writeBytes(writer, 8, message.userPart);
   writeBytes(writer, 9, message.systemPart);
   writeBytes(writer, 10, message.body);
+  if (message.half !== undefined) writeHalfOrigin(writer, 15, message.half);
   writer.end(mark);
 }
 

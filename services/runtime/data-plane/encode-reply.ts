@@ -11,6 +11,7 @@ import type {
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
+import { writeHalfMessage, writeOpenTransaction } from './transactions.ts';
 
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
 const MESSAGE_SLACK_BYTES = 256;
@@ -72,6 +73,12 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     case 'status':
       writeStatus(writer, reply.status);
       break;
+    case 'halfMessages':
+      for (const message of reply.messages) nested(writer, 1, () => writeHalfMessage(writer, message));
+      break;
+    case 'transactions':
+      for (const each of reply.transactions) nested(writer, 1, () => writeOpenTransaction(writer, each));
+      break;
     case 'done':
       break;
   }
@@ -91,6 +98,7 @@ function writeSendResult(writer: ProtobufWriter, result: SendResult): void {
     writeNumber(writer, 2, result.queueId);
     writeNumber(writer, 3, result.queueOffset);
     writeText(writer, 6, result.recallHandle ?? '');
+    writeText(writer, 15, result.transactionId ?? '');
   }
   writer.end(mark);
 }

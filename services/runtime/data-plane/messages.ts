@@ -19,6 +19,13 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
+import type {
+  EndTransactionCommand,
+  HalfMessage,
+  ListTransactionsQuery,
+  OpenTransaction,
+  TakeChecksCommand,
+} from '@fulmar/core/transaction-api.ts';
 import type { Method } from '../grpc-client.ts';
 import { RAW } from '../rpc.ts';
 
@@ -39,6 +46,10 @@ export type BrokerCall =
   | { readonly method: 'deleteTopic' | 'describeTopic' | 'deleteGroup' | 'lag'; readonly name: string }
   | { readonly method: 'listTopics' | 'listGroups' | 'status' }
   | { readonly method: 'stepDown'; readonly preferred: string }
+  | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
+  | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
+  | { readonly method: 'listTransactions'; readonly query: ListTransactionsQuery }
+  | { readonly method: 'showTransaction' | 'resumeTransaction'; readonly transactionId: string }
   /** Ends the wait of the pop with this id. */
   | { readonly method: 'cancel'; readonly callId: number };
 
@@ -54,7 +65,9 @@ export type BrokerReply =
   | { readonly kind: 'topics'; readonly topics: readonly TopicDescription[] }
   | { readonly kind: 'topicStatus'; readonly topic: TopicStatus }
   | { readonly kind: 'lags'; readonly lags: readonly SubscriptionLag[] }
-  | { readonly kind: 'status'; readonly status: BrokerStatus };
+  | { readonly kind: 'status'; readonly status: BrokerStatus }
+  | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
+  | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
 
 export type ReplyKind = BrokerReply['kind'];
 
@@ -80,6 +93,11 @@ export const CALL_FIELD = {
   cancel: 19,
   stepDown: 20,
   recall: 40,
+  endTransaction: 50,
+  takeChecks: 51,
+  listTransactions: 52,
+  showTransaction: 53,
+  resumeTransaction: 54,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -96,4 +114,6 @@ export const REPLY_FIELD = {
   topicStatus: 11,
   lags: 12,
   status: 13,
+  halfMessages: 50,
+  transactions: 51,
 } as const satisfies Record<ReplyKind, number>;

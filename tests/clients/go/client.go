@@ -26,9 +26,9 @@ var (
 )
 
 func main() {
-	commands := map[string]func() error{"produce": produce, "push": push, "simple": simple}
+	commands := map[string]func() error{"produce": produce, "push": push, "simple": simple, "transact": transact}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fail(fmt.Errorf("the first word is produce, push or simple"))
+		fail(fmt.Errorf("the first word is produce, push, simple or transact"))
 	}
 	for words := os.Args[2:]; len(words) > 0; words = words[2:] {
 		name := strings.TrimPrefix(words[0], "--")
@@ -106,6 +106,44 @@ func send(producer rocketmq.Producer, index int) error {
 		report("recalled", fields{"id": receipts[0].MessageID, "body": body})
 	}
 	return nil
+}
+
+// Sends half messages, does with each what --end says, and answers what the server asks as --answer says.
+func transact() error {
+	answers := map[string]rocketmq.TransactionResolution{"commit": rocketmq.COMMIT, "rollback": rocketmq.ROLLBACK}
+	checker := &rocketmq.TransactionChecker{Check: func(message *rocketmq.MessageView) rocketmq.TransactionResolution {
+		report("asked", fields{"id": message.GetMessageId(), "body": string(message.GetBody())})
+		return answers[options["answer"]]
+	}}
+	producer, err := rocketmq.NewProducer(configuration(),
+		rocketmq.WithTopics(topics()...), rocketmq.WithTransactionChecker(checker))
+	if err != nil {
+		return err
+	}
+	if err := producer.Start(); err != nil {
+		return err
+	}
+	report("ready", nil)
+	for index := range number("count", 1) {
+		body := fmt.Sprintf("%s-%d", options["prefix"], index)
+		transaction := producer.BeginTransaction()
+		message := &rocketmq.Message{Topic: topics()[0], Body: []byte(body)}
+		receipts, err := producer.SendWithTransaction(context.Background(), message, transaction)
+		if err != nil {
+			return err
+		}
+		report("sent", fields{"id": receipts[0].MessageID, "body": body})
+		end := map[string]func() error{"commit": transaction.Commit, "rollback": transaction.RollBack}[options["end"]]
+		if end == nil {
+			continue
+		}
+		if err := end(); err != nil {
+			return err
+		}
+	}
+	report("done", fields{"milliseconds": time.Since(started).Milliseconds()})
+	time.Sleep(time.Duration(number("linger", 1)) * time.Second)
+	return producer.GracefulStop()
 }
 
 func push() error {

@@ -23,10 +23,14 @@ import org.apache.rocketmq.client.apis.consumer.FilterExpression;
 import org.apache.rocketmq.client.apis.consumer.MessageListener;
 import org.apache.rocketmq.client.apis.consumer.PushConsumer;
 import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
+import org.apache.rocketmq.client.apis.message.Message;
 import org.apache.rocketmq.client.apis.message.MessageBuilder;
 import org.apache.rocketmq.client.apis.message.MessageView;
 import org.apache.rocketmq.client.apis.producer.Producer;
 import org.apache.rocketmq.client.apis.producer.SendReceipt;
+import org.apache.rocketmq.client.apis.producer.Transaction;
+import org.apache.rocketmq.client.apis.producer.TransactionChecker;
+import org.apache.rocketmq.client.apis.producer.TransactionResolution;
 
 /** Drives the official Java client from the command line; every event is one line of JSON on standard output. */
 public class Client {
@@ -43,7 +47,8 @@ public class Client {
         case "produce": status = client.produce(); break;
         case "push": status = client.push(); break;
         case "simple": status = client.simple(); break;
-        default: throw new IllegalArgumentException("there is no " + words[0] + ": produce, push or simple");
+        case "transact": status = client.transact(); break;
+        default: throw new IllegalArgumentException("there is no " + words[0] + ": produce, push, simple or transact");
       }
     } catch (Throwable failure) {
       report("error", "text", failure.toString());
@@ -92,6 +97,30 @@ public class Client {
       report("recalled", "id", receipt.getMessageId(), "body", body);
     }
     return null;
+  }
+
+  /** Sends half messages, does with each what `--end` says, and answers what the server asks as `--answer` says. */
+  int transact() throws Exception {
+    TransactionChecker checker = message -> {
+      report("asked", "id", message.getMessageId(), "body", bodyOf(message));
+      return TransactionResolution.valueOf(options.getOrDefault("answer", "unknown").toUpperCase());
+    };
+    Producer producer = provider.newProducerBuilder()
+        .setClientConfiguration(configuration()).setTopics(topics()).setTransactionChecker(checker).build();
+    report("ready");
+    for (int index = 0; index < number("count", 1); index++) {
+      String body = options.get("prefix") + "-" + index;
+      byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
+      Transaction transaction = producer.beginTransaction();
+      Message message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(bytes).build();
+      report("sent", "id", producer.send(message, transaction).getMessageId(), "body", body);
+      if (options.get("end").equals("commit")) transaction.commit();
+      if (options.get("end").equals("rollback")) transaction.rollback();
+    }
+    report("done", "milliseconds", milliseconds());
+    Thread.sleep(number("linger", 1) * 1000L);
+    producer.close();
+    return 0;
   }
 
   int push() throws Exception {

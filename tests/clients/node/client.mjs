@@ -15,6 +15,8 @@ const { positionals, values: options } = parseArgs({
     prefix: text(),
     tag: text(),
     'group-key': text(),
+    end: text('none'),
+    answer: text('unknown'),
     count: text('1'),
     expect: text('1'),
     concurrency: text('8'),
@@ -69,6 +71,31 @@ async function produce() {
   const concurrency = options['group-key'] === undefined ? number('concurrency') : 1;
   await Promise.all(Array.from({ length: concurrency }, sendUntilAllAreSent));
   report('done', { count, milliseconds: Math.round(performance.now() - started) });
+  await producer.shutdown();
+  return true;
+}
+
+/** Sends half messages, does with each what `--end` says, and answers what the server asks as `--answer` says. */
+async function transact() {
+  const checker = {
+    async check(message) {
+      report('asked', { id: message.messageId, body: message.body.toString() });
+      return { commit: 1, rollback: 2, unknown: 0 }[options.answer];
+    },
+  };
+  const producer = new Producer({ ...server, topics, checker });
+  await producer.startup();
+  report('ready');
+  for (let index = 0; index < number('count'); index++) {
+    const body = `${options.prefix}-${index}`;
+    const transaction = producer.beginTransaction();
+    const { messageId } = await producer.send({ topic: topics[0], body: Buffer.from(body) }, transaction);
+    report('sent', { id: messageId, body });
+    if (options.end === 'commit') await transaction.commit();
+    if (options.end === 'rollback') await transaction.rollback();
+  }
+  report('done', { milliseconds: Math.round(performance.now() - started) });
+  await sleep(number('linger') * 1000);
   await producer.shutdown();
   return true;
 }
@@ -152,7 +179,7 @@ async function simple() {
 }
 
 try {
-  const success = await { produce, push, simple }[positionals[0]]();
+  const success = await { produce, push, simple, transact }[positionals[0]]();
   process.exit(success ? 0 : 1);
 } catch (failure) {
   report('error', { text: String(failure?.stack ?? failure) });

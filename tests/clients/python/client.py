@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message, MessageListener,
-                      Producer, PushConsumer, SimpleConsumer)
+                      Producer, PushConsumer, SimpleConsumer, TransactionChecker, TransactionResolution)
 
 started = time.monotonic()
 output = threading.Lock()
@@ -58,6 +58,39 @@ def produce(options):
     with ThreadPoolExecutor(1 if options.group_key else options.concurrency) as senders:
         list(senders.map(send, range(options.count)))
     report("done", count=options.count, milliseconds=milliseconds())
+    producer.shutdown()
+    return True
+
+
+class Checker(TransactionChecker):
+    def __init__(self, answer):
+        self.answer = answer
+
+    def check(self, message):
+        report("asked", id=message.message_id, body=message.body.decode())
+        return self.answer
+
+
+def transact(options):
+    """Sends half messages, does with each what --end says, and answers what the server asks as --answer says."""
+    answers = {"commit": TransactionResolution.COMMIT, "rollback": TransactionResolution.ROLLBACK,
+               "unknown": TransactionResolution.TRANSACTION_RESOLUTION_UNSPECIFIED}
+    producer = Producer(configuration(options), (options.topic,), checker=Checker(answers[options.answer]))
+    producer.startup()
+    report("ready")
+    for index in range(options.count):
+        message = Message()
+        message.topic = options.topic
+        body = f"{options.prefix}-{index}"
+        message.body = body.encode()
+        transaction = producer.begin_transaction()
+        report("sent", id=producer.send(message, transaction).message_id, body=body)
+        if options.end == "commit":
+            transaction.commit()
+        if options.end == "rollback":
+            transaction.rollback()
+    report("done", milliseconds=milliseconds())
+    time.sleep(options.linger)
     producer.shutdown()
     return True
 
@@ -158,7 +191,7 @@ def simple(options):
 
 def parse(words):
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["produce", "push", "simple"])
+    parser.add_argument("command", choices=["produce", "push", "simple", "transact"])
     for name in ["endpoint", "topic"]:
         parser.add_argument(f"--{name}", required=True)
     for name in ["group", "prefix", "group-key", "tag"]:
@@ -166,6 +199,8 @@ def parse(words):
     for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
                             ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0)]:
         parser.add_argument(f"--{name}", type=int, default=otherwise)
+    parser.add_argument("--end", choices=["commit", "rollback", "none"], default="none")
+    parser.add_argument("--answer", choices=["commit", "rollback", "unknown"], default="unknown")
     parser.add_argument("--fail-always", action="store_true")
     return parser.parse_args(words)
 
@@ -173,7 +208,7 @@ def parse(words):
 def main():
     options = parse(sys.argv[1:])
     try:
-        complete = {"produce": produce, "push": push, "simple": simple}[options.command](options)
+        complete = {"produce": produce, "push": push, "simple": simple, "transact": transact}[options.command](options)
     except Exception as failure:
         report("error", text=repr(failure))
         complete = False

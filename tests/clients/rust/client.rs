@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use rocketmq::conf::{ClientOption, ProducerOption, SimpleConsumerOption};
 use rocketmq::model::common::{FilterExpression, FilterType};
-use rocketmq::model::message::MessageBuilder;
+use rocketmq::model::message::{MessageBuilder, MessageView};
+use rocketmq::model::transaction::{Transaction, TransactionResolution};
 use rocketmq::{Producer, SimpleConsumer};
 use serde_json::{json, Value};
 
@@ -100,6 +101,42 @@ async fn produce(options: Options) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Sends half messages, does with each what `--end` says, and answers what the server asks as `--answer` says.
+async fn transact(options: Options) -> Result<(), Failure> {
+    let mut producer_option = ProducerOption::default();
+    producer_option.set_topics(vec![options.text("topic")?]);
+    let answer = options.optional("answer").unwrap_or("unknown").to_string();
+    let checker = move |_transaction_id: String, message: MessageView| {
+        let body = String::from_utf8_lossy(message.body()).into_owned();
+        report(json!({"event": "asked", "id": message.message_id(), "body": body}));
+        match answer.as_str() {
+            "commit" => TransactionResolution::COMMIT,
+            "rollback" => TransactionResolution::ROLLBACK,
+            _ => TransactionResolution::UNKNOWN,
+        }
+    };
+    let mut producer = Producer::new_transaction_producer(producer_option, options.client()?, Box::new(checker))?;
+    producer.start().await?;
+    report(json!({"event": "ready"}));
+    let started = Instant::now();
+    for index in 0..options.number("count", 1)? {
+        let body = format!("{}-{index}", options.text("prefix")?);
+        let bytes = body.clone().into_bytes();
+        let message = MessageBuilder::transaction_message_builder(options.text("topic")?, bytes).build()?;
+        let transaction = producer.send_transaction_message(message).await?;
+        report(json!({"event": "sent", "id": transaction.message_id(), "body": body}));
+        match options.optional("end") {
+            Some("commit") => transaction.commit().await?,
+            Some("rollback") => transaction.rollback().await?,
+            _ => {}
+        }
+    }
+    report(json!({"event": "done", "milliseconds": started.elapsed().as_millis() as u64}));
+    tokio::time::sleep(options.seconds("linger", 1)?).await;
+    producer.shutdown().await?;
+    Ok(())
+}
+
 async fn consume_simply(options: Options) -> Result<(), Failure> {
     let topic = options.text("topic")?;
     let expect = options.number("expect", 1)?;
@@ -158,7 +195,8 @@ async fn main() {
         (_, Err(failure)) => Err(failure),
         (Some("produce"), Ok(options)) => produce(options).await,
         (Some("simple"), Ok(options)) => consume_simply(options).await,
-        (other, _) => Err(format!("the published Rust client has no {other:?}; it has produce and simple").into()),
+        (Some("transact"), Ok(options)) => transact(options).await,
+        (other, _) => Err(format!("the published Rust client has no {other:?}; it has produce, simple and transact").into()),
     };
     if let Err(failure) = result {
         report(json!({"event": "error", "text": format!("{failure:?}")}));

@@ -9,6 +9,7 @@ import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
 import * as definitions from './definitions.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
+import * as transaction from './transaction.ts';
 
 const uint16 = fc.integer({ min: 0, max: 0xffff });
 const uint32 = fc.integer({ min: 0, max: 0xffffffff });
@@ -141,6 +142,41 @@ const cases = [
     fc.record({ groupId: uint32, topicId: uint32, ...place, message }),
     deadLetterBytes,
     writeDeadLetter,
+  ],
+  [
+    'halfMessage',
+    RECORD_TYPE.halfMessage,
+    fc.record({ firstCheckAfterMs: uint32, openForMs: uint53, producer: name, message }),
+    transaction.halfMessageBytes,
+    transaction.writeHalfMessage,
+  ],
+  [
+    'transactionEnd',
+    RECORD_TYPE.transactionEnd,
+    fc.oneof(
+      fc.record({ id: uint53, ended: fc.constant('commit' as const), message }),
+      fc.record({ id: uint53, ended: fc.constantFrom('rollback' as const, 'forgotten' as const) }),
+    ),
+    transaction.transactionEndBytes,
+    transaction.writeTransactionEnd,
+  ],
+  [
+    'transactionChange',
+    RECORD_TYPE.transactionChange,
+    fc.record({
+      standings: fc.array(
+        fc.record({ id: uint53, checks: uint16, expired: fc.boolean(), nextAtMs: uint53, untilMs: uint53 }),
+      ),
+    }),
+    transaction.transactionChangeBytes,
+    transaction.writeTransactionChange,
+  ],
+  [
+    'transactionCarry',
+    RECORD_TYPE.transactionCarry,
+    fc.record({ id: uint53, message }),
+    transaction.transactionCarryBytes,
+    transaction.writeTransactionCarry,
   ],
 ] as const;
 

@@ -84,7 +84,7 @@ describe('ReceiveMessageResponse', () => {
         fc.integer({ min: 1, max: 99 }),
         (sent, queueId, queueOffset, attempt) => {
           const [read] = decodeSendRequest(encodeRequest('SendMessage', { messages: [sent] }));
-          const stored = messageToStore(read!, 1, 5_000);
+          const stored = messageToStore(read!, 1, 5_000, 'client');
           const { bornAtMs, userPart, systemPart, body } = stored;
           const frame = messageFrame(
             topicField(sent.topic),

@@ -7,8 +7,10 @@ export interface SendEntry {
   readonly status: Status;
   readonly messageId: string;
   readonly offset: number;
+  /** Only for a half message. */
+  readonly transactionId?: string | undefined;
   /** Only for a delayed message. */
-  readonly recallHandle?: string;
+  readonly recallHandle?: string | undefined;
 }
 
 export function encodeSendResponse(status: Status, entries: readonly SendEntry[]): Buffer {
@@ -18,6 +20,7 @@ export function encodeSendResponse(status: Status, entries: readonly SendEntry[]
     const mark = writer.begin(2);
     writeStatus(writer, 1, entry.status);
     if (entry.messageId !== '') writer.string(2, entry.messageId);
+    if (entry.transactionId !== undefined) writer.string(3, entry.transactionId);
     if (entry.offset !== 0) writer.varint(4, entry.offset);
     if (entry.recallHandle !== undefined) writer.string(5, entry.recallHandle);
     writer.end(mark);

@@ -1,7 +1,7 @@
 // The system-properties part of a message as it is stored: what the producer owns, the digest that every client checks,
 // and nothing that the server says about a delivery. Bodies and user properties are not touched.
 import { hash } from 'node:crypto';
-import type { MessageToStore } from '@fulmar/core/broker-api.ts';
+import { MESSAGE_TYPE, type MessageToStore } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { DIGEST_MD5, ENCODING } from '../messages.ts';
 import type { SentMessage } from './send-request.ts';
@@ -11,10 +11,14 @@ export function bodyDigest(body: Uint8Array): string {
   return hash('md5', body, 'hex').toUpperCase();
 }
 
-/** `type` is the message type derived from the message's fields; `nowMs` stands in for an absent time of birth. */
-export function messageToStore(message: SentMessage, type: number, nowMs: number): MessageToStore {
+/**
+ * `type` is the message type derived from the message's fields; `nowMs` stands in for an absent time of birth, and
+ * `producer` is the client that sends it.
+ */
+export function messageToStore(message: SentMessage, type: number, nowMs: number, producer: string): MessageToStore {
   const bornAtMs = message.bornTimestamp === undefined ? nowMs : message.bornAtMs;
   return {
+    ...(type === MESSAGE_TYPE.transaction ? { half: { producer, firstCheckAfterMs: message.recoveryMs } } : {}),
     messageId: message.messageId,
     type,
     tag: message.tag ?? '',

@@ -114,13 +114,15 @@ export class Broker implements MasterApi {
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
     this.sending = new Sending(state, this.committer, reader, wallMs, delays, this.early);
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
-    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
+    const isOnline = (clientId: string): boolean => this.presence.isOnline(clientId);
+    const served = { log, committer: this.committer, reader, deadLetters, timers, random };
+    const serving = { ...served, setHash, bounds, isOnline };
     this.receiving = new Receiving(state, serving);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
     this.presence = new Presence(state, this.committer, clock, timers);
-    this.insight = new Insight(state, log, reader, wallMs);
+    this.insight = new Insight(state, log, reader, wallMs, (of) => this.receiving.agreementOf(of));
   }
 
   start(): void {

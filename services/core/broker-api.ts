@@ -86,9 +86,11 @@ export type SendResult =
     }
   | { readonly fault: Fault };
 
-export interface TagFilter {
-  /** `undefined`: every message. */
+/** With neither of the two, every message passes. */
+export interface MessageFilter {
   readonly tags?: readonly string[];
+  /** An SQL expression on the properties. */
+  readonly sql?: string;
 }
 
 export interface PopCommand {
@@ -100,7 +102,7 @@ export interface PopCommand {
   /** How long the messages stay invisible to others; with `autoRenew` as long as the client is online, 3 h at most. */
   readonly invisibleMs: number;
   readonly autoRenew: boolean;
-  readonly filter: TagFilter;
+  readonly filter: MessageFilter;
   /** How long to wait for the first message. */
   readonly waitMs: number;
   /** Names one logical receive: repeated by a client that never saw the answer. Empty for none. */
@@ -210,6 +212,10 @@ export interface SubscriptionLag {
   readonly inFlightMessages: number;
   /** Age of the oldest message that is not yet acknowledged; 0 when there is none. */
   readonly lagMs: number;
+  /** The filter that all members of the group consume this topic with, as text. */
+  readonly filter: string;
+  /** Filters that members ask for and do not get while others live with the one in force. */
+  readonly refusedFilters: readonly string[];
 }
 
 /** One member of a broker set, as the replica that answers knows it. */

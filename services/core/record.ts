@@ -49,6 +49,8 @@ export const RECORD_TYPE = {
   /** It goes on waiting in this record, so that retention may take the one before. */
   delayedCarry: 42,
   delayedRecall: 43,
+  /** The filter with which a group consumes a topic from here on. */
+  subscriptionFilter: 60,
 } as const;
 
 export interface RecordHeader {

@@ -1,7 +1,7 @@
 // Serves the receives of one group in one topic, one after the other: answers at once when there is something, lets
 // them wait otherwise, and wakes them when a message is committed or a lease runs out. Nothing here polls.
 
-import type { PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
+import type { MessageFilter, PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
 import type { Outcome } from '@fulmar/core/errors.ts';
 import { failure, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -19,9 +19,11 @@ import {
   writePop,
 } from '../state/records/consumption.ts';
 import type { Subscription } from '../state/subscription.ts';
+import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
-import { type MessageReader, type PreparedFilter, prepareFilter } from './reading.ts';
+import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
 import { run } from './steps.ts';
 
@@ -34,6 +36,7 @@ export interface Serving {
   readonly random: Random;
   readonly setHash: number;
   readonly bounds: MemoryBounds;
+  readonly isOnline: (clientId: string) => boolean;
 }
 
 interface Waiter {
@@ -68,6 +71,7 @@ const UNSURE_MS = 500;
 export class Dispatcher {
   readonly subscription: Subscription;
   readonly reservations = new Reservations();
+  readonly agreement: Agreement;
   private readonly serving: Serving;
   private waiters: Waiter[] = [];
   private working = false;
@@ -78,10 +82,14 @@ export class Dispatcher {
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
   private unsureTimer: Timer | undefined;
   private closed = false;
+  /** The filter that was prepared last: nearly every receive comes with the same one. */
+  private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
-  constructor(subscription: Subscription, serving: Serving) {
+  /** See `Agreement` for `membersKnownAtMs`. */
+  constructor(subscription: Subscription, serving: Serving, membersKnownAtMs: number) {
     this.subscription = subscription;
     this.serving = serving;
+    this.agreement = new Agreement(subscription, serving, membersKnownAtMs);
   }
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
@@ -90,13 +98,34 @@ export class Dispatcher {
       resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
       return () => {};
     }
+    const { value: filter, fault } = this.filterOf(command);
+    if (fault !== undefined) {
+      resolve({ fault });
+      return () => {};
+    }
     const earlier = command.attemptId === '' ? undefined : this.attempts.take(command.attemptId);
     if (earlier !== undefined) this.release(earlier);
-    const waiter: Waiter = { command, filter: prepareFilter(command.filter), resolve, timer: undefined, over: false };
+    const waiter: Waiter = { command, filter, resolve, timer: undefined, over: false };
     this.waiters.push(waiter);
     this.serve();
     if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
     return () => this.finish(waiter, success([]));
+  }
+
+  /** The filter of a receive, if this consumer may receive with it. */
+  private filterOf({ clientId, filter: from }: PopCommand): Outcome<PreparedFilter> {
+    if (this.prepared === undefined || !isSameFilter(this.prepared.from, from)) {
+      this.prepared = { from, filter: prepareFilter(from) };
+    }
+    const { filter } = this.prepared;
+    if (filter.fault !== undefined) return filter;
+    const { text } = filter.value;
+    const before = this.agreement.filter;
+    const refused = this.agreement.admit(clientId, text);
+    if (refused !== undefined) return { fault: refused };
+    // The consumers that wait with the one before ask with the new one by now, or are gone.
+    if (text !== before) for (const waiter of [...this.waiters]) this.finish(waiter, success([]));
+    return filter;
   }
 
   /** To be called after anything that may have made a message available. */
@@ -126,6 +155,11 @@ export class Dispatcher {
         return;
       }
       if (this.complete(waiter, gathered)) this.again = true;
+      if (gathered.exhausted) {
+        // Much was passed over; others have their turn before the search goes on.
+        this.serving.timers.soon(() => this.resume(() => {}));
+        return;
+      }
     } while (this.again);
     this.working = false;
     this.armTimer();

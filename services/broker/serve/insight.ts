@@ -5,6 +5,7 @@ import { type CommitLog, queueKeyOf } from '../log/log.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
+import type { Agreement } from './agreement.ts';
 import type { MessageReader } from './reading.ts';
 import { run, type Steps } from './steps.ts';
 
@@ -27,12 +28,20 @@ export class Insight {
   private readonly log: CommitLog;
   private readonly reader: MessageReader;
   private readonly wallMs: () => number;
+  private readonly agreementOf: (subscription: Subscription) => Agreement | undefined;
 
-  constructor(state: BrokerState, log: CommitLog, reader: MessageReader, wallMs: () => number) {
+  constructor(
+    state: BrokerState,
+    log: CommitLog,
+    reader: MessageReader,
+    wallMs: () => number,
+    agreementOf: (subscription: Subscription) => Agreement | undefined,
+  ) {
     this.state = state;
     this.log = log;
     this.reader = reader;
     this.wallMs = wallMs;
+    this.agreementOf = agreementOf;
   }
 
   async topicStatus(topic: Topic): Promise<TopicStatus> {
@@ -49,7 +58,12 @@ export class Insight {
     const { group, topic } = subscription;
     const backlog = backlogOf(subscription);
     const { lagMs } = await this.waiting(subscription);
-    return { group: group.name, topic: topic.name, ...backlog, lagMs };
+    const agreement = this.agreementOf(subscription);
+    const filters = {
+      filter: agreement?.filter ?? subscription.filter,
+      refusedFilters: agreement?.refusedFilters() ?? [],
+    };
+    return { group: group.name, topic: topic.name, ...backlog, lagMs, ...filters };
   }
 
   async waiting(subscription: Subscription): Promise<Waiting> {

@@ -13,6 +13,7 @@ import {
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
+import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
@@ -20,11 +21,16 @@ export class Receiving {
   private readonly state: BrokerState;
   private readonly serving: Serving;
   private readonly dispatchers = new Map<Subscription, Dispatcher>();
+  /** Subscriptions that are older than this reign. */
+  private readonly inherited: WeakSet<Subscription>;
+  private readonly membersKnownAtMs: number;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
   constructor(state: BrokerState, serving: Serving) {
     this.state = state;
     this.serving = serving;
+    this.inherited = new WeakSet(state.subscriptions());
+    this.membersKnownAtMs = serving.committer.nowMs() + MEMBERS_KNOWN_AFTER_MS;
   }
 
   /** Builds the dispatchers of a state that was recovered, so that what falls due is noticed without a receive. */
@@ -67,10 +73,16 @@ export class Receiving {
   dispatcherOf(subscription: Subscription): Dispatcher {
     let dispatcher = this.dispatchers.get(subscription);
     if (dispatcher === undefined) {
-      dispatcher = new Dispatcher(subscription, this.serving);
+      const membersKnownAtMs = this.inherited.has(subscription) ? this.membersKnownAtMs : 0;
+      dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
       this.dispatchers.set(subscription, dispatcher);
     }
     return dispatcher;
+  }
+
+  /** With which filters the members of a group come; undefined if none has come since this reign began. */
+  agreementOf(subscription: Subscription): Agreement | undefined {
+    return this.dispatchers.get(subscription)?.agreement;
   }
 
   /** Ends what belongs to deleted topics and groups. */

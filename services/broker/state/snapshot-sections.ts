@@ -7,9 +7,10 @@
 // is refused, because leaving a part of the state out would make this replica differ from the others.
 import { PayloadReader, PayloadWriter } from './records/bytes.ts';
 import type { BrokerState } from './state.ts';
+import { subscriptionsSection } from './subscriptions-section.ts';
 
 /** Numbers are written to disk and never reused. */
-export const SECTION_TAG = { timers: 1, transactions: 2, offsets: 3 } as const;
+export const SECTION_TAG = { timers: 1, transactions: 2, subscriptions: 3 } as const;
 
 export interface SnapshotSection {
   readonly tag: number;
@@ -33,7 +34,7 @@ const TIMERS: SnapshotSection = {
 };
 
 /** Ascending by tag, which is the order in which they are written. */
-export const SECTIONS: readonly SnapshotSection[] = [TIMERS];
+export const SECTIONS: readonly SnapshotSection[] = [TIMERS, subscriptionsSection];
 
 /** The snapshot was written by a later program: no older one may be used in its place. */
 export class SnapshotVersionError extends Error {

@@ -19,6 +19,7 @@ import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
+import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
 
@@ -41,7 +42,8 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.delayedMessage; readonly payload: MessageRecord }
   | { readonly type: typeof RECORD_TYPE.delayedFire; readonly payload: DelayedCopyRecord }
   | { readonly type: typeof RECORD_TYPE.delayedCarry; readonly payload: DelayedCopyRecord }
-  | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord };
+  | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord }
+  | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -132,6 +134,13 @@ export class BrokerState {
       case RECORD_TYPE.subscriptionPut:
         this.subscribe(record.payload);
         return undefined;
+      case RECORD_TYPE.subscriptionFilter: {
+        const { groupId, topicId, filter } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => {
+          of.filter = filter;
+        });
+        return undefined;
+      }
       case RECORD_TYPE.segmentStart:
       case RECORD_TYPE.epochStart:
       case RECORD_TYPE.tick:

@@ -8,6 +8,9 @@ import { type Lease, placeKey } from './lease.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord } from './records/consumption.ts';
 import type { Topic } from './topics.ts';
 
+/** The text of the filter that lets every message through. */
+export const EVERYTHING = '*';
+
 interface ReadyEntry {
   readonly lease: Lease;
   readonly turn: number;
@@ -22,6 +25,10 @@ export class Subscription {
   readonly topic: Topic;
   /** For each queue the lowest offset that was never handed out, parked or passed over. */
   readonly cursors: number[];
+  /** The filter in force for all members, as text; everything as long as nobody has asked for another one. */
+  filter = EVERYTHING;
+  /** By queue, where a consumer that pulls has said it has come to. Nothing is handed out by it. */
+  readonly pullOffsets = new Map<number, number>();
   readonly leases = new Map<number, Lease>();
   /** Unsettled messages of each lane in order; the first may be handed out. Only for ordered consumption. */
   readonly lanes = new Map<number, Lease[]>();

@@ -148,7 +148,8 @@ describe('administration', () => {
     for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
     const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
     expect(taken).toHaveLength(20);
-    const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0 };
+    const filters = { filter: '*', refusedFilters: [] };
+    const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0, ...filters };
     expect((await call('GetLag', { group: 'G' })).subscriptions).toEqual([lag]);
     expect((await call('GetLag', {})).subscriptions).toEqual([lag]);
     expect((await call('GetLag', { topic: 'U' })).subscriptions).toEqual([]);

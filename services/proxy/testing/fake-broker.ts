@@ -116,7 +116,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     const subscription = this.#subscription(command.group, command.topic);
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
-    const selection = { tags: command.filter.tags, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
+    const selection = { filter: command.filter, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
     const leases = subscription.take(topic.messages, selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
@@ -257,7 +257,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
       const readyMessages = states.filter((state) => state === 'waiting').length;
-      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0 });
+      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0, filter: '*', refusedFilters: [] });
     }
     return success(lags);
   }

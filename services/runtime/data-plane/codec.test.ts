@@ -69,6 +69,13 @@ const CALLS: readonly BrokerCall[] = [
       attemptId: 'attempt',
     },
   },
+  {
+    method: 'pop',
+    command: {
+      ...{ group: 'group', topic: 'topic', clientId: 'client', maxMessages: 1, maxBytes: 1, invisibleMs: 1 },
+      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '' },
+    },
+  },
   { method: 'ack', command: { group: 'group', topic: 'topic', receiptHandles: ['a', 'b'] } },
   { method: 'release', command: { group: 'group', topic: 'topic', receiptHandles: ['a'] } },
   {
@@ -145,7 +152,15 @@ const REPLIES: readonly BrokerReply[] = [
       delayedMessages: 2 ** 33,
     },
   },
-  { kind: 'lags', lags: [{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 }] },
+  {
+    kind: 'lags',
+    lags: [
+      {
+        ...{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 },
+        ...{ filter: 'tags a', refusedFilters: ['*', 'tags b'] },
+      },
+    ],
+  },
   {
     kind: 'status',
     status: {

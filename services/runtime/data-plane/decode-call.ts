@@ -6,6 +6,7 @@ import type {
   ClientsReport,
   DeadLetterCommand,
   GroupRequest,
+  MessageFilter,
   PopCommand,
   RecallCommand,
   TopicRequest,
@@ -90,7 +91,7 @@ function readPop(reader: ProtobufReader): PopCommand {
     maxBytes: 0,
     invisibleMs: 0,
     autoRenew: false,
-    filter: {} as { tags?: string[] },
+    filter: {} as MessageFilter,
     waitMs: 0,
     attemptId: '',
   };
@@ -127,6 +128,11 @@ function readPop(reader: ProtobufReader): PopCommand {
       case 10:
         command.attemptId = reader.string();
         break;
+      case 11: {
+        const sql = reader.string();
+        if (sql !== '') command.filter = { sql };
+        break;
+      }
       default:
         reader.skip(tag);
     }

@@ -212,7 +212,8 @@ function readGroup(reader: ProtobufReader): GroupDescription {
 }
 
 function readLag(reader: ProtobufReader): SubscriptionLag {
-  const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0 };
+  const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0, filter: '' };
+  const refusedFilters: string[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) lag.group = reader.string();
@@ -220,9 +221,11 @@ function readLag(reader: ProtobufReader): SubscriptionLag {
     else if (tag >>> 3 === 3) lag.readyMessages = reader.int64();
     else if (tag >>> 3 === 4) lag.inFlightMessages = reader.int64();
     else if (tag >>> 3 === 5) lag.lagMs = reader.int64();
+    else if (tag >>> 3 === 6) lag.filter = reader.string();
+    else if (tag >>> 3 === 7) refusedFilters.push(reader.string());
     else reader.skip(tag);
   }
-  return lag;
+  return { ...lag, refusedFilters };
 }
 
 const ROLES: readonly BrokerStatus['role'][] = ['master', 'slave', 'starting', 'failed'];

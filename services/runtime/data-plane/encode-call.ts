@@ -114,6 +114,7 @@ function writePop(writer: ProtobufWriter, command: PopCommand): void {
   }
   writeNumber(writer, 9, command.waitMs);
   writeText(writer, 10, command.attemptId);
+  writeText(writer, 11, command.filter.sql ?? '');
 }
 
 function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {

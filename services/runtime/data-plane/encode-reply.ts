@@ -131,6 +131,8 @@ function writeLag(writer: ProtobufWriter, lag: SubscriptionLag): void {
   writeNumber(writer, 3, lag.readyMessages);
   writeNumber(writer, 4, lag.inFlightMessages);
   writeNumber(writer, 5, lag.lagMs);
+  writer.string(6, lag.filter);
+  for (const filter of lag.refusedFilters) writer.string(7, filter);
 }
 
 function writeStatus(writer: ProtobufWriter, status: BrokerStatus): void {

@@ -7,6 +7,7 @@ import { readDeadLetter } from './dead-letter.ts';
 import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
+import { readSubscriptionFilter } from './subscription-filter.ts';
 
 /** Decodes the payload in `bytes[at, end)`. Throws on a type or version that this program does not know. */
 export function readStateRecord(type: number, bytes: Buffer, at: number, end: number): StateRecord {
@@ -43,6 +44,8 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readDelayedCopy(bytes, at, end) };
     case RECORD_TYPE.delayedRecall:
       return { type, payload: readRecall(bytes, at, end) };
+    case RECORD_TYPE.subscriptionFilter:
+      return { type, payload: readSubscriptionFilter(bytes, at, end) };
     default:
       throw new Error(`the log holds a record of type ${type}, which this program does not know; run a newer version`);
   }

@@ -2,6 +2,15 @@
 // same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
+import type {
+  GroupOffset,
+  OffsetTarget,
+  PullCommand,
+  PulledMessages,
+  QueueName,
+  QueueReset,
+  ResetCommand,
+} from './offsets.ts';
 import type { Placement } from './placement.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
@@ -278,6 +287,15 @@ export interface BrokerApi {
   listGroups(): Promise<readonly GroupDescription[]>;
   /** Lag of one group, or of all with an empty name. */
   lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;
+  /** Reads without a lease, for consumers that pull. ILLEGAL_OFFSET outside of what the queue has. */
+  pull(command: PullCommand): Promise<Outcome<PulledMessages>>;
+  /** Stores how far a consumer that pulls has come. */
+  putOffset(offset: GroupOffset): Promise<Fault | undefined>;
+  /** What `putOffset` has stored; OFFSET_NOT_FOUND if nothing. */
+  getOffset(group: string, queue: QueueName): Promise<Outcome<number>>;
+  findOffset(queue: QueueName, target: OffsetTarget): Promise<Outcome<number>>;
+  /** Sets a group back or forward: one entry for each queue of each topic that is concerned. */
+  resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>>;
   status(): Promise<BrokerStatus>;
   /**
    * Hands the set over to the replica of this name, or to the best one for ''. Resolves when another may take over: the

@@ -51,6 +51,10 @@ export const RECORD_TYPE = {
   delayedRecall: 43,
   /** The filter with which a group consumes a topic from here on. */
   subscriptionFilter: 60,
+  /** A group goes on elsewhere in a topic; its leases there are over. */
+  groupReset: 61,
+  /** How far a consumer that pulls has come in a queue, as it says. */
+  pullOffset: 62,
 } as const;
 
 export interface RecordHeader {

@@ -15,9 +15,11 @@ import {
   changeInvisibleBytes,
   type PopRecord,
   popBytes,
+  type QueueAdvance,
   writeChangeInvisible,
   writePop,
 } from '../state/records/consumption.ts';
+import { groupResetBytes, writeGroupReset } from '../state/records/offsets.ts';
 import type { Subscription } from '../state/subscription.ts';
 import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
@@ -82,6 +84,9 @@ export class Dispatcher {
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
   private unsureTimer: Timer | undefined;
   private closed = false;
+  /** Resets whose record is not committed yet; meanwhile nothing is handed out. */
+  private resetting = 0;
+  private resetsBegun = 0;
   /** The filter that was prepared last: nearly every receive comes with the same one. */
   private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
@@ -128,6 +133,25 @@ export class Dispatcher {
     return filter;
   }
 
+  /** Goes on at these offsets of all queues; `done` is told whether the record is committed. */
+  reset(queues: readonly QueueAdvance[], done: (committed: boolean) => void): void {
+    const { committer } = this.serving;
+    const payload = { groupId: this.subscription.group.id, topicId: this.subscription.topic.id, queues };
+    this.resetting++;
+    this.resetsBegun++;
+    committer.append(
+      { type: RECORD_TYPE.groupReset, payload },
+      groupResetBytes(payload),
+      writeGroupReset,
+      (committed) => {
+        this.resetting--;
+        if (committed) this.reservations.forgetCursors();
+        done(committed);
+        if (!this.closed) this.serve();
+      },
+    );
+  }
+
   /** To be called after anything that may have made a message available. */
   serve(): void {
     if (this.working) {
@@ -137,6 +161,7 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
+      if (this.resetting > 0) break;
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
         this.tryLater();
@@ -213,6 +238,7 @@ export class Dispatcher {
       leasesMax,
       filter,
       firstQueue,
+      resets: this.resetsBegun,
     };
     return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
   }
@@ -220,7 +246,7 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closed) {
+    if (waiter.over || this.closed || gathered.resets !== this.resetsBegun) {
       this.giveBack(gathered);
       return !this.closed;
     }
@@ -231,7 +257,7 @@ export class Dispatcher {
     const record: PopRecord = {
       groupId: this.subscription.group.id,
       topicId: this.subscription.topic.id,
-      popId: random.uint32() || 1,
+      popId: this.subscription.popIdOf(random.uint32()),
       visibleAtMs: committer.nowMs() + invisibleMs,
       renewedBy: command.autoRenew ? command.clientId : '',
       advances,

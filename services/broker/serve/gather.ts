@@ -29,6 +29,8 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
+  /** How often the group had been reset when this began. */
+  readonly resets: number;
 }
 
 export interface Gathered {
@@ -40,6 +42,8 @@ export interface Gathered {
   readonly dropped: MessagePlace[];
   /** It looked at as much as one gathering may, and there may be more. */
   exhausted: boolean;
+  /** As in the request: what was gathered before a reset is not handed out behind it. */
+  readonly resets: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -67,14 +71,7 @@ export class Gathering {
   private readonly log: CommitLog;
   private readonly reader: MessageReader;
   private readonly request: GatherRequest;
-  private readonly result: Gathered = {
-    taken: [],
-    messages: [],
-    parked: [],
-    advances: [],
-    dropped: [],
-    exhausted: false,
-  };
+  private readonly result: Gathered;
   private readonly lanesTaken = new Set<number>();
   private readonly passedOver: Lease[] = [];
   private bytes = 0;
@@ -93,6 +90,8 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
+    const { resets } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, resets };
   }
 
   *steps(): Steps<Gathered> {

@@ -1,7 +1,7 @@
 // Leads each receive to the dispatcher of its group and topic, and makes the subscription when a group meets a topic
 // for the first time: it begins right behind the place in the log where the group itself came into being.
 import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
-import { failure, faultOf, success } from '@fulmar/core/errors.ts';
+import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { queueKeyOf } from '../log/log.ts';
 import type { Group } from '../state/groups.ts';
@@ -99,13 +99,18 @@ export class Receiving {
     this.dispatchers.clear();
   }
 
-  private async subscriptionFor(command: PopCommand) {
+  private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
+    return this.subscriptionOf(group, topic);
+  }
+
+  /** Makes the subscription if the group meets the topic for the first time. */
+  async subscriptionOf(group: Group, topic: Topic): Promise<Outcome<Subscription>> {
     const existing = group.subscriptions.get(topic.id);
     if (existing !== undefined) return success(existing);
     const name = `${group.id} ${topic.id}`;
@@ -123,7 +128,7 @@ export class Receiving {
   }
 
   private async subscribe(group: Group, topic: Topic): Promise<Subscription | undefined> {
-    const startOffsets = await run(this.startOffsets(group, topic));
+    const startOffsets = await this.startOffsets(group, topic);
     const payload: SubscriptionPutRecord = { groupId: group.id, topicId: topic.id, startOffsets };
     return new Promise((resolve) => {
       this.serving.committer.append(
@@ -135,7 +140,12 @@ export class Receiving {
     });
   }
 
-  private *startOffsets(group: Group, topic: Topic): Steps<number[]> {
+  /** Where a group begins in a topic that it has not met. */
+  async startOffsets(group: Group, topic: Topic): Promise<number[]> {
+    return run(this.findStartOffsets(group, topic));
+  }
+
+  private *findStartOffsets(group: Group, topic: Topic): Steps<number[]> {
     const { log } = this.serving;
     const offsets: number[] = [];
     for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {

@@ -19,6 +19,7 @@ import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
+import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
@@ -43,7 +44,9 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.delayedFire; readonly payload: DelayedCopyRecord }
   | { readonly type: typeof RECORD_TYPE.delayedCarry; readonly payload: DelayedCopyRecord }
   | { readonly type: typeof RECORD_TYPE.delayedRecall; readonly payload: RecallRecord }
-  | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord };
+  | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
+  | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
+  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -139,6 +142,16 @@ export class BrokerState {
         this.withSubscription(groupId, topicId, (of) => {
           of.filter = filter;
         });
+        return undefined;
+      }
+      case RECORD_TYPE.groupReset: {
+        const { groupId, topicId, queues } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => of.applyReset(queues));
+        return undefined;
+      }
+      case RECORD_TYPE.pullOffset: {
+        const { groupId, topicId, queueId, offset } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
         return undefined;
       }
       case RECORD_TYPE.segmentStart:

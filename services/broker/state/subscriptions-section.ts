@@ -1,7 +1,8 @@
 // The section of a snapshot with what subscriptions have beside cursors and leases: the filter in force, if it is not
-// "everything", and the offsets that pulling consumers have stored.
+// "everything", how often it was reset, and the offsets that pulling consumers have stored.
 //
-//   u8 version (1), u32 subscriptions: u32 group id, u32 topic id, text of the filter, u16 offsets: u16 queue, u64 offset
+//   u8 version (1), u32 subscriptions: u32 group id, u32 topic id, text of the filter, u32 resets,
+//                                      u16 offsets: u16 queue, u64 offset
 import { type PayloadReader, PayloadWriter, stringBytes } from './records/bytes.ts';
 import type { SnapshotSection } from './snapshot-sections.ts';
 import { EVERYTHING, type Subscription } from './subscription.ts';
@@ -13,8 +14,8 @@ export const subscriptionsSection: SnapshotSection = {
   tag: TAG,
 
   write(state) {
-    const told = [...state.subscriptions()].filter(({ filter, pullOffsets }) => {
-      return filter !== EVERYTHING || pullOffsets.size > 0;
+    const told = [...state.subscriptions()].filter(({ filter, pullOffsets, resets }) => {
+      return filter !== EVERYTHING || resets > 0 || pullOffsets.size > 0;
     });
     if (told.length === 0) return [];
     const head = Buffer.allocUnsafe(5);
@@ -29,15 +30,16 @@ export const subscriptionsSection: SnapshotSection = {
       const subscription = state.subscription(reader.uint32(), reader.uint32());
       if (subscription === undefined) throw new Error('a snapshot has the filter of a subscription that it has not');
       subscription.filter = reader.string();
+      subscription.resets = reader.uint32();
       readOffsets(subscription, reader);
     }
   },
 };
 
-function bytesOf({ group, topic, filter, pullOffsets }: Subscription): Buffer {
-  const chunk = Buffer.allocUnsafe(8 + stringBytes(filter) + 2 + pullOffsets.size * 10);
+function bytesOf({ group, topic, filter, resets, pullOffsets }: Subscription): Buffer {
+  const chunk = Buffer.allocUnsafe(8 + stringBytes(filter) + 6 + pullOffsets.size * 10);
   const writer = new PayloadWriter(chunk, 0).uint32(group.id).uint32(topic.id).string(filter);
-  writer.uint16(pullOffsets.size);
+  writer.uint32(resets).uint16(pullOffsets.size);
   const ascending = [...pullOffsets].sort(([a], [b]) => a - b);
   for (const [queueId, offset] of ascending) writer.uint16(queueId).uint64(offset);
   return chunk;

@@ -156,6 +156,18 @@ describe('administration', () => {
     expect((await call('DescribeTopic', { name: 'T' })).subscriptions).toEqual([lag]);
   });
 
+  test('a group is reset on every set, and what that does is told for each queue of each', async () => {
+    await call('CreateTopic', { name: 'T' });
+    await call('CreateGroup', { name: 'G' });
+    const reset = { topic: 'T', queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
+    const { queues } = await call('ResetGroup', { group: 'G', topic: 'T', timeMs: 1_000, dryRun: true });
+    expect(queues).toEqual(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    const command = { group: 'G', topic: 'T', to: { kind: 'time', value: 1_000 }, dryRun: true };
+    expect(harness.broker.resets).toEqual([command]);
+    expect(await refusal('ResetGroup', { group: 'G', topic: 'T' })).toBe('BAD_REQUEST');
+    expect(await refusal('ResetGroup', { group: 'none', earliest: true })).toBe('CONSUMER_GROUP_NOT_FOUND');
+  });
+
   test('a group is deleted on every set or not at all, so that it does not come back with one', async () => {
     await call('CreateGroup', { name: 'G' });
     harness.cluster.setMaster('set-b', false);

@@ -3,10 +3,16 @@
 import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
+import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
 
-export type AdminHandlers = TopicHandlers & GroupHandlers & ClusterHandlers;
+export type AdminHandlers = TopicHandlers & GroupHandlers & ResetHandlers & ClusterHandlers;
 
 export function adminService(dependencies: AdminDependencies): AdminHandlers {
-  return { ...topicHandlers(dependencies), ...groupHandlers(dependencies), ...clusterHandlers(dependencies) };
+  return {
+    ...topicHandlers(dependencies),
+    ...groupHandlers(dependencies),
+    ...resetHandlers(dependencies),
+    ...clusterHandlers(dependencies),
+  };
 }

@@ -109,7 +109,7 @@ export class FakeSubscription {
   }
 }
 
-function matches(message: MessageToStore, { tags, sql }: MessageFilter): boolean {
+export function matches(message: MessageToStore, { tags, sql }: MessageFilter): boolean {
   if (sql !== undefined) return sqlFilterOf(sql).value!.passes(message);
   return tags === undefined || (message.tag !== '' && tags.includes(message.tag));
 }

@@ -99,6 +99,25 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'describeTopic', name: 'topic' },
   { method: 'deleteGroup', name: 'group' },
   { method: 'lag', name: '' },
+  {
+    method: 'pull',
+    command: {
+      ...{ topic: 't', queueId: 3, offset: 2 ** 40, maxMessages: 9, maxBytes: 1_000, waitMs: 20_000 },
+      filter: { tags: ['a', 'b'] },
+    },
+  },
+  {
+    method: 'pull',
+    command: {
+      ...{ topic: 't', queueId: 0, offset: 0, maxMessages: 1, maxBytes: 1, waitMs: 0 },
+      filter: { sql: 'a = 1' },
+    },
+  },
+  { method: 'putOffset', offset: { group: 'g', topic: 't', queueId: 2, offset: 2 ** 40 } },
+  { method: 'getOffset', offset: { group: 'g', topic: 't', queueId: 2, offset: 0 } },
+  { method: 'findOffset', find: { queue: { topic: 't', queueId: 1 }, target: { kind: 'time', value: 2 ** 41 } } },
+  { method: 'resetGroup', command: { group: 'g', topic: '', to: { kind: 'latest', value: 0 }, dryRun: true } },
+  { method: 'resetGroup', command: { group: 'g', topic: 't', to: { kind: 'offset', value: 7 }, dryRun: false } },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -151,6 +170,12 @@ const REPLIES: readonly BrokerReply[] = [
       ],
       delayedMessages: 2 ** 33,
     },
+  },
+  { kind: 'pulled', pulled: { messages: [], nextOffset: 2 ** 40 } },
+  { kind: 'offset', offset: 2 ** 40 },
+  {
+    kind: 'resets',
+    resets: [{ topic: 't', queueId: 1, fromOffset: 2 ** 40, toOffset: 7, inFlightMessages: 3 }],
   },
   {
     kind: 'lags',

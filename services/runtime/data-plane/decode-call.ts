@@ -16,6 +16,7 @@ import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
+import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
   Object.entries(CALL_FIELD).map(([method, field]) => [field, method as BrokerCall['method']]),
@@ -71,6 +72,15 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'deleteGroup':
     case 'lag':
       return { method, name: readNamed(reader).name };
+    case 'pull':
+      return { method, command: readPull(reader) };
+    case 'putOffset':
+    case 'getOffset':
+      return { method, offset: readGroupOffset(reader) };
+    case 'findOffset':
+      return { method, find: readFindOffset(reader) };
+    case 'resetGroup':
+      return { method, command: readReset(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'cancel':
@@ -138,16 +148,6 @@ function readPop(reader: ProtobufReader): PopCommand {
     }
   }
   return command;
-}
-
-function readTexts(reader: ProtobufReader): string[] {
-  const texts: string[] = [];
-  while (reader.hasMore()) {
-    const tag = reader.tag();
-    if (tag >>> 3 === 1) texts.push(reader.string());
-    else reader.skip(tag);
-  }
-  return texts;
 }
 
 function readAck(reader: ProtobufReader): AckCommand {

@@ -15,6 +15,7 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
+import { readOffset, readPulled, readQueueReset } from './offsets.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
   Object.entries(REPLY_FIELD).map(([kind, field]) => [field, kind as ReplyKind]),
@@ -64,6 +65,12 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return readTopicStatus(reader);
     case 'lags':
       return { kind, lags: readList(reader, 1, readLag) };
+    case 'pulled':
+      return { kind, pulled: readPulled(reader, readPopped) };
+    case 'offset':
+      return { kind, offset: readOffset(reader) };
+    case 'resets':
+      return { kind, resets: readList(reader, 1, readQueueReset) };
     case 'status':
       return { kind, status: readStatus(reader) };
     case 'done':

@@ -20,6 +20,15 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
+import type {
+  GroupOffset,
+  OffsetTarget,
+  PullCommand,
+  PulledMessages,
+  QueueName,
+  QueueReset,
+  ResetCommand,
+} from '@fulmar/core/offsets.ts';
 import type { Clock, Logger, Observer, Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { Catalog, describeGroup, describeTopic } from './catalog.ts';
@@ -35,10 +44,14 @@ import { Insight } from './serve/insight.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
+import { Pulling } from './serve/pulling.ts';
+import { QueueOffsets } from './serve/queue-offsets.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
+import { Resetting } from './serve/resetting.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
+import { run } from './serve/steps.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { countHalfMessages, Transactions } from './serve/transactions.ts';
 import type { BrokerState } from './state/state.ts';
@@ -98,6 +111,9 @@ export class Broker implements MasterApi {
   readonly transactions: Transactions;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
+  private readonly offsets: QueueOffsets;
+  private readonly resetting: Resetting;
+  private readonly pulling: Pulling;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -108,7 +124,10 @@ export class Broker implements MasterApi {
     const setHash = setHashOf(options.set);
     this.state = state;
     const listener: CommitListener = {
-      onApplied: (topics, subscriptions) => this.receiving.wake(topics, subscriptions),
+      onApplied: (topics, subscriptions) => {
+        this.receiving.wake(topics, subscriptions);
+        this.pulling.wake(topics);
+      },
       onDefinitions: (topics) => this.definitionsChanged(topics),
     };
     this.committer = new Committer(log, state, options.commitment, listener, bounds.pendingAppendBytes);
@@ -126,13 +145,19 @@ export class Broker implements MasterApi {
     this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
     this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
-    const serving = { log, committer: this.committer, reader, deadLetters, timers, random, setHash, bounds };
+    const isOnline = (clientId: string): boolean => this.presence.isOnline(clientId);
+    const served = { log, committer: this.committer, reader, deadLetters, timers, random };
+    const serving = { ...served, setHash, bounds, isOnline };
     this.receiving = new Receiving(state, serving);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
     this.presence = new Presence(state, this.committer, clock, timers);
-    this.insight = new Insight(state, log, reader, wallMs);
+    const offsets = new QueueOffsets(log, reader);
+    this.offsets = offsets;
+    this.resetting = new Resetting(state, this.receiving, offsets);
+    this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
+    this.insight = new Insight(state, log, offsets, wallMs, (of) => this.receiving.agreementOf(of));
   }
 
   start(): void {
@@ -171,6 +196,7 @@ export class Broker implements MasterApi {
     this.checks.stop();
     this.delaying.stop();
     this.receiving.close();
+    this.pulling.close();
   }
 
   send(command: SendCommand): Promise<readonly SendResult[]> {
@@ -254,6 +280,30 @@ export class Broker implements MasterApi {
     const lags: SubscriptionLag[] = [];
     for (const subscription of [...subscriptions]) lags.push(await this.insight.lag(subscription));
     return success(lags);
+  }
+
+  pull(command: PullCommand): Promise<Outcome<PulledMessages>> {
+    return this.pulling.pull(command);
+  }
+
+  putOffset(offset: GroupOffset): Promise<Fault | undefined> {
+    return this.pulling.putOffset(offset);
+  }
+
+  async getOffset(group: string, { topic, queueId }: QueueName): Promise<Outcome<number>> {
+    return this.pulling.getOffset(group, topic, queueId);
+  }
+
+  async findOffset({ topic: name, queueId }: QueueName, target: OffsetTarget): Promise<Outcome<number>> {
+    const topic = this.state.topics.byName.get(name);
+    if (topic?.nextOffsets[queueId] === undefined) {
+      return failure('TOPIC_NOT_FOUND', 'There is no such topic or queue. Ask for the route of the topic.');
+    }
+    return success(await run(this.offsets.find(topic, queueId, target)));
+  }
+
+  resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>> {
+    return this.resetting.reset(command);
   }
 
   /** What metrics show of a master alone. */

@@ -204,7 +204,8 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.pop:
     case RECORD_TYPE.ack:
     case RECORD_TYPE.changeInvisible:
-    case RECORD_TYPE.deadLetter: {
+    case RECORD_TYPE.deadLetter:
+    case RECORD_TYPE.groupReset: {
       const subscription = state.subscription(record.payload.groupId, record.payload.topicId);
       if (subscription !== undefined) into.add(subscription);
       return false;

@@ -2,37 +2,19 @@
 // follows or leads, and, while it leads, the broker that serves. It can be asked anything in any role; what only the
 // master may do is answered with NOT_MASTER by the others. A copy that is too old or damaged is replaced from another
 // replica without the process ending.
-import type {
-  AckCommand,
-  BrokerApi,
-  BrokerStatus,
-  ChangeInvisibleCommand,
-  ClientsReport,
-  DeadLetterCommand,
-  GroupDescription,
-  GroupRequest,
-  PopCall,
-  PopCommand,
-  RecallCommand,
-  SendCommand,
-  SendResult,
-  SubscriptionLag,
-  TopicDescription,
-  TopicRequest,
-  TopicStatus,
-} from '@fulmar/core/broker-api.ts';
+import type { BrokerApi, BrokerStatus, TopicDescription } from '@fulmar/core/broker-api.ts';
 import type { SetRecord } from '@fulmar/core/coordination.ts';
-import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
+import type { Fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { FULL_BOUNDS } from '@fulmar/core/memory-bounds.ts';
 import type { BrokerTopic } from '@fulmar/core/name-service.ts';
 import { readRecordHeader } from '@fulmar/core/record.ts';
-import { refusingTransactions, type TransactionApi } from '@fulmar/core/transaction-api.ts';
 import { Applier } from './applier.ts';
-import { Broker, type MasterApi } from './broker.ts';
+import { Broker } from './broker.ts';
 import { describeTopic } from './catalog.ts';
 import { LeaderChanges } from './leader-changes.ts';
 import type { CommitLog, LogManifest } from './log/log.ts';
+import { MasterQuestions, NOT_MASTER } from './master-questions.ts';
 import { logHealth, type NodeHealth } from './node-health.ts';
 import type { NodeOptions } from './node-options.ts';
 import { replicaStatus } from './replica-status.ts';
@@ -44,16 +26,13 @@ import { copyFromAny, type Others, openStore, othersIn, type Store } from './sto
 
 export type NodeRole = 'starting' | 'master' | 'slave' | 'failed';
 
-const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
-const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
 const REINSTALL_PAUSE_MS = 2_000;
 
-export class BrokerNode implements BrokerApi, ReplicationService {
+export class BrokerNode extends MasterQuestions implements BrokerApi, ReplicationService {
   private readonly options: NodeOptions;
   private store: Store | undefined;
   private replica: Replica | undefined;
   private applier: Applier | undefined;
-  private broker: Broker | undefined;
   private failure: Error | undefined;
   private closed = false;
   private reinstalling: Promise<void> | undefined;
@@ -63,6 +42,7 @@ export class BrokerNode implements BrokerApi, ReplicationService {
   private readonly serving = Promise.withResolvers<void>();
 
   private constructor(options: NodeOptions) {
+    super();
     this.options = options;
     this.leaderChanges = new LeaderChanges(options.set, options.observer);
     this.serving.promise.catch(() => undefined);
@@ -328,10 +308,6 @@ export class BrokerNode implements BrokerApi, ReplicationService {
 
   // --- what proxies ask
 
-  get transactions(): TransactionApi {
-    return this.broker?.transactions ?? NO_TRANSACTIONS;
-  }
-
   async status(): Promise<BrokerStatus> {
     const { set, replica, version, policy, acknowledge, minInSync } = this.options;
     const log = this.store?.log;
@@ -362,76 +338,8 @@ export class BrokerNode implements BrokerApi, ReplicationService {
     if (this.broker !== undefined) await this.replica?.handOver('', true);
   }
 
-  send(command: SendCommand): Promise<readonly SendResult[]> {
-    return this.broker?.send(command) ?? Promise.resolve(command.messages.map(() => ({ fault: NOT_MASTER })));
-  }
-
-  pop(command: PopCommand): PopCall {
-    return this.broker?.pop(command) ?? { result: Promise.resolve({ fault: NOT_MASTER }), cancel() {} };
-  }
-
-  async release(command: AckCommand): Promise<void> {
-    await this.broker?.release(command);
-  }
-
-  ack(command: AckCommand): Promise<readonly (Fault | undefined)[]> {
-    return this.broker?.ack(command) ?? Promise.resolve(command.receiptHandles.map(() => NOT_MASTER));
-  }
-
-  async changeInvisible(command: ChangeInvisibleCommand): Promise<Fault | undefined> {
-    return this.broker === undefined ? NOT_MASTER : this.broker.changeInvisible(command);
-  }
-
-  async deadLetter(command: DeadLetterCommand): Promise<Fault | undefined> {
-    return this.broker === undefined ? NOT_MASTER : this.broker.deadLetter(command);
-  }
-
-  async recall(command: RecallCommand): Promise<Fault | undefined> {
-    return this.broker === undefined ? NOT_MASTER : this.broker.recall(command);
-  }
-
-  async reportClients(report: ClientsReport): Promise<void> {
-    await this.broker?.reportClients(report);
-  }
-
-  ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>> {
-    return this.master((broker) => broker.ensureGroup(name, create));
-  }
-
-  putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
-    return this.master((broker) => broker.putTopic(request));
-  }
-
-  async deleteTopic(name: string): Promise<Fault | undefined> {
-    return this.broker === undefined ? NOT_MASTER : this.broker.deleteTopic(name);
-  }
-
   async listTopics(): Promise<readonly TopicDescription[]> {
     return [...(this.store?.state.topics.byId.values() ?? [])].map(describeTopic);
-  }
-
-  describeTopic(name: string): Promise<Outcome<TopicStatus>> {
-    return this.master((broker) => broker.describeTopic(name));
-  }
-
-  putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>> {
-    return this.master((broker) => broker.putGroup(request));
-  }
-
-  async deleteGroup(name: string): Promise<Fault | undefined> {
-    return this.broker === undefined ? NOT_MASTER : this.broker.deleteGroup(name);
-  }
-
-  async listGroups(): Promise<readonly GroupDescription[]> {
-    return (await this.broker?.listGroups()) ?? [];
-  }
-
-  lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>> {
-    return this.master((broker) => broker.lag(group));
-  }
-
-  private async master<T>(ask: (broker: MasterApi) => Promise<Outcome<T>>): Promise<Outcome<T>> {
-    return this.broker === undefined ? { fault: NOT_MASTER } : ask(this.broker);
   }
 
   // --- what other replicas ask

@@ -398,6 +398,28 @@ describe('the fulmar command', () => {
     expect(output).toContain('ared\\x07\ttab\nline');
     expect(output.includes('\u001b')).toBe(false);
   });
+
+  test('a group is reset to a place, a time or an offset, and a dry run changes nothing', async () => {
+    const reset = { set: 'set-0', topic: 'orders', queueId: 0, fromOffset: 12, toOffset: 2, inFlightMessages: 1 };
+    const answers = { ResetGroup: { queues: [reset] } };
+    const words = ['group', 'reset', 'billing', '--topic', 'orders', '--to'];
+    const dry = await run([...words, 'earliest', '--dry-run'], answers);
+    expect(dry.calls[0]!.request).toEqual({ group: 'billing', topic: 'orders', earliest: true, dryRun: true });
+    expect(dry.output).toContain('10 messages would come again, 0 messages would be skipped, 1 under way would become');
+    expect(dry.output).toContain('Nothing was changed.');
+    const requests = [];
+    for (const to of ['now', '1200', '2026-11-28T10:00:00Z']) {
+      const { calls } = await run([...words, to], answers);
+      requests.push(calls[0]!.request);
+    }
+    const subject = { group: 'billing', topic: 'orders', dryRun: false };
+    expect(requests).toEqual([
+      { ...subject, latest: true },
+      { ...subject, offset: 1_200 },
+      { ...subject, timeMs: Date.parse('2026-11-28T10:00:00Z') },
+    ]);
+    expect((await run([...words, 'yesterday'], answers)).code).toBe(EXIT.usage);
+  });
 });
 
 function stopHere(): never {

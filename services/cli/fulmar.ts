@@ -14,12 +14,14 @@ import { helpOf, overview, overviewOf } from './help.ts';
 import { LAG_COMMANDS } from './lag.ts';
 import { MESSAGE_COMMANDS } from './messages.ts';
 import type { ProxyClient, Tls } from './proxy.ts';
+import { RESET_COMMANDS } from './reset.ts';
 import { TOPIC_COMMANDS } from './topics.ts';
 import { TRANSACTION_COMMANDS } from './transactions.ts';
 
 export const COMMANDS: readonly Command[] = [
   ...TOPIC_COMMANDS,
   ...GROUP_COMMANDS,
+  ...RESET_COMMANDS,
   ...MESSAGE_COMMANDS,
   ...TRANSACTION_COMMANDS,
   ...CLUSTER_COMMANDS,

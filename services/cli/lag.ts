@@ -9,13 +9,23 @@ export interface SubscriptionInfo {
   readonly readyMessages: number;
   readonly inFlightMessages: number;
   readonly lagMs: number;
+  readonly filter: string;
+  readonly refusedFilters: readonly string[];
 }
 
 export function subscriptionTable(subscriptions: readonly SubscriptionInfo[]): string {
   return table(
-    ['group', 'topic', 'ready', 'in flight', 'behind'],
-    subscriptions.map((one) => [one.group, one.topic, one.readyMessages, one.inFlightMessages, age(one.lagMs)]),
+    ['group', 'topic', 'ready', 'in flight', 'behind', 'filter'],
+    subscriptions.map((one) => [
+      ...[one.group, one.topic, one.readyMessages, one.inFlightMessages, age(one.lagMs)],
+      filterText(one),
+    ]),
   );
+}
+
+/** The filter in force, and those that other members of the group ask for in vain. */
+function filterText({ filter, refusedFilters }: SubscriptionInfo): string {
+  return refusedFilters.length === 0 ? filter : `${filter} (refused: ${refusedFilters.join('; ')})`;
 }
 
 /** Every page of a list. */

@@ -71,13 +71,14 @@ async function recall({ proxy, values }: CommandContext): Promise<Answer> {
 
 async function poll(context: CommandContext, messages: number, waitMs: number): Promise<ReceivedMessage[]> {
   const { proxy, values } = context;
-  const tag = values.text('tag');
+  const sql = values.text('sql');
   const frames = await proxy.messagingStream<ReceiveFrame>(
     'ReceiveMessage',
     {
       group: resource(values.required('group')),
       messageQueue: { topic: resource(values.required('TOPIC')), id: 0 },
-      filterExpression: { type: 1, expression: tag ?? '*' },
+      filterExpression:
+        sql === undefined ? { type: 1, expression: values.text('tag') ?? '*' } : { type: 2, expression: sql },
       batchSize: Math.min(messages, LIMITS.receiveBatchMessages),
       invisibleDuration: { seconds: INVISIBLE_SECONDS, nanos: 0 },
       autoRenew: false,
@@ -225,6 +226,7 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
         text: 'Make the group first if there is none: to begin with new messages, or with the oldest kept.',
       },
       tag: { value: 'TAG', text: 'Only messages with this tag; several are written "a || b".' },
+      sql: { value: 'EXPRESSION', text: 'Only messages whose properties make this true, such as "price > 5".' },
     },
     example: 'fulmar receive orders --group billing --max 10 --wait 20',
     run: receive,

@@ -2,6 +2,15 @@
 // same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
+import type {
+  GroupOffset,
+  OffsetTarget,
+  PullCommand,
+  PulledMessages,
+  QueueName,
+  QueueReset,
+  ResetCommand,
+} from './offsets.ts';
 import type { Placement } from './placement.ts';
 import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 
@@ -91,9 +100,11 @@ export type SendResult =
     }
   | { readonly fault: Fault };
 
-export interface TagFilter {
-  /** `undefined`: every message. */
+/** With neither of the two, every message passes. */
+export interface MessageFilter {
   readonly tags?: readonly string[];
+  /** An SQL expression on the properties. */
+  readonly sql?: string;
 }
 
 export interface PopCommand {
@@ -105,7 +116,7 @@ export interface PopCommand {
   /** How long the messages stay invisible to others; with `autoRenew` as long as the client is online, 3 h at most. */
   readonly invisibleMs: number;
   readonly autoRenew: boolean;
-  readonly filter: TagFilter;
+  readonly filter: MessageFilter;
   /** How long to wait for the first message. */
   readonly waitMs: number;
   /** Names one logical receive: repeated by a client that never saw the answer. Empty for none. */
@@ -215,6 +226,10 @@ export interface SubscriptionLag {
   readonly inFlightMessages: number;
   /** Age of the oldest message that is not yet acknowledged; 0 when there is none. */
   readonly lagMs: number;
+  /** The filter that all members of the group consume this topic with, as text. */
+  readonly filter: string;
+  /** Filters that members ask for and do not get while others live with the one in force. */
+  readonly refusedFilters: readonly string[];
 }
 
 /** One member of a broker set, as the replica that answers knows it. */
@@ -278,6 +293,15 @@ export interface BrokerApi {
   listGroups(): Promise<readonly GroupDescription[]>;
   /** Lag of one group, or of all with an empty name. */
   lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;
+  /** Reads without a lease, for consumers that pull. ILLEGAL_OFFSET outside of what the queue has. */
+  pull(command: PullCommand): Promise<Outcome<PulledMessages>>;
+  /** Stores how far a consumer that pulls has come. */
+  putOffset(offset: GroupOffset): Promise<Fault | undefined>;
+  /** What `putOffset` has stored; OFFSET_NOT_FOUND if nothing. */
+  getOffset(group: string, queue: QueueName): Promise<Outcome<number>>;
+  findOffset(queue: QueueName, target: OffsetTarget): Promise<Outcome<number>>;
+  /** Sets a group back or forward: one entry for each queue of each topic that is concerned. */
+  resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>>;
   status(): Promise<BrokerStatus>;
   /**
    * Hands the set over to the replica of this name, or to the best one for ''. Resolves when another may take over: the

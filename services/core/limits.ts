@@ -58,6 +58,12 @@ export const LIMITS = {
   waitersTotal: 100_000,
   filterExpressionBytes: 4 * KIB,
   filterTags: 256,
+  /** Parentheses and NOTs of an SQL filter, one in the other. */
+  filterDepth: 32,
+  /** Comparisons that an SQL filter may make for one message. */
+  filterCost: 256,
+  /** Filters that members of a group ask for in vain, shown to administrators. */
+  refusedFiltersShown: 10,
 
   // --- state of a broker set
   topics: 100_000,

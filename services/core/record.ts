@@ -53,6 +53,12 @@ export const RECORD_TYPE = {
   transactionEnd: 51,
   transactionChange: 52,
   transactionCarry: 53,
+  /** The filter with which a group consumes a topic from here on. */
+  subscriptionFilter: 60,
+  /** A group goes on elsewhere in a topic; its leases there are over. */
+  groupReset: 61,
+  /** How far a consumer that pulls has come in a queue, as it says. */
+  pullOffset: 62,
 } as const;
 
 export interface RecordHeader {

@@ -3,13 +3,7 @@ import { duplex, RAW, type ServiceBinding, stream, unary } from '@fulmar/runtime
 import type { AdminHandlers } from './api/admin.ts';
 import type { MessagingHandlers } from './api/service.ts';
 
-export function messagingBinding({
-  raw,
-  rawStream,
-  plain,
-  plainStream,
-  duplex: duplexes,
-}: MessagingHandlers): ServiceBinding {
+export function messagingBinding({ raw, rawStream, plain, duplex: duplexes }: MessagingHandlers): ServiceBinding {
   return {
     service: 'apache.rocketmq.v2.MessagingService',
     methods: {
@@ -17,6 +11,7 @@ export function messagingBinding({
       AckMessage: unary(raw.AckMessage, RAW),
       ChangeInvisibleDuration: unary(raw.ChangeInvisibleDuration, RAW),
       ReceiveMessage: stream(rawStream.ReceiveMessage, RAW),
+      PullMessage: stream(rawStream.PullMessage, RAW),
       QueryRoute: unary(plain.QueryRoute),
       QueryAssignment: unary(plain.QueryAssignment),
       Heartbeat: unary(plain.Heartbeat),
@@ -28,7 +23,6 @@ export function messagingBinding({
       EndTransaction: unary(plain.EndTransaction),
       RecallMessage: unary(plain.RecallMessage),
       SyncLiteSubscription: unary(plain.SyncLiteSubscription),
-      PullMessage: stream(plainStream.PullMessage),
       Telemetry: duplex(duplexes.Telemetry),
     },
   };

@@ -281,6 +281,53 @@ describe('a message that a listener fails', () => {
   }
 });
 
+describe('a subscription with an SQL expression', () => {
+  const MESSAGES = 30;
+  const sqlLanguages = pushLanguages;
+  const expected = Array.from({ length: 10 }, (_, i) => `sql-${i + 10}`);
+  const sql = "TAGS = 'counted' AND number BETWEEN 10 AND 19";
+
+  const filtered = once(async () => {
+    const consumers = new Map<string, ClientProgram>();
+    for (const language of sqlLanguages) {
+      const options = { topic: `sql-${language.name}`, expect: expected.length, timeout: PATIENCE_S, sql };
+      for (const kind of ['push', 'simple']) {
+        const group = `sql-${kind}-${language.name}`;
+        consumers.set(`${kind} ${language.name}`, start(language, kind, { ...options, group }));
+      }
+    }
+    await allReady(consumers.values());
+    for (const language of sqlLanguages) {
+      const options = { topic: `sql-${language.name}`, count: MESSAGES, prefix: 'sql', tag: 'counted' };
+      await start(language, 'produce', { ...options, property: 'number' }).finished;
+    }
+    return outcomes(consumers);
+  });
+
+  test.each(sqlLanguages.flatMap(({ name }) => [`push ${name}`, `simple ${name}`]))(
+    'gives the consumer exactly the messages whose properties it asks for: %s',
+    async (consumer) => {
+      const receiving = outcomeOf(await filtered(), consumer);
+      expectCleanEnd(receiving);
+      const bodiesReceived = received(receiving, 'sql').map(({ body }) => body);
+      expect(bodiesReceived.sort()).toEqual(expected);
+    },
+    SCENARIO_MS,
+  );
+
+  test(
+    'leaves nothing behind: what it does not ask for is settled for the group',
+    async () => {
+      await filtered();
+      const lag: Lag[] = JSON.parse(await fulmar(endpoint, 'lag', '--json'));
+      const left = lag.filter(({ group }) => group.startsWith('sql-'));
+      expect(left.length).toBe(2 * sqlLanguages.length);
+      expect(left.filter(({ readyMessages, inFlightMessages }) => readyMessages + inFlightMessages > 0)).toEqual([]);
+    },
+    SCENARIO_MS,
+  );
+});
+
 describe('messages of one message group', () => {
   const MESSAGES = 100;
 

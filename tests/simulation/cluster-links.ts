@@ -150,6 +150,11 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       describeTopic: (name) => call((api) => api.describeTopic(name)),
       putGroup: (request) => call((api) => api.putGroup(request)),
       deleteGroup: (name) => call((api) => api.deleteGroup(name)),
+      pull: (command) => call((api) => api.pull(copied(command)), command.waitMs + CALL_TIMEOUT_MS),
+      putOffset: (offset) => call((api) => api.putOffset(offset)),
+      getOffset: (group, queue) => call((api) => api.getOffset(group, queue)),
+      findOffset: (queue, target) => call((api) => api.findOffset(queue, target)),
+      resetGroup: (command) => call((api) => api.resetGroup(command)),
       listGroups: () => call((api) => api.listGroups()),
       lag: (group) => call((api) => api.lag(group)),
       transactions: {

@@ -226,6 +226,20 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return { kind: 'groups', groups: await api.listGroups() };
     case 'lag':
       return outcome(await api.lag(call.name), (lags) => ({ kind: 'lags', lags }));
+    case 'pull':
+      return outcome(await api.pull(call.command), (pulled) => ({ kind: 'pulled', pulled }));
+    case 'putOffset':
+      return done(await api.putOffset(call.offset));
+    case 'getOffset': {
+      const { group, topic, queueId } = call.offset;
+      return outcome(await api.getOffset(group, { topic, queueId }), (offset) => ({ kind: 'offset', offset }));
+    }
+    case 'findOffset': {
+      const { queue, target } = call.find;
+      return outcome(await api.findOffset(queue, target), (offset) => ({ kind: 'offset', offset }));
+    }
+    case 'resetGroup':
+      return outcome(await api.resetGroup(call.command), (resets) => ({ kind: 'resets', resets }));
     case 'status':
       return { kind: 'status', status: await api.status() };
     case 'endTransaction':

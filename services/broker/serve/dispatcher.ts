@@ -1,7 +1,7 @@
 // Serves the receives of one group in one topic, one after the other: answers at once when there is something, lets
 // them wait otherwise, and wakes them when a message is committed or a lease runs out. Nothing here polls.
 
-import type { PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
+import type { MessageFilter, PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
 import type { Outcome } from '@fulmar/core/errors.ts';
 import { failure, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -15,13 +15,17 @@ import {
   changeInvisibleBytes,
   type PopRecord,
   popBytes,
+  type QueueAdvance,
   writeChangeInvisible,
   writePop,
 } from '../state/records/consumption.ts';
+import { groupResetBytes, writeGroupReset } from '../state/records/offsets.ts';
 import type { Subscription } from '../state/subscription.ts';
+import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
+import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
-import { type MessageReader, type PreparedFilter, prepareFilter } from './reading.ts';
+import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
 import { run } from './steps.ts';
 
@@ -34,6 +38,7 @@ export interface Serving {
   readonly random: Random;
   readonly setHash: number;
   readonly bounds: MemoryBounds;
+  readonly isOnline: (clientId: string) => boolean;
 }
 
 interface Waiter {
@@ -68,6 +73,7 @@ const UNSURE_MS = 500;
 export class Dispatcher {
   readonly subscription: Subscription;
   readonly reservations = new Reservations();
+  readonly agreement: Agreement;
   private readonly serving: Serving;
   private waiters: Waiter[] = [];
   private working = false;
@@ -78,10 +84,17 @@ export class Dispatcher {
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
   private unsureTimer: Timer | undefined;
   private closed = false;
+  /** Resets whose record is not committed yet; meanwhile nothing is handed out. */
+  private resetting = 0;
+  private resetsBegun = 0;
+  /** The filter that was prepared last: nearly every receive comes with the same one. */
+  private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
-  constructor(subscription: Subscription, serving: Serving) {
+  /** See `Agreement` for `membersKnownAtMs`. */
+  constructor(subscription: Subscription, serving: Serving, membersKnownAtMs: number) {
     this.subscription = subscription;
     this.serving = serving;
+    this.agreement = new Agreement(subscription, serving, membersKnownAtMs);
   }
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
@@ -90,13 +103,53 @@ export class Dispatcher {
       resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
       return () => {};
     }
+    const { value: filter, fault } = this.filterOf(command);
+    if (fault !== undefined) {
+      resolve({ fault });
+      return () => {};
+    }
     const earlier = command.attemptId === '' ? undefined : this.attempts.take(command.attemptId);
     if (earlier !== undefined) this.release(earlier);
-    const waiter: Waiter = { command, filter: prepareFilter(command.filter), resolve, timer: undefined, over: false };
+    const waiter: Waiter = { command, filter, resolve, timer: undefined, over: false };
     this.waiters.push(waiter);
     this.serve();
     if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
     return () => this.finish(waiter, success([]));
+  }
+
+  /** The filter of a receive, if this consumer may receive with it. */
+  private filterOf({ clientId, filter: from }: PopCommand): Outcome<PreparedFilter> {
+    if (this.prepared === undefined || !isSameFilter(this.prepared.from, from)) {
+      this.prepared = { from, filter: prepareFilter(from) };
+    }
+    const { filter } = this.prepared;
+    if (filter.fault !== undefined) return filter;
+    const { text } = filter.value;
+    const before = this.agreement.filter;
+    const refused = this.agreement.admit(clientId, text);
+    if (refused !== undefined) return { fault: refused };
+    // The consumers that wait with the one before ask with the new one by now, or are gone.
+    if (text !== before) for (const waiter of [...this.waiters]) this.finish(waiter, success([]));
+    return filter;
+  }
+
+  /** Goes on at these offsets of all queues; `done` is told whether the record is committed. */
+  reset(queues: readonly QueueAdvance[], done: (committed: boolean) => void): void {
+    const { committer } = this.serving;
+    const payload = { groupId: this.subscription.group.id, topicId: this.subscription.topic.id, queues };
+    this.resetting++;
+    this.resetsBegun++;
+    committer.append(
+      { type: RECORD_TYPE.groupReset, payload },
+      groupResetBytes(payload),
+      writeGroupReset,
+      (committed) => {
+        this.resetting--;
+        if (committed) this.reservations.forgetCursors();
+        done(committed);
+        if (!this.closed) this.serve();
+      },
+    );
   }
 
   /** To be called after anything that may have made a message available. */
@@ -108,6 +161,7 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
+      if (this.resetting > 0) break;
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
         this.tryLater();
@@ -126,6 +180,11 @@ export class Dispatcher {
         return;
       }
       if (this.complete(waiter, gathered)) this.again = true;
+      if (gathered.exhausted) {
+        // Much was passed over; others have their turn before the search goes on.
+        this.serving.timers.soon(() => this.resume(() => {}));
+        return;
+      }
     } while (this.again);
     this.working = false;
     this.armTimer();
@@ -179,6 +238,7 @@ export class Dispatcher {
       leasesMax,
       filter,
       firstQueue,
+      resets: this.resetsBegun,
     };
     return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
   }
@@ -186,7 +246,7 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closed) {
+    if (waiter.over || this.closed || gathered.resets !== this.resetsBegun) {
       this.giveBack(gathered);
       return !this.closed;
     }
@@ -197,7 +257,7 @@ export class Dispatcher {
     const record: PopRecord = {
       groupId: this.subscription.group.id,
       topicId: this.subscription.topic.id,
-      popId: random.uint32() || 1,
+      popId: this.subscription.popIdOf(random.uint32()),
       visibleAtMs: committer.nowMs() + invisibleMs,
       renewedBy: command.autoRenew ? command.clientId : '',
       advances,

@@ -6,13 +6,20 @@ import type { Lease } from '../state/lease.ts';
 import type { MessagePlace, ParkedMessage, QueueAdvance, TakenMessage } from '../state/records/consumption.ts';
 import type { MessageRecord } from '../state/records/message.ts';
 import type { Subscription } from '../state/subscription.ts';
-import { type MessageReader, type PreparedFilter, passes } from './reading.ts';
+import type { PreparedFilter } from './filter.ts';
+import type { MessageReader } from './reading.ts';
 import type { Reservations } from './reservations.ts';
 import { awaited, type Steps } from './steps.ts';
 
-/** Index entries that one receive looks at, so that a filter that nothing passes cannot hold up everybody else. */
+/**
+ * What one gathering spends on looking, so that a filter that nothing passes cannot hold up everybody else: an entry of
+ * the index costs one, a message that is read to be judged costs four and its comparisons.
+ */
 const SCAN_MAX = 4_096;
+const READ_COST = 4;
 const SCAN_CHUNK = 256;
+/** Messages that are read together to be judged. */
+const JUDGED_BYTES_MAX = 1_048_576;
 
 export interface GatherRequest {
   readonly maxMessages: number;
@@ -22,6 +29,8 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
+  /** How often the group had been reset when this began. */
+  readonly resets: number;
 }
 
 export interface Gathered {
@@ -31,6 +40,10 @@ export interface Gathered {
   readonly parked: ParkedMessage[];
   readonly advances: QueueAdvance[];
   readonly dropped: MessagePlace[];
+  /** It looked at as much as one gathering may, and there may be more. */
+  exhausted: boolean;
+  /** As in the request: what was gathered before a reset is not handed out behind it. */
+  readonly resets: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -48,6 +61,8 @@ interface ChosenEntry {
   readonly queueId: number;
   readonly lane: number;
   readonly entry: IndexEntry;
+  /** If it was read already, to be judged. */
+  readonly message: MessageRecord | undefined;
 }
 
 export class Gathering {
@@ -56,7 +71,7 @@ export class Gathering {
   private readonly log: CommitLog;
   private readonly reader: MessageReader;
   private readonly request: GatherRequest;
-  private readonly result: Gathered = { taken: [], messages: [], parked: [], advances: [], dropped: [] };
+  private readonly result: Gathered;
   private readonly lanesTaken = new Set<number>();
   private readonly passedOver: Lease[] = [];
   private bytes = 0;
@@ -75,12 +90,15 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
+    const { resets } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, resets };
   }
 
   *steps(): Steps<Gathered> {
     yield* this.takeDue();
     if (!this.full) yield* this.takeNew();
     for (const lease of this.passedOver) this.subscription.putBackReady(lease);
+    this.result.exhausted = this.scanned >= SCAN_MAX;
     return this.result;
   }
 
@@ -90,7 +108,7 @@ export class Gathering {
     while (!this.full && this.scanned < SCAN_MAX) {
       const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of));
       if (lease === undefined) return;
-      this.scanned++;
+      this.scanned += this.judgingCost;
       const { queueId, queueOffset, lane } = lease;
       const entry = yield* this.reader.entry(subscription.topic.id, queueId, queueOffset);
       const message = entry === undefined ? undefined : yield* this.reader.message(entry);
@@ -100,8 +118,9 @@ export class Gathering {
         result.dropped.push({ queueId, queueOffset });
         continue;
       }
-      if (!passes(this.request.filter, message)) {
-        this.passedOver.push(lease);
+      if (!this.request.filter.passes(message)) {
+        // It was handed out while another filter was in force; no member of the group wants it any more.
+        result.dropped.push({ queueId, queueOffset });
         continue;
       }
       if (!this.fits(entry!)) {
@@ -144,30 +163,40 @@ export class Gathering {
     const { queueId } = cursor;
     const key = queueKeyOf(topic.id, queueId);
     const most = chosen.length + quota;
+    let chunk = most - chosen.length;
     while (!this.full && this.scanned < SCAN_MAX && chosen.length < most) {
       const end = topic.nextOffsets[queueId]!;
       if (cursor.next >= end) return;
       const count = Math.min(this.chooses ? SCAN_CHUNK : most - chosen.length, end - cursor.next);
-      const entries = yield* awaited(this.log.entries(key, cursor.next, count));
+      const entries = yield* awaited(this.log.entries(key, cursor.next, this.reads ? Math.min(chunk, count) : count));
       if (entries.length === 0) {
         // Retention has removed them.
         cursor.next = yield* awaited(this.log.minOffset(key, end));
         continue;
       }
-      for (const entry of entries) {
-        if (chosen.length >= most || !this.consider(queueId, entry, chosen)) return;
+      const judged = this.reads ? startWithin(entries, JUDGED_BYTES_MAX) : entries;
+      const messages = this.reads ? yield* this.reader.messages(judged) : undefined;
+      for (let i = 0; i < judged.length; i++) {
+        const entry = judged[i]!;
+        const message = messages?.[i];
+        const isWanted = messages === undefined || (message !== undefined && this.request.filter.passes(message));
+        if (chosen.length >= most || !this.consider(queueId, entry, isWanted, message, chosen)) return;
         cursor.next = entry.queueOffset + 1;
-        this.scanned++;
+        this.scanned += this.judgingCost;
       }
+      // As long as little passes, more is looked at in one go; what is read and not needed is read again later.
+      chunk *= 2;
     }
   }
 
   private *takeChosen(chosen: ChosenEntry[]): Steps<void> {
     chosen.sort((a, b) => a.entry.position - b.entry.position);
-    const messages = yield* this.reader.messages(chosen.map(({ entry }) => entry));
+    const messages = this.reads
+      ? chosen.map(({ message }) => message)
+      : yield* this.reader.messages(chosen.map(({ entry }) => entry));
     for (let i = 0; i < chosen.length; i++) {
       const message = messages[i];
-      if (message === undefined || !passes(this.request.filter, message)) continue;
+      if (message === undefined || !(this.reads || this.request.filter.passes(message))) continue;
       const { queueId, lane, entry } = chosen[i]!;
       this.take(message, { queueId, queueOffset: entry.queueOffset, attempt: 1, lane });
     }
@@ -175,15 +204,30 @@ export class Gathering {
 
   /** Whether not every message that is looked at will be taken. */
   private get chooses(): boolean {
-    return this.subscription.ordered || this.request.filter !== undefined;
+    return this.subscription.ordered || this.request.filter.tagHashes !== undefined || this.reads;
+  }
+
+  /** Whether every message has to be read before it is chosen. */
+  private get reads(): boolean {
+    return this.request.filter.cost > 0;
+  }
+
+  private get judgingCost(): number {
+    return this.reads ? READ_COST + this.request.filter.cost : 1;
   }
 
   /** Decides about one new message; false if it has to stay for the next receive. */
-  private consider(queueId: number, entry: IndexEntry, chosen: ChosenEntry[]): boolean {
+  private consider(
+    queueId: number,
+    entry: IndexEntry,
+    isWanted: boolean,
+    message: MessageRecord | undefined,
+    chosen: ChosenEntry[],
+  ): boolean {
     const { subscription, reservations, result, request } = this;
     if (this.scanned >= SCAN_MAX) return false;
     const { queueOffset, tagHash, groupHash } = entry;
-    if (request.filter !== undefined && !request.filter.hashes.has(tagHash)) return true;
+    if (!isWanted || request.filter.tagHashes?.has(tagHash) === false) return true;
     if (this.leasesHeld() + chosen.length >= request.leasesMax) {
       this.full = true;
       return false;
@@ -198,7 +242,7 @@ export class Gathering {
       return false;
     }
     if (!this.fits(entry, chosen.length)) return false;
-    chosen.push({ queueId, lane, entry });
+    chosen.push({ queueId, lane, entry, message });
     if (lane !== 0) this.lanesTaken.add(lane);
     return true;
   }
@@ -223,4 +267,14 @@ export class Gathering {
     if (taken.lane !== 0) this.lanesTaken.add(taken.lane);
     if (this.result.taken.length >= this.request.maxMessages) this.full = true;
   }
+}
+
+/** The first entries that are together no larger than this; one at least. */
+function startWithin(entries: readonly IndexEntry[], bytesMax: number): readonly IndexEntry[] {
+  let bytes = 0;
+  let count = 0;
+  while (count < entries.length && (count === 0 || bytes + entries[count]!.length <= bytesMax)) {
+    bytes += entries[count++]!.length;
+  }
+  return count === entries.length ? entries : entries.slice(0, count);
 }

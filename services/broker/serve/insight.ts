@@ -5,8 +5,9 @@ import { type CommitLog, queueKeyOf } from '../log/log.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
-import type { MessageReader } from './reading.ts';
-import { run, type Steps } from './steps.ts';
+import type { Agreement } from './agreement.ts';
+import type { QueueOffsets } from './queue-offsets.ts';
+import { run } from './steps.ts';
 
 /** What a group has before it in a topic, without any look into the log. */
 export interface Backlog {
@@ -25,14 +26,22 @@ export interface Waiting {
 export class Insight {
   private readonly state: BrokerState;
   private readonly log: CommitLog;
-  private readonly reader: MessageReader;
+  private readonly offsets: QueueOffsets;
   private readonly wallMs: () => number;
+  private readonly agreementOf: (subscription: Subscription) => Agreement | undefined;
 
-  constructor(state: BrokerState, log: CommitLog, reader: MessageReader, wallMs: () => number) {
+  constructor(
+    state: BrokerState,
+    log: CommitLog,
+    offsets: QueueOffsets,
+    wallMs: () => number,
+    agreementOf: (subscription: Subscription) => Agreement | undefined,
+  ) {
     this.state = state;
     this.log = log;
-    this.reader = reader;
+    this.offsets = offsets;
     this.wallMs = wallMs;
+    this.agreementOf = agreementOf;
   }
 
   async topicStatus(topic: Topic): Promise<TopicStatus> {
@@ -49,12 +58,17 @@ export class Insight {
     const { group, topic } = subscription;
     const backlog = backlogOf(subscription);
     const { lagMs } = await this.waiting(subscription);
-    return { group: group.name, topic: topic.name, ...backlog, lagMs };
+    const agreement = this.agreementOf(subscription);
+    const filters = {
+      filter: agreement?.filter ?? subscription.filter,
+      refusedFilters: agreement?.refusedFilters() ?? [],
+    };
+    return { group: group.name, topic: topic.name, ...backlog, lagMs, ...filters };
   }
 
   async waiting(subscription: Subscription): Promise<Waiting> {
     const { topic, leases } = subscription;
-    const notHandedOut = topic.nextOffsets.map((_, queueId) => subscription.cursor(queueId));
+    const notHandedOut = topic.nextOffsets.map((_, queueId) => positionOf(subscription, queueId));
     const notSettled = [...notHandedOut];
     for (const { queueId, queueOffset, attempt } of leases.values()) {
       if (queueOffset < notSettled[queueId]!) notSettled[queueId] = queueOffset;
@@ -70,17 +84,16 @@ export class Insight {
     let oldestStoredAtMs = Number.POSITIVE_INFINITY;
     for (const [queueId, queueOffset] of offsets.entries()) {
       if (queueOffset >= topic.nextOffsets[queueId]!) continue;
-      const storedAtMs = await run(this.storedAt(topic.id, queueId, queueOffset));
-      oldestStoredAtMs = Math.min(oldestStoredAtMs, storedAtMs);
+      const storedAtMs = await run(this.offsets.storedAtMs(topic, queueId, queueOffset));
+      if (storedAtMs !== undefined) oldestStoredAtMs = Math.min(oldestStoredAtMs, storedAtMs);
     }
     return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.wallMs() - oldestStoredAtMs) : 0;
   }
+}
 
-  private *storedAt(topicId: number, queueId: number, queueOffset: number): Steps<number> {
-    const entry = yield* this.reader.entry(topicId, queueId, queueOffset);
-    const message = entry === undefined ? undefined : yield* this.reader.message(entry);
-    return message?.storedAtMs ?? Number.POSITIVE_INFINITY;
-  }
+/** How far a group has come in a queue, whether it is handed messages or pulls them. */
+function positionOf(subscription: Subscription, queueId: number): number {
+  return Math.max(subscription.cursor(queueId), subscription.pullOffsets.get(queueId) ?? 0);
 }
 
 export function backlogOf(subscription: Subscription): Backlog {
@@ -91,6 +104,8 @@ export function backlogOf(subscription: Subscription): Backlog {
     if (attempt > 0) inFlightMessages++;
     else readyMessages++;
   }
-  for (const [queueId, end] of topic.nextOffsets.entries()) readyMessages += end - subscription.cursor(queueId);
+  for (const [queueId, end] of topic.nextOffsets.entries()) {
+    readyMessages += Math.max(0, end - positionOf(subscription, queueId));
+  }
   return { readyMessages, inFlightMessages };
 }

@@ -59,6 +59,12 @@ export class Presence {
     this.note(clientId, '');
   }
 
+  /** Whether the client has been heard of lately, and has not said goodbye since. */
+  isOnline(clientId: string): boolean {
+    const seen = this.seen.get(clientId);
+    return seen !== undefined && this.clock.monotonicMs() - Math.max(...seen.values()) <= SILENCE_MS;
+  }
+
   report({ proxyId, online, gone, doubtful }: ClientsReport): void {
     for (const clientId of online) this.note(clientId, proxyId);
     const nowMs = this.clock.monotonicMs();

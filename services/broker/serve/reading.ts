@@ -1,45 +1,15 @@
-// Reads messages out of the log by their place, and judges them by a subscription's tags.
-import type { TagFilter } from '@fulmar/core/broker-api.ts';
-import { ProtobufReader } from '@fulmar/core/protobuf.ts';
+// Reads messages out of the log by their place.
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
 import { type CommitLog, type IndexEntry, queueKeyOf, type RecordPlace, type StoredRecord } from '../log/log.ts';
 import { DEAD_LETTER_MESSAGE_AT } from '../state/records/dead-letter.ts';
 import { DELAYED_COPY_MESSAGE_AT } from '../state/records/delayed.ts';
-import { type MessageRecord, readMessagePayload, tagHashOf } from '../state/records/message.ts';
+import { type MessageRecord, readMessagePayload } from '../state/records/message.ts';
 import {
   readHalfMessage,
   TRANSACTION_CARRY_MESSAGE_AT,
   TRANSACTION_END_MESSAGE_AT,
 } from '../state/records/transaction.ts';
 import { awaited, type Steps } from './steps.ts';
-
-/** `undefined`: everything passes. Hashes first, because the index has them; then the tag itself. */
-export type PreparedFilter = { readonly hashes: ReadonlySet<number>; readonly tags: ReadonlySet<string> } | undefined;
-
-export function prepareFilter(filter: TagFilter): PreparedFilter {
-  if (filter.tags === undefined) return undefined;
-  return { tags: new Set(filter.tags), hashes: new Set(filter.tags.map(tagHashOf)) };
-}
-
-const TAG_FIELD = 1;
-
-/** The tag in a message's system properties, empty for none. */
-export function tagOf(message: MessageRecord): string {
-  if (message.tagHash === 0) return '';
-  const reader = new ProtobufReader(
-    Buffer.from(message.systemPart.buffer, message.systemPart.byteOffset, message.systemPart.length),
-  );
-  while (reader.hasMore()) {
-    const tag = reader.tag();
-    if (tag >>> 3 === TAG_FIELD) return reader.string();
-    reader.skip(tag);
-  }
-  return '';
-}
-
-export function passes(filter: PreparedFilter, message: MessageRecord): boolean {
-  return filter === undefined || filter.tags.has(tagOf(message));
-}
 
 export class MessageReader {
   private readonly log: CommitLog;

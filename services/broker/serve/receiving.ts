@@ -1,7 +1,7 @@
 // Leads each receive to the dispatcher of its group and topic, and makes the subscription when a group meets a topic
 // for the first time: it begins right behind the place in the log where the group itself came into being.
 import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
-import { failure, faultOf, success } from '@fulmar/core/errors.ts';
+import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { queueKeyOf } from '../log/log.ts';
 import type { Group } from '../state/groups.ts';
@@ -13,6 +13,7 @@ import {
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
+import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
@@ -20,11 +21,16 @@ export class Receiving {
   private readonly state: BrokerState;
   private readonly serving: Serving;
   private readonly dispatchers = new Map<Subscription, Dispatcher>();
+  /** Subscriptions that are older than this reign. */
+  private readonly inherited: WeakSet<Subscription>;
+  private readonly membersKnownAtMs: number;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
   constructor(state: BrokerState, serving: Serving) {
     this.state = state;
     this.serving = serving;
+    this.inherited = new WeakSet(state.subscriptions());
+    this.membersKnownAtMs = serving.committer.nowMs() + MEMBERS_KNOWN_AFTER_MS;
   }
 
   /** Builds the dispatchers of a state that was recovered, so that what falls due is noticed without a receive. */
@@ -67,10 +73,16 @@ export class Receiving {
   dispatcherOf(subscription: Subscription): Dispatcher {
     let dispatcher = this.dispatchers.get(subscription);
     if (dispatcher === undefined) {
-      dispatcher = new Dispatcher(subscription, this.serving);
+      const membersKnownAtMs = this.inherited.has(subscription) ? this.membersKnownAtMs : 0;
+      dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
       this.dispatchers.set(subscription, dispatcher);
     }
     return dispatcher;
+  }
+
+  /** With which filters the members of a group come; undefined if none has come since this reign began. */
+  agreementOf(subscription: Subscription): Agreement | undefined {
+    return this.dispatchers.get(subscription)?.agreement;
   }
 
   /** Ends what belongs to deleted topics and groups. */
@@ -87,13 +99,18 @@ export class Receiving {
     this.dispatchers.clear();
   }
 
-  private async subscriptionFor(command: PopCommand) {
+  private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
+    return this.subscriptionOf(group, topic);
+  }
+
+  /** Makes the subscription if the group meets the topic for the first time. */
+  async subscriptionOf(group: Group, topic: Topic): Promise<Outcome<Subscription>> {
     const existing = group.subscriptions.get(topic.id);
     if (existing !== undefined) return success(existing);
     const name = `${group.id} ${topic.id}`;
@@ -111,7 +128,7 @@ export class Receiving {
   }
 
   private async subscribe(group: Group, topic: Topic): Promise<Subscription | undefined> {
-    const startOffsets = await run(this.startOffsets(group, topic));
+    const startOffsets = await this.startOffsets(group, topic);
     const payload: SubscriptionPutRecord = { groupId: group.id, topicId: topic.id, startOffsets };
     return new Promise((resolve) => {
       this.serving.committer.append(
@@ -123,7 +140,12 @@ export class Receiving {
     });
   }
 
-  private *startOffsets(group: Group, topic: Topic): Steps<number[]> {
+  /** Where a group begins in a topic that it has not met. */
+  async startOffsets(group: Group, topic: Topic): Promise<number[]> {
+    return run(this.findStartOffsets(group, topic));
+  }
+
+  private *findStartOffsets(group: Group, topic: Topic): Steps<number[]> {
     const { log } = this.serving;
     const offsets: number[] = [];
     for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {

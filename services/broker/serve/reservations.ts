@@ -17,6 +17,11 @@ export class Reservations {
     return reserved > committed ? reserved : committed;
   }
 
+  /** The cursors were set by hand: what was reserved before counts no more. */
+  forgetCursors(): void {
+    this.cursors.length = 0;
+  }
+
   /** Whether nobody is changing this lease at the moment: no pop has taken it, no settlement of it is being written. */
   isFree({ queueId, queueOffset, lane }: Lease): boolean {
     const key = placeKey(queueId, queueOffset);

@@ -163,6 +163,8 @@ export class Settling {
     // A delivery that is answered before its record is committed is known to the reservations only.
     const holder = this.dispatcherOf(subscription).reservations.holder(queueId, queueOffset);
     if (holder?.popId === popId) return { kind: 'held', handle, subscription };
+    // From before a reset: what it settled then may be handed out again now.
+    if (!subscription.isFromLastReset(popId)) return { kind: 'invalid' };
     if (lease === undefined && holder === undefined && queueOffset < subscription.cursor(queueId)) {
       return { kind: 'settled' };
     }

@@ -33,6 +33,7 @@ import {
 } from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
 import type { Subscription } from './subscription.ts';
+import { SUBSCRIPTIONS_SECTION } from './subscriptions-section.ts';
 import type { Topic } from './topics.ts';
 import { TRANSACTIONS_SECTION } from './transactions-section.ts';
 
@@ -40,7 +41,7 @@ const WITHOUT_SECTIONS = 1;
 const WITH_SECTIONS = 2;
 
 /** Ascending by tag, which is the order in which they are written. */
-const SECTIONS: readonly SnapshotSection[] = [TIMERS_SECTION, TRANSACTIONS_SECTION];
+const SECTIONS: readonly SnapshotSection[] = [TIMERS_SECTION, TRANSACTIONS_SECTION, SUBSCRIPTIONS_SECTION];
 
 class Chunks {
   readonly list: Buffer[] = [];

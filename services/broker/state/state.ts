@@ -19,6 +19,8 @@ import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
+import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
+import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import type {
   HalfMessageRecord,
   TransactionCarryRecord,
@@ -52,7 +54,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.halfMessage; readonly payload: HalfMessageRecord }
   | { readonly type: typeof RECORD_TYPE.transactionEnd; readonly payload: TransactionEndRecord }
   | { readonly type: typeof RECORD_TYPE.transactionChange; readonly payload: TransactionChangeRecord }
-  | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord };
+  | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord }
+  | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
+  | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
+  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -164,6 +169,23 @@ export class BrokerState {
       case RECORD_TYPE.subscriptionPut:
         this.subscribe(record.payload);
         return undefined;
+      case RECORD_TYPE.subscriptionFilter: {
+        const { groupId, topicId, filter } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => {
+          of.filter = filter;
+        });
+        return undefined;
+      }
+      case RECORD_TYPE.groupReset: {
+        const { groupId, topicId, queues } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => of.applyReset(queues));
+        return undefined;
+      }
+      case RECORD_TYPE.pullOffset: {
+        const { groupId, topicId, queueId, offset } = record.payload;
+        this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
+        return undefined;
+      }
       case RECORD_TYPE.segmentStart:
       case RECORD_TYPE.epochStart:
       case RECORD_TYPE.tick:

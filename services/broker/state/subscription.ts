@@ -5,8 +5,11 @@ import { assert } from '@fulmar/core/errors.ts';
 import { DueHeap } from './due-heap.ts';
 import type { Group } from './groups.ts';
 import { type Lease, placeKey } from './lease.ts';
-import type { AckRecord, ChangeInvisibleRecord, PopRecord } from './records/consumption.ts';
+import type { AckRecord, ChangeInvisibleRecord, PopRecord, QueueAdvance } from './records/consumption.ts';
 import type { Topic } from './topics.ts';
+
+/** The text of the filter that lets every message through. */
+export const EVERYTHING = '*';
 
 interface ReadyEntry {
   readonly lease: Lease;
@@ -22,6 +25,12 @@ export class Subscription {
   readonly topic: Topic;
   /** For each queue the lowest offset that was never handed out, parked or passed over. */
   readonly cursors: number[];
+  /** The filter in force for all members, as text; everything as long as nobody has asked for another one. */
+  filter = EVERYTHING;
+  /** By queue, where a consumer that pulls has said it has come to. Nothing is handed out by it. */
+  readonly pullOffsets = new Map<number, number>();
+  /** How often the group was set back or forward here: handles of deliveries from before are void. */
+  resets = 0;
   readonly leases = new Map<number, Lease>();
   /** Unsettled messages of each lane in order; the first may be handed out. Only for ordered consumption. */
   readonly lanes = new Map<number, Lease[]>();
@@ -36,6 +45,16 @@ export class Subscription {
     this.group = group;
     this.topic = topic;
     this.cursors = cursors;
+  }
+
+  /** The id of a delivery: random, and of this time between two resets. */
+  popIdOf(random: number): number {
+    return (this.resets === 0 ? random : (((this.resets & 0xff) << 24) | (random & 0xffffff)) >>> 0) || 1;
+  }
+
+  /** Whether a delivery was made since the last reset; not certain in one of 256 cases from before it. */
+  isFromLastReset(popId: number): boolean {
+    return this.resets === 0 || popId >>> 24 === (this.resets & 0xff);
   }
 
   /** A FIFO topic is consumed in order whatever the group was made with, and a FIFO group orders every topic. */
@@ -101,6 +120,20 @@ export class Subscription {
       }
       this.reschedule(lease, visibleAtMs);
     }
+  }
+
+  /** Ends every lease, and goes on at these offsets, which name every queue. */
+  applyReset(queues: readonly QueueAdvance[]): void {
+    for (const lease of this.leases.values()) lease.live = false;
+    this.leases.clear();
+    this.lanes.clear();
+    this.heldBy.clear();
+    for (const { queueId, nextOffset } of queues) {
+      while (this.cursors.length <= queueId) this.cursors.push(0);
+      this.cursors[queueId] = nextOffset;
+      if (this.pullOffsets.has(queueId)) this.pullOffsets.set(queueId, nextOffset);
+    }
+    this.resets++;
   }
 
   /** Ends the wait of everything that this client held for as long as it was online. Returns how many leases. */

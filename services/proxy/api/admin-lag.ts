@@ -9,6 +9,9 @@ export interface SubscriptionInfo {
   readonly readyMessages: number;
   readonly inFlightMessages: number;
   readonly lagMs: number;
+  /** In force; of sets that have just changed and have not, both. */
+  readonly filter: string;
+  readonly refusedFilters: readonly string[];
 }
 
 /** Of one group, or of all with an empty name; sorted by group and topic. */
@@ -22,7 +25,7 @@ export async function lagOf(dependencies: AdminDependencies, group: string): Pro
 
 function sum(lags: readonly SubscriptionLag[]): readonly SubscriptionInfo[] {
   const sums = new Map<string, SubscriptionInfo>();
-  for (const { group, topic, readyMessages, inFlightMessages, lagMs } of lags) {
+  for (const { group, topic, readyMessages, inFlightMessages, lagMs, filter, refusedFilters } of lags) {
     const key = `${group}\n${topic}`;
     const before = sums.get(key);
     sums.set(key, {
@@ -31,6 +34,8 @@ function sum(lags: readonly SubscriptionLag[]): readonly SubscriptionInfo[] {
       readyMessages: readyMessages + (before?.readyMessages ?? 0),
       inFlightMessages: inFlightMessages + (before?.inFlightMessages ?? 0),
       lagMs: Math.max(lagMs, before?.lagMs ?? 0),
+      filter: before === undefined || before.filter === filter ? filter : `${before.filter}, ${filter}`,
+      refusedFilters: [...new Set([...(before?.refusedFilters ?? []), ...refusedFilters])],
     });
   }
   return [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, info]) => info);

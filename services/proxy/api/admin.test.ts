@@ -182,11 +182,24 @@ describe('administration', () => {
     for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
     const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
     expect(taken).toHaveLength(20);
-    const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0 };
+    const filters = { filter: '*', refusedFilters: [] };
+    const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0, ...filters };
     expect((await call('GetLag', { group: 'G' })).subscriptions).toEqual([lag]);
     expect((await call('GetLag', {})).subscriptions).toEqual([lag]);
     expect((await call('GetLag', { topic: 'U' })).subscriptions).toEqual([]);
     expect((await call('DescribeTopic', { name: 'T' })).subscriptions).toEqual([lag]);
+  });
+
+  test('a group is reset on every set, and what that does is told for each queue of each', async () => {
+    await call('CreateTopic', { name: 'T' });
+    await call('CreateGroup', { name: 'G' });
+    const reset = { topic: 'T', queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
+    const { queues } = await call('ResetGroup', { group: 'G', topic: 'T', timeMs: 1_000, dryRun: true });
+    expect(queues).toEqual(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    const command = { group: 'G', topic: 'T', to: { kind: 'time', value: 1_000 }, dryRun: true };
+    expect(harness.broker.resets).toEqual([command]);
+    expect(await refusal('ResetGroup', { group: 'G', topic: 'T' })).toBe('BAD_REQUEST');
+    expect(await refusal('ResetGroup', { group: 'none', earliest: true })).toBe('CONSUMER_GROUP_NOT_FOUND');
   });
 
   test('a group is deleted on every set or not at all, so that it does not come back with one', async () => {

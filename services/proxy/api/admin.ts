@@ -3,15 +3,17 @@
 import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
+import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
 import { type TransactionHandlers, transactionHandlers } from './admin-transactions.ts';
 
-export type AdminHandlers = TopicHandlers & GroupHandlers & TransactionHandlers & ClusterHandlers;
+export type AdminHandlers = TopicHandlers & GroupHandlers & ResetHandlers & TransactionHandlers & ClusterHandlers;
 
 export function adminService(dependencies: AdminDependencies): AdminHandlers {
   return {
     ...topicHandlers(dependencies),
     ...groupHandlers(dependencies),
+    ...resetHandlers(dependencies),
     ...transactionHandlers(dependencies),
     ...clusterHandlers(dependencies),
   };

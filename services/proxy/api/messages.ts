@@ -94,6 +94,35 @@ export interface EndTransactionRequest {
   readonly resolution?: number;
 }
 
+/** Of a queue that a client names only what says which one it is. */
+export interface QueueReference {
+  readonly topic?: Maybe<Resource>;
+  readonly id?: number;
+  readonly broker?: Maybe<{ readonly name?: string }>;
+}
+
+export interface UpdateOffsetRequest {
+  readonly group?: Maybe<Resource>;
+  readonly messageQueue?: Maybe<QueueReference>;
+  readonly offset?: number;
+}
+
+export interface GetOffsetRequest {
+  readonly group?: Maybe<Resource>;
+  readonly messageQueue?: Maybe<QueueReference>;
+}
+
+export interface QueryOffsetRequest {
+  readonly messageQueue?: Maybe<QueueReference>;
+  readonly queryOffsetPolicy?: number;
+  readonly timestamp?: Maybe<WireTime>;
+}
+
+export interface OffsetResponse {
+  readonly status: Status;
+  readonly offset: number;
+}
+
 export interface RetryPolicy {
   readonly maxAttempts: number;
   readonly exponentialBackoff?: Maybe<{

@@ -1,12 +1,10 @@
 // RPCs of the service whose time has not come. They answer in-band, with gRPC status OK, so that a client reads a code
 // and a sentence instead of guessing from a transport error.
 import { FaultError, fault } from '@fulmar/core/errors.ts';
-import { logFault, unary } from './answering.ts';
-import type { StreamHandler, UnaryHandler } from './call.ts';
+import { unary } from './answering.ts';
+import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
 import type { StatusResponse } from './messages.ts';
-import { requesterOf } from './requester.ts';
-import { statusOf } from './status.ts';
 
 const NOT_IMPLEMENTED = fault('NOT_IMPLEMENTED', 'not implemented yet');
 
@@ -19,13 +17,4 @@ export function notImplemented(context: ProxyContext, name: string): UnaryHandle
     },
     refuse: (status) => ({ status }),
   });
-}
-
-export function notImplementedStream(context: ProxyContext, name: string): StreamHandler<unknown, StatusResponse> {
-  return async (call, _request, sink) => {
-    const requester = requesterOf(call);
-    logFault(context, name, NOT_IMPLEMENTED, requester);
-    sink.write({ status: statusOf(NOT_IMPLEMENTED, requester.language) });
-    sink.end();
-  };
 }

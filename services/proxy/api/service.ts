@@ -12,19 +12,25 @@ import { createGroups } from './groups.ts';
 import type {
   EndTransactionRequest,
   ForwardMessageToDeadLetterQueueRequest,
+  GetOffsetRequest,
   HeartbeatRequest,
   NotifyClientTerminationRequest,
+  OffsetResponse,
   QueryAssignmentRequest,
   QueryAssignmentResponse,
+  QueryOffsetRequest,
   QueryRouteRequest,
   QueryRouteResponse,
   RecallMessageRequest,
   RecallMessageResponse,
   StatusResponse,
   TelemetryCommand,
+  UpdateOffsetRequest,
 } from './messages.ts';
-import { notImplemented, notImplementedStream } from './not-implemented.ts';
+import { notImplemented } from './not-implemented.ts';
+import { getOffset, queryOffset, updateOffset } from './offsets.ts';
 import { heartbeat, notifyClientTermination } from './presence.ts';
+import { pullMessage } from './pull.ts';
 import { recallMessage } from './recall.ts';
 import { receiveMessage } from './receive.ts';
 import { queryAssignment, queryRoute } from './route.ts';
@@ -45,6 +51,7 @@ export interface MessagingHandlers {
   /** Bytes in, a stream of bytes out. */
   readonly rawStream: {
     readonly ReceiveMessage: StreamHandler<Buffer, Buffer>;
+    readonly PullMessage: StreamHandler<Buffer, Buffer>;
   };
   readonly plain: {
     readonly QueryRoute: UnaryHandler<QueryRouteRequest, QueryRouteResponse>;
@@ -52,15 +59,12 @@ export interface MessagingHandlers {
     readonly Heartbeat: UnaryHandler<HeartbeatRequest, StatusResponse>;
     readonly NotifyClientTermination: UnaryHandler<NotifyClientTerminationRequest, StatusResponse>;
     readonly ForwardMessageToDeadLetterQueue: UnaryHandler<ForwardMessageToDeadLetterQueueRequest, StatusResponse>;
-    readonly UpdateOffset: UnaryHandler<unknown, StatusResponse>;
-    readonly GetOffset: UnaryHandler<unknown, StatusResponse>;
-    readonly QueryOffset: UnaryHandler<unknown, StatusResponse>;
+    readonly UpdateOffset: UnaryHandler<UpdateOffsetRequest, StatusResponse>;
+    readonly GetOffset: UnaryHandler<GetOffsetRequest, OffsetResponse>;
+    readonly QueryOffset: UnaryHandler<QueryOffsetRequest, OffsetResponse>;
     readonly EndTransaction: UnaryHandler<EndTransactionRequest, StatusResponse>;
     readonly RecallMessage: UnaryHandler<RecallMessageRequest, RecallMessageResponse>;
     readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
-  };
-  readonly plainStream: {
-    readonly PullMessage: StreamHandler<unknown, StatusResponse>;
   };
   readonly duplex: {
     readonly Telemetry: TelemetryHandler<TelemetryCommand>;
@@ -104,21 +108,20 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         AckMessage: ackMessage(context),
         ChangeInvisibleDuration: changeInvisibleDuration(context),
       },
-      rawStream: { ReceiveMessage: receiveMessage(context) },
+      rawStream: { ReceiveMessage: receiveMessage(context), PullMessage: pullMessage(context) },
       plain: {
         QueryRoute: queryRoute(context),
         QueryAssignment: queryAssignment(context),
         Heartbeat: heartbeat(context),
         NotifyClientTermination: notifyClientTermination(context),
         ForwardMessageToDeadLetterQueue: forwardMessageToDeadLetterQueue(context),
-        UpdateOffset: notImplemented(context, 'UpdateOffset'),
-        GetOffset: notImplemented(context, 'GetOffset'),
-        QueryOffset: notImplemented(context, 'QueryOffset'),
+        UpdateOffset: updateOffset(context),
+        GetOffset: getOffset(context),
+        QueryOffset: queryOffset(context),
         EndTransaction: endTransaction(context),
         RecallMessage: recallMessage(context),
         SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
       },
-      plainStream: { PullMessage: notImplementedStream(context, 'PullMessage') },
       duplex: { Telemetry: streams.handler },
     },
     clients: () => sessions.all(),

@@ -67,6 +67,18 @@ export function brokerApiOver(
     deleteGroup: (name) => done({ method: 'deleteGroup', name }),
     listGroups: async () => unwrap(expect(await call({ method: 'listGroups' }), 'groups')).groups,
     lag: async (group) => mapped(expect(await call({ method: 'lag', name: group }), 'lags'), (reply) => reply.lags),
+    pull: async (command) => mapped(expect(await call({ method: 'pull', command }), 'pulled'), (reply) => reply.pulled),
+    putOffset: (offset) => done({ method: 'putOffset', offset }),
+    getOffset: async (group, queue) => {
+      const offset = { group, ...queue, offset: 0 };
+      return mapped(expect(await call({ method: 'getOffset', offset }), 'offset'), (reply) => reply.offset);
+    },
+    findOffset: async (queue, target) => {
+      const find = { queue, target };
+      return mapped(expect(await call({ method: 'findOffset', find }), 'offset'), (reply) => reply.offset);
+    },
+    resetGroup: async (command) =>
+      mapped(expect(await call({ method: 'resetGroup', command }), 'resets'), (reply) => reply.resets),
     stepDown: (preferred) => done({ method: 'stepDown', preferred }),
     transactions: {
       end: (command) => done({ method: 'endTransaction', command }),

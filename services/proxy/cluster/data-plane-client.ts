@@ -216,7 +216,8 @@ class BrokerCalls {
 
   call(call: BrokerCall): Promise<BrokerReply> {
     return new Promise((resolve) => {
-      this.#start(call, undefined, this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS, resolve);
+      const waitMs = call.method === 'pull' ? call.command.waitMs : 0;
+      this.#start(call, undefined, waitMs + (this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS), resolve);
     });
   }
 

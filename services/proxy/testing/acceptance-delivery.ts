@@ -137,6 +137,28 @@ export function deliveryStatements(make: HarnessFactory): void {
       expect(bodies(messages)).toEqual(expected);
     });
 
+    test.each([
+      ['price > 5', ['six', 'ten']],
+      ["TAGS = 'a' OR price BETWEEN 9 AND 11", ['six', 'ten']],
+      ['price IS NULL', ['plain']],
+      ["NOT price = 6 AND KEYS CONTAINS 'order'", ['ten']],
+    ])('29 SQL filter %j', async (expression, expected) => {
+      await client.send(messageTo('T', {}, 'plain'));
+      await client.send({ ...messageTo('T', { tag: 'a' }, 'six'), userProperties: { price: '6' } });
+      await client.send({
+        ...messageTo('T', { tag: 'b', keys: ['order-10'] }, 'ten'),
+        userProperties: { price: '10' },
+      });
+      const messages = await take(harness, client, 'G', 'T', { filterExpression: { type: 2, expression } });
+      expect(bodies(messages)).toEqual(expected);
+    });
+
+    test('29 an SQL filter that is wrong is refused with its place', async () => {
+      const receive = client.receive('G', 'T', { filterExpression: { type: 2, expression: "a LIKE 'b'" } });
+      await harness.advance(1_000);
+      expect((await receive.answer).code).toBe(40010);
+    });
+
     test('29 a filter that is absent means everything', async () => {
       await client.send(messageTo('T', { tag: 'a' }));
       expect(await take(harness, client, 'G', 'T', { filterExpression: undefined })).toHaveLength(1);

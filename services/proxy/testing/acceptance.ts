@@ -4,6 +4,7 @@ import { describe } from '@jest/globals';
 import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
+import { offsetStatements } from './acceptance-offsets.ts';
 import { produceStatements } from './acceptance-produce.ts';
 import { robustnessStatements } from './acceptance-robustness.ts';
 import { routeStatements } from './acceptance-routes.ts';
@@ -19,6 +20,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     consumeStatements(make);
     deliveryStatements(make);
     delayStatements(make);
+    offsetStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

@@ -20,10 +20,20 @@ import type {
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
+import type {
+  GroupOffset,
+  OffsetTarget,
+  PullCommand,
+  PulledMessages,
+  QueueName,
+  QueueReset,
+  ResetCommand,
+} from '@fulmar/core/offsets.ts';
 import type { Clock, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
+import { FakeOffsets } from './fake-offsets.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 import { fakeTransactions } from './fake-transactions.ts';
 
@@ -32,10 +42,12 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly reports: ClientsReport[] = [];
   readonly released: string[] = [];
   readonly pops: PopCommand[] = [];
+  readonly resets: ResetCommand[] = [];
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
   readonly transactions: ReturnType<typeof fakeTransactions>;
   readonly #timers: Timers;
+  readonly #offsets = new FakeOffsets(this.topics);
   readonly #subscriptions = new Map<string, FakeSubscription>();
   readonly #waiters = new Set<() => void>();
   readonly #sent = new Map<string, SendResult>();
@@ -134,7 +146,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     const subscription = this.#subscription(command.group, command.topic);
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
-    const selection = { tags: command.filter.tags, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
+    const selection = { filter: command.filter, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
     const leases = subscription.take(topic.messages, selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
@@ -275,9 +287,32 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
       const readyMessages = states.filter((state) => state === 'waiting').length;
-      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0 });
+      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0, filter: '*', refusedFilters: [] });
     }
     return success(lags);
+  }
+
+  async pull(command: PullCommand): Promise<Outcome<PulledMessages>> {
+    return this.#offsets.pull(command);
+  }
+
+  async putOffset(offset: GroupOffset): Promise<Fault | undefined> {
+    return this.#offsets.put(offset);
+  }
+
+  async getOffset(group: string, queue: QueueName): Promise<Outcome<number>> {
+    return this.#offsets.get(group, queue);
+  }
+
+  async findOffset(queue: QueueName, target: OffsetTarget): Promise<Outcome<number>> {
+    return this.#offsets.find(queue, target);
+  }
+
+  async resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>> {
+    if (!this.groups.has(command.group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    this.resets.push(command);
+    const reset = { topic: command.topic, queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
+    return success([reset]);
   }
 
   async status(): Promise<BrokerStatus> {

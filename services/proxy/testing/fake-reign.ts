@@ -72,6 +72,15 @@ export class FakeReign implements Master {
           () => broker.deleteGroup(name),
           (found) => found,
         ),
+      pull: (command) => plain(() => broker.pull(command), outcome),
+      putOffset: (offset) =>
+        plain(
+          () => broker.putOffset(offset),
+          (found) => found,
+        ),
+      getOffset: (group, queue) => plain(() => broker.getOffset(group, queue), outcome),
+      findOffset: (queue, target) => plain(() => broker.findOffset(queue, target), outcome),
+      resetGroup: (command) => plain(() => broker.resetGroup(command), outcome),
       listGroups: () => throwing(() => broker.listGroups()),
       lag: (group) => plain(() => broker.lag(group), outcome),
       transactions: {

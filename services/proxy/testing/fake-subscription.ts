@@ -1,6 +1,7 @@
 // One consumer group in one topic of the fake broker: which messages it may have, who holds them, and what becomes of
 // them. Slow and simple; it looks at every message each time.
-import type { GroupDescription, MessageToStore } from '@fulmar/core/broker-api.ts';
+import type { GroupDescription, MessageFilter, MessageToStore } from '@fulmar/core/broker-api.ts';
+import { sqlFilterOf } from '@fulmar/core/filter/sql-filter.ts';
 
 export interface StoredMessage {
   readonly order: number;
@@ -23,7 +24,7 @@ export interface Lease {
 }
 
 export interface Selection {
-  readonly tags: readonly string[] | undefined;
+  readonly filter: MessageFilter;
   readonly maxMessages: number;
   readonly maxBytes: number;
 }
@@ -63,7 +64,7 @@ export class FakeSubscription {
       if (stored.order < this.#firstOrder || taken.length === selection.maxMessages) continue;
       const lease = this.#leaseOf(stored, nowMs);
       if (lease.state === 'settled') continue;
-      if (lease.state === 'waiting' && !matches(stored.message, selection.tags)) {
+      if (lease.state === 'waiting' && !matches(stored.message, selection.filter)) {
         lease.state = 'settled';
         continue;
       }
@@ -108,6 +109,7 @@ export class FakeSubscription {
   }
 }
 
-function matches({ tag }: MessageToStore, tags: readonly string[] | undefined): boolean {
-  return tags === undefined || (tag !== '' && tags.includes(tag));
+export function matches(message: MessageToStore, { tags, sql }: MessageFilter): boolean {
+  if (sql !== undefined) return sqlFilterOf(sql).value!.passes(message);
+  return tags === undefined || (message.tag !== '' && tags.includes(message.tag));
 }

@@ -94,6 +94,13 @@ const CALLS: readonly BrokerCall[] = [
       attemptId: 'attempt',
     },
   },
+  {
+    method: 'pop',
+    command: {
+      ...{ group: 'group', topic: 'topic', clientId: 'client', maxMessages: 1, maxBytes: 1, invisibleMs: 1 },
+      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '' },
+    },
+  },
   { method: 'ack', command: { group: 'group', topic: 'topic', receiptHandles: ['a', 'b'] } },
   { method: 'release', command: { group: 'group', topic: 'topic', receiptHandles: ['a'] } },
   {
@@ -117,6 +124,25 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'describeTopic', name: 'topic' },
   { method: 'deleteGroup', name: 'group' },
   { method: 'lag', name: '' },
+  {
+    method: 'pull',
+    command: {
+      ...{ topic: 't', queueId: 3, offset: 2 ** 40, maxMessages: 9, maxBytes: 1_000, waitMs: 20_000 },
+      filter: { tags: ['a', 'b'] },
+    },
+  },
+  {
+    method: 'pull',
+    command: {
+      ...{ topic: 't', queueId: 0, offset: 0, maxMessages: 1, maxBytes: 1, waitMs: 0 },
+      filter: { sql: 'a = 1' },
+    },
+  },
+  { method: 'putOffset', offset: { group: 'g', topic: 't', queueId: 2, offset: 2 ** 40 } },
+  { method: 'getOffset', offset: { group: 'g', topic: 't', queueId: 2, offset: 0 } },
+  { method: 'findOffset', find: { queue: { topic: 't', queueId: 1 }, target: { kind: 'time', value: 2 ** 41 } } },
+  { method: 'resetGroup', command: { group: 'g', topic: '', to: { kind: 'latest', value: 0 }, dryRun: true } },
+  { method: 'resetGroup', command: { group: 'g', topic: 't', to: { kind: 'offset', value: 7 }, dryRun: false } },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -177,7 +203,21 @@ const REPLIES: readonly BrokerReply[] = [
       delayedMessages: 2 ** 33,
     },
   },
-  { kind: 'lags', lags: [{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 }] },
+  { kind: 'pulled', pulled: { messages: [], nextOffset: 2 ** 40 } },
+  { kind: 'offset', offset: 2 ** 40 },
+  {
+    kind: 'resets',
+    resets: [{ topic: 't', queueId: 1, fromOffset: 2 ** 40, toOffset: 7, inFlightMessages: 3 }],
+  },
+  {
+    kind: 'lags',
+    lags: [
+      {
+        ...{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 },
+        ...{ filter: 'tags a', refusedFilters: ['*', 'tags b'] },
+      },
+    ],
+  },
   {
     kind: 'status',
     status: {

@@ -6,6 +6,7 @@ import type {
   ClientsReport,
   DeadLetterCommand,
   GroupRequest,
+  MessageFilter,
   PopCommand,
   RecallCommand,
   TopicRequest,
@@ -15,6 +16,7 @@ import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
+import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
@@ -71,6 +73,15 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'deleteGroup':
     case 'lag':
       return { method, name: readNamed(reader).name };
+    case 'pull':
+      return { method, command: readPull(reader) };
+    case 'putOffset':
+    case 'getOffset':
+      return { method, offset: readGroupOffset(reader) };
+    case 'findOffset':
+      return { method, find: readFindOffset(reader) };
+    case 'resetGroup':
+      return { method, command: readReset(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'endTransaction':
@@ -100,7 +111,7 @@ function readPop(reader: ProtobufReader): PopCommand {
     maxBytes: 0,
     invisibleMs: 0,
     autoRenew: false,
-    filter: {} as { tags?: string[] },
+    filter: {} as MessageFilter,
     waitMs: 0,
     attemptId: '',
   };
@@ -137,21 +148,16 @@ function readPop(reader: ProtobufReader): PopCommand {
       case 10:
         command.attemptId = reader.string();
         break;
+      case 11: {
+        const sql = reader.string();
+        if (sql !== '') command.filter = { sql };
+        break;
+      }
       default:
         reader.skip(tag);
     }
   }
   return command;
-}
-
-function readTexts(reader: ProtobufReader): string[] {
-  const texts: string[] = [];
-  while (reader.hasMore()) {
-    const tag = reader.tag();
-    if (tag >>> 3 === 1) texts.push(reader.string());
-    else reader.skip(tag);
-  }
-  return texts;
 }
 
 function readAck(reader: ProtobufReader): AckCommand {

@@ -15,6 +15,7 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
+import { readOffset, readPulled, readQueueReset } from './offsets.ts';
 import { readHalfMessage, readOpenTransaction } from './transactions.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
@@ -65,6 +66,12 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return readTopicStatus(reader);
     case 'lags':
       return { kind, lags: readList(reader, 1, readLag) };
+    case 'pulled':
+      return { kind, pulled: readPulled(reader, readPopped) };
+    case 'offset':
+      return { kind, offset: readOffset(reader) };
+    case 'resets':
+      return { kind, resets: readList(reader, 1, readQueueReset) };
     case 'status':
       return { kind, status: readStatus(reader) };
     case 'halfMessages':
@@ -220,7 +227,8 @@ function readGroup(reader: ProtobufReader): GroupDescription {
 }
 
 function readLag(reader: ProtobufReader): SubscriptionLag {
-  const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0 };
+  const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0, filter: '' };
+  const refusedFilters: string[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) lag.group = reader.string();
@@ -228,9 +236,11 @@ function readLag(reader: ProtobufReader): SubscriptionLag {
     else if (tag >>> 3 === 3) lag.readyMessages = reader.int64();
     else if (tag >>> 3 === 4) lag.inFlightMessages = reader.int64();
     else if (tag >>> 3 === 5) lag.lagMs = reader.int64();
+    else if (tag >>> 3 === 6) lag.filter = reader.string();
+    else if (tag >>> 3 === 7) refusedFilters.push(reader.string());
     else reader.skip(tag);
   }
-  return lag;
+  return { ...lag, refusedFilters };
 }
 
 const ROLES: readonly BrokerStatus['role'][] = ['master', 'slave', 'starting', 'failed'];

@@ -4,6 +4,7 @@ import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/brok
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
+import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
 import { writeEndTransaction, writeHalfOrigin, writeListTransactions, writeTakeChecks } from './transactions.ts';
 
 /** What a message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -72,6 +73,19 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'lag':
       writeText(writer, 1, call.name);
       break;
+    case 'pull':
+      writePull(writer, call.command);
+      break;
+    case 'putOffset':
+    case 'getOffset':
+      writeGroupOffset(writer, call.offset);
+      break;
+    case 'findOffset':
+      writeFindOffset(writer, call.find);
+      break;
+    case 'resetGroup':
+      writeReset(writer, call.command);
+      break;
     case 'stepDown':
       writeText(writer, 1, call.preferred);
       break;
@@ -129,6 +143,7 @@ function writePop(writer: ProtobufWriter, command: PopCommand): void {
   }
   writeNumber(writer, 9, command.waitMs);
   writeText(writer, 10, command.attemptId);
+  writeText(writer, 11, command.filter.sql ?? '');
 }
 
 function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {

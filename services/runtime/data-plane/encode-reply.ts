@@ -11,15 +11,16 @@ import type {
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
+import { writeQueueReset } from './offsets.ts';
 import { writeHalfMessage, writeOpenTransaction } from './transactions.ts';
 
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
 const MESSAGE_SLACK_BYTES = 256;
 
 function capacityOf(reply: BrokerReply): number {
-  if (reply.kind !== 'pop') return MESSAGE_SLACK_BYTES;
+  const messages = reply.kind === 'pop' ? reply.messages : reply.kind === 'pulled' ? reply.pulled.messages : [];
   let bytes = MESSAGE_SLACK_BYTES;
-  for (const message of reply.messages) {
+  for (const message of messages) {
     bytes += MESSAGE_SLACK_BYTES + message.userPart.length + message.systemPart.length + message.body.length;
   }
   return bytes;
@@ -69,6 +70,16 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     }
     case 'lags':
       for (const lag of reply.lags) nested(writer, 1, () => writeLag(writer, lag));
+      break;
+    case 'pulled':
+      for (const message of reply.pulled.messages) writePopped(writer, message);
+      writeNumber(writer, 2, reply.pulled.nextOffset);
+      break;
+    case 'offset':
+      writeNumber(writer, 1, reply.offset);
+      break;
+    case 'resets':
+      for (const reset of reply.resets) nested(writer, 1, () => writeQueueReset(writer, reset));
       break;
     case 'status':
       writeStatus(writer, reply.status);
@@ -139,6 +150,8 @@ function writeLag(writer: ProtobufWriter, lag: SubscriptionLag): void {
   writeNumber(writer, 3, lag.readyMessages);
   writeNumber(writer, 4, lag.inFlightMessages);
   writeNumber(writer, 5, lag.lagMs);
+  writer.string(6, lag.filter);
+  for (const filter of lag.refusedFilters) writer.string(7, filter);
 }
 
 function writeStatus(writer: ProtobufWriter, status: BrokerStatus): void {

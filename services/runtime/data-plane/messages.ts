@@ -19,6 +19,7 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
+import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type {
   EndTransactionCommand,
   HalfMessage,
@@ -28,6 +29,7 @@ import type {
 } from '@fulmar/core/transaction-api.ts';
 import type { Method } from '../grpc-client.ts';
 import { RAW } from '../rpc.ts';
+import type { FindOffset } from './offsets.ts';
 
 export const BROKER_DATA = 'fulmar.v1.BrokerData';
 export const OPEN: Method<Buffer, Buffer> = { service: BROKER_DATA, name: 'Open', codec: RAW };
@@ -45,6 +47,10 @@ export type BrokerCall =
   | { readonly method: 'putGroup'; readonly request: GroupRequest }
   | { readonly method: 'deleteTopic' | 'describeTopic' | 'deleteGroup' | 'lag'; readonly name: string }
   | { readonly method: 'listTopics' | 'listGroups' | 'status' }
+  | { readonly method: 'pull'; readonly command: PullCommand }
+  | { readonly method: 'putOffset' | 'getOffset'; readonly offset: GroupOffset }
+  | { readonly method: 'findOffset'; readonly find: FindOffset }
+  | { readonly method: 'resetGroup'; readonly command: ResetCommand }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -65,6 +71,9 @@ export type BrokerReply =
   | { readonly kind: 'topics'; readonly topics: readonly TopicDescription[] }
   | { readonly kind: 'topicStatus'; readonly topic: TopicStatus }
   | { readonly kind: 'lags'; readonly lags: readonly SubscriptionLag[] }
+  | { readonly kind: 'pulled'; readonly pulled: PulledMessages }
+  | { readonly kind: 'offset'; readonly offset: number }
+  | { readonly kind: 'resets'; readonly resets: readonly QueueReset[] }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
@@ -98,6 +107,11 @@ export const CALL_FIELD = {
   listTransactions: 52,
   showTransaction: 53,
   resumeTransaction: 54,
+  pull: 60,
+  putOffset: 61,
+  getOffset: 62,
+  findOffset: 63,
+  resetGroup: 64,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -116,4 +130,7 @@ export const REPLY_FIELD = {
   status: 13,
   halfMessages: 50,
   transactions: 51,
+  pulled: 60,
+  offset: 61,
+  resets: 62,
 } as const satisfies Record<ReplyKind, number>;

@@ -88,6 +88,9 @@ func send(producer rocketmq.Producer, index int) error {
 	if tag := options["tag"]; tag != "" {
 		message.SetTag(tag)
 	}
+	if property := options["property"]; property != "" {
+		message.AddProperty(property, strconv.Itoa(index))
+	}
 	if group := options["group-key"]; group != "" {
 		message.SetMessageGroup(group)
 	}
@@ -292,6 +295,9 @@ func subscription() map[string]*rocketmq.FilterExpression {
 	expression := rocketmq.SUB_ALL
 	if tag := options["tag"]; tag != "" {
 		expression = rocketmq.NewFilterExpression(tag)
+	}
+	if sql := options["sql"]; sql != "" {
+		expression = rocketmq.NewFilterExpressionWithType(sql, rocketmq.SQL92)
 	}
 	expressions := map[string]*rocketmq.FilterExpression{}
 	for _, topic := range topics() {

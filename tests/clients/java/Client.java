@@ -20,6 +20,7 @@ import org.apache.rocketmq.client.apis.ClientException;
 import org.apache.rocketmq.client.apis.ClientServiceProvider;
 import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
 import org.apache.rocketmq.client.apis.consumer.FilterExpression;
+import org.apache.rocketmq.client.apis.consumer.FilterExpressionType;
 import org.apache.rocketmq.client.apis.consumer.MessageListener;
 import org.apache.rocketmq.client.apis.consumer.PushConsumer;
 import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
@@ -86,6 +87,7 @@ public class Client {
     byte[] bytes = body.getBytes(StandardCharsets.UTF_8);
     MessageBuilder message = provider.newMessageBuilder().setTopic(topics()[0]).setBody(bytes);
     if (options.containsKey("tag")) message.setTag(options.get("tag"));
+    if (options.containsKey("property")) message.addProperty(options.get("property"), String.valueOf(index));
     if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
     int delay = number("delay", 0);
     if (delay > 0) message.setDeliveryTimestamp(System.currentTimeMillis() + delay * 1000L);
@@ -222,7 +224,9 @@ public class Client {
   }
 
   Map<String, FilterExpression> subscription() {
-    FilterExpression expression = new FilterExpression(options.getOrDefault("tag", "*"));
+    FilterExpression expression = options.containsKey("sql")
+        ? new FilterExpression(options.get("sql"), FilterExpressionType.SQL92)
+        : new FilterExpression(options.getOrDefault("tag", "*"));
     return Stream.of(topics()).collect(Collectors.toMap(topic -> topic, topic -> expression));
   }
 

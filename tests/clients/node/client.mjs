@@ -2,7 +2,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { ConsumeResult, Producer, PushConsumer, SimpleConsumer } from 'rocketmq-client-nodejs';
+import { ConsumeResult, FilterExpression, Producer, PushConsumer, SimpleConsumer } from 'rocketmq-client-nodejs';
 
 const started = performance.now();
 const text = (fallback) => ({ type: 'string', ...(fallback === undefined ? {} : { default: fallback }) });
@@ -14,6 +14,8 @@ const { positionals, values: options } = parseArgs({
     group: text(),
     prefix: text(),
     tag: text(),
+    sql: text(),
+    property: text(),
     'group-key': text(),
     end: text('none'),
     answer: text('unknown'),
@@ -32,10 +34,11 @@ const { positionals, values: options } = parseArgs({
 const number = (name) => Number(options[name]);
 const topics = options.topic.split(',');
 const server = { endpoints: options.endpoint, namespace: '' };
+const expression = options.sql === undefined ? (options.tag ?? '*') : new FilterExpression(options.sql, 2);
 const consumerOptions = () => ({
   ...server,
   consumerGroup: options.group,
-  subscriptions: new Map(topics.map((topic) => [topic, options.tag ?? '*'])),
+  subscriptions: new Map(topics.map((topic) => [topic, expression])),
 });
 
 function report(event, details = {}) {
@@ -58,6 +61,7 @@ async function produce() {
         tag: options.tag,
         messageGroup: options['group-key'],
         ...(number('delay') > 0 ? { deliveryTimestamp: new Date(Date.now() + number('delay') * 1000) } : {}),
+        properties: options.property === undefined ? undefined : new Map([[options.property, String(index)]]),
       };
       const receipt = await producer.send(message);
       report('sent', { id: receipt.messageId, body });

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message, MessageListener,
                       Producer, PushConsumer, SimpleConsumer, TransactionChecker, TransactionResolution)
+from rocketmq.grpc_protocol import FilterType
 
 started = time.monotonic()
 output = threading.Lock()
@@ -29,7 +30,8 @@ def configuration(options):
 
 
 def subscription(options):
-    return {topic: FilterExpression(options.tag or "*") for topic in options.topic.split(",")}
+    expression = FilterExpression(options.sql, FilterType.SQL) if options.sql else FilterExpression(options.tag or "*")
+    return {topic: expression for topic in options.topic.split(",")}
 
 
 def produce(options):
@@ -44,6 +46,8 @@ def produce(options):
         message.body = body.encode()
         if options.tag:
             message.tag = options.tag
+        if options.property:
+            message.add_property(options.property, str(index))
         if options.group_key:
             message.message_group = options.group_key
         if options.delay:
@@ -194,7 +198,7 @@ def parse(words):
     parser.add_argument("command", choices=["produce", "push", "simple", "transact"])
     for name in ["endpoint", "topic"]:
         parser.add_argument(f"--{name}", required=True)
-    for name in ["group", "prefix", "group-key", "tag"]:
+    for name in ["group", "prefix", "group-key", "tag", "sql", "property"]:
         parser.add_argument(f"--{name}")
     for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
                             ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0)]:

@@ -9,6 +9,8 @@ import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
 import * as definitions from './definitions.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
+import { groupResetBytes, PULL_OFFSET_BYTES, writeGroupReset, writePullOffset } from './offsets.ts';
+import { subscriptionFilterBytes, writeSubscriptionFilter } from './subscription-filter.ts';
 import * as transaction from './transaction.ts';
 
 const uint16 = fc.integer({ min: 0, max: 0xffff });
@@ -93,6 +95,30 @@ const cases = [
     fc.record({ groupId: uint32, topicId: uint32, startOffsets: fc.array(uint53) }),
     definitions.subscriptionPutBytes,
     definitions.writeSubscriptionPut,
+  ],
+  [
+    'subscriptionFilter',
+    RECORD_TYPE.subscriptionFilter,
+    fc.record({ groupId: uint32, topicId: uint32, filter: name }),
+    subscriptionFilterBytes,
+    writeSubscriptionFilter,
+  ],
+  [
+    'groupReset',
+    RECORD_TYPE.groupReset,
+    fc.record({
+      ...{ groupId: uint32, topicId: uint32 },
+      queues: fc.array(fc.record({ queueId: uint16, nextOffset: uint53 })),
+    }),
+    groupResetBytes,
+    writeGroupReset,
+  ],
+  [
+    'pullOffset',
+    RECORD_TYPE.pullOffset,
+    fc.record({ groupId: uint32, topicId: uint32, queueId: uint16, offset: uint53 }),
+    () => PULL_OFFSET_BYTES,
+    writePullOffset,
   ],
   [
     'pop',

@@ -7,6 +7,8 @@ import { readDeadLetter } from './dead-letter.ts';
 import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
+import { readGroupReset, readPullOffset } from './offsets.ts';
+import { readSubscriptionFilter } from './subscription-filter.ts';
 import { readHalfMessage, readTransactionCarry, readTransactionChange, readTransactionEnd } from './transaction.ts';
 
 /** Decodes the payload in `bytes[at, end)`. Throws on a type or version that this program does not know. */
@@ -52,6 +54,12 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readTransactionChange(bytes, at, end) };
     case RECORD_TYPE.transactionCarry:
       return { type, payload: readTransactionCarry(bytes, at, end) };
+    case RECORD_TYPE.subscriptionFilter:
+      return { type, payload: readSubscriptionFilter(bytes, at, end) };
+    case RECORD_TYPE.groupReset:
+      return { type, payload: readGroupReset(bytes, at, end) };
+    case RECORD_TYPE.pullOffset:
+      return { type, payload: readPullOffset(bytes, at, end) };
     default:
       throw new Error(`the log holds a record of type ${type}, which this program does not know; run a newer version`);
   }

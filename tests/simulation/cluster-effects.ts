@@ -149,8 +149,11 @@ export class ClusterEffects {
       this.note(`the disk of ${machine.name} cannot sync`);
       this.hurt.add(machine);
       const { disk } = machine;
-      Object.assign(disk.faults, { sync: 0.3, write: 0.02 });
+      Object.assign(disk.faults, { sync: 0.3, write: 0.05 });
       this.afterAbout(durationMs, () => Object.assign(disk.faults, { sync: 0, write: 0 }));
+      // A machine whose disk fails is often switched off and on.
+      if (this.cluster.random.chance(0.5))
+        this.afterAbout(durationMs / 2, () => this.end(machine, 'powerCut', () => machine.powerCut()));
     },
     bitRot: (machine) => {
       if (!this.maySpare(machine) || !this.mayRot(machine)) return;

@@ -4,7 +4,6 @@
 import { Committer } from '@fulmar/broker/committer.ts';
 import { DirectoryTakeOver } from '@fulmar/broker/log/directory-take-over.ts';
 import { MetaFile } from '@fulmar/broker/log/meta.ts';
-import { Writer } from '@fulmar/broker/log/writer.ts';
 import { BrokerNode } from '@fulmar/broker/node.ts';
 import { Leadership } from '@fulmar/broker/replication/leadership.ts';
 import { Replica } from '@fulmar/broker/replication/replica.ts';
@@ -126,8 +125,6 @@ export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
       return undefined;
     });
   },
-
-  'a disk that failed is tried again': () => replaced(Writer.prototype, 'fail', () => undefined),
 
   'a broker goes on serving when it is deposed': () => replaced(BrokerNode.prototype, 'retire', () => undefined),
 

@@ -219,7 +219,12 @@ class SimulatedFile implements DiskFile {
     // From now on a crash may find any part of it.
     if (fits.length > 0) this.sectors.write(fits, position);
     const effect = () => {
-      this.disk.failSometimes('write', what);
+      try {
+        this.disk.failSometimes('write', what);
+      } catch (error) {
+        if (durable) this.sectors.loseChanges(position, position + bytes.length);
+        throw error;
+      }
       if (fits.length < bytes.length) throw new DiskError('ENOSPC', `${what}: no space left`);
       if (crc32(Buffer.concat(buffers as Uint8Array[])) !== crc32(bytes)) {
         throw new Error(`${what}: a buffer was changed while it was being written`);

@@ -264,7 +264,8 @@ export class Replica {
       return;
     }
     await this.stopFollowing();
-    if (this.ended) return;
+    // Who begins to follow now would write to a log that is being closed.
+    if (this.ended || this.resting) return;
     const { clusterId, set, replica, address, version, flush, connect, timers, logger, engine } = this.options;
     logger.info('following a leader', { leader, leaderAddress, epoch });
     this.leaderCommit = 0;

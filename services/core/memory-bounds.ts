@@ -69,7 +69,7 @@ export const FULL_BOUNDS: MemoryBounds = {
 
 /** With 256 MiB. */
 const SMALL_BOUNDS: MemoryBounds = {
-  connections: 2_000,
+  connections: 1_500,
   streams: 20_000,
   clientSessions: 10_000,
   publishedTopics: 40_000,

@@ -52,7 +52,7 @@ test(
       await administration.createGroup('readers', { fromEarliest: true });
       await administration.createGroup('good', { fromEarliest: true });
     });
-    await Promise.all([exchangeLarge(cluster, 16), expectService(cluster, 'meanwhile')]);
+    await Promise.all([exchangeLarge(cluster, 16, 16), expectService(cluster, 'meanwhile')]);
     await expectService(cluster, 'in-the-end');
     expectBounded(cluster);
   },

@@ -5,6 +5,7 @@ import { type CallContext, GRPC_STATUS, RpcFailure } from '../rpc.ts';
 import { expectedFailure, UNEXPECTED } from '../server-calls.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { CODE, readUint32 } from './http2.ts';
+import type { Incoming, IncomingRequest } from './incoming.ts';
 import type { Inflated, Inflater } from './inflater.ts';
 import type { Ledger } from './ledger.ts';
 import type { Method } from './methods.ts';
@@ -26,6 +27,7 @@ export interface CallLimits {
 export interface CallServices {
   readonly limits: CallLimits;
   readonly ledger: Ledger;
+  readonly incoming: Incoming<Call>;
   readonly deadlines: Deadlines;
   readonly inflater: Inflater;
   readonly logger: Logger;
@@ -48,7 +50,7 @@ const CUT_OFF = new RpcFailure(GRPC_STATUS.INTERNAL, 'The request ended in the m
 const BAD_FLAG = new RpcFailure(GRPC_STATUS.INTERNAL, 'A message is marked as compressed without a grpc-encoding.');
 const NOT_UNPACKED = new RpcFailure(GRPC_STATUS.INTERNAL, 'A compressed message could not be unpacked.');
 
-export abstract class Call implements CallContext, StreamConsumer, Timed {
+export abstract class Call implements CallContext, StreamConsumer, Timed, IncomingRequest {
   deadlineMs = 0;
   slot = -1;
   previous: Timed | undefined = undefined;
@@ -60,6 +62,7 @@ export abstract class Call implements CallContext, StreamConsumer, Timed {
   protected readonly services: CallServices;
   /** The answer is complete, or nothing more will come of the call. */
   over = false;
+  isComing = false;
   /** When the client gives up; undefined for never. */
   protected readonly expiresMs: number | undefined;
   readonly #head: RequestHead;
@@ -196,22 +199,40 @@ export abstract class Call implements CallContext, StreamConsumer, Timed {
     else this.requestEnded();
   }
 
-  /** Counts what the request has in memory; a call beyond the bounds ends. */
+  /** Counts what the request has in memory; beyond the bounds the newest of those that are still coming end. */
   account(): void {
     const held = this.over ? 0 : this.heldBytes() + (this.#partial?.capacityBytes ?? 0);
     const headerBytes = this.over ? 0 : Math.max(0, this.#head.listBytes - UNCOUNTED_HEADER_BYTES);
     const bytes = Math.max(0, held - UNCOUNTED_BYTES) + headerBytes;
+    this.#noteComing(bytes > 0);
     if (bytes === this.#countedBytes) return;
-    const { ledger, limits } = this.services;
+    const { ledger } = this.services;
     const connection = this.stream.connection;
     const more = bytes - this.#countedBytes;
     ledger.requestBytes += more;
     connection.requestBytes += more;
     this.#countedBytes = bytes;
-    if (more < 0) return;
-    if (ledger.requestBytes <= limits.requestBytes && connection.requestBytes <= limits.connectionRequestBytes) return;
-    this.services.dropped('request-budget');
-    this.failNow(TOO_MUCH_UNDER_WAY);
+    if (more > 0) this.#makeRoom();
+  }
+
+  #noteComing(isCounted: boolean): void {
+    const isComing = isCounted && this.#partial !== undefined;
+    if (isComing === this.isComing) return;
+    this.isComing = isComing;
+    if (isComing) this.services.incoming.add(this);
+    else this.services.incoming.ended();
+  }
+
+  #makeRoom(): void {
+    const { ledger, limits, incoming } = this.services;
+    const { connection } = this.stream;
+    while (!this.over) {
+      const isTooMuchHere = connection.requestBytes > limits.connectionRequestBytes;
+      if (!isTooMuchHere && ledger.requestBytes <= limits.requestBytes) return;
+      const newest = incoming.newest(isTooMuchHere ? connection : undefined) ?? this;
+      this.services.dropped('request-budget');
+      newest.failNow(TOO_MUCH_UNDER_WAY);
+    }
   }
 
   /** Gives the client back the window of what is dealt with. */

@@ -201,6 +201,25 @@ describe('memory of requests', () => {
     expect(wire.dropReasons).toEqual(['request-budget']);
   });
 
+  test('beyond the bound ends the newest of those that are still coming, so that the oldest comes to its end', () => {
+    const wire = greeted({ connectionRequestBytes: 100_000 });
+    const bytes = message(Buffer.alloc(60_000));
+    const part = (id: number, at: number) =>
+      data(id, bytes.subarray(at, at + 15_000), at + 15_000 < bytes.length ? 0 : FLAG.END_STREAM);
+    const more = (id: number) => frame(FRAME.WINDOW_UPDATE, 0, id, uint32(1_000_000));
+    wire.send(more(0));
+    const ids = [1, 3, 5, 7, 9, 11, 13];
+    for (const id of ids) wire.send(headers(id, requestFields('SendMessage')), part(id, 0));
+    expect(wire.dropReasons).toEqual([]);
+    for (let at = 15_000; at < bytes.length; at += 15_000) wire.send(part(1, at));
+    wire.send(more(1));
+    const found = outcomes(wire, wire.frames());
+    expect(found.get(1)).toMatchObject({ headers: { 'grpc-status': '0' } });
+    for (const id of [11, 13]) expect(found.get(id)).toMatchObject({ headers: { 'grpc-status': '8' } });
+    expect(found.get(3)).toBeUndefined();
+    expect(new Set(wire.dropReasons)).toEqual(new Set(['request-budget']));
+  });
+
   test('of messages that a handler does not take is bounded by the window, however small they are', () => {
     const silent = duplex<Buffer, Buffer>(() => {}, RAW);
     const wire = greeted({ streamWindowBytes: 65_535 }, [{ service: echo.service, methods: { Telemetry: silent } }]);

@@ -13,6 +13,7 @@ import type { ConnectionLimits } from './connection.ts';
 import { Deadlines, TURN_MS } from './deadlines.ts';
 import { dispatcher } from './dispatcher.ts';
 import { FLOOD_LIMITS } from './flood-guard.ts';
+import { Incoming } from './incoming.ts';
 import { Inflater } from './inflater.ts';
 import { Ledger } from './ledger.ts';
 import { methodsOf } from './methods.ts';
@@ -53,6 +54,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
   const begin = dispatcher(methodsOf(options.services, observer), {
     limits,
     ledger,
+    incoming: new Incoming(),
     deadlines,
     inflater: new Inflater(limits.receiveBytes),
     logger,

@@ -21,6 +21,7 @@ import {
   readUint32,
   writeFrameHeader,
 } from './http2.ts';
+import { Incoming } from './incoming.ts';
 import { Inflater } from './inflater.ts';
 import { Ledger } from './ledger.ts';
 import { methodsOf } from './methods.ts';
@@ -197,6 +198,7 @@ export class Wire implements ConnectionOwner {
     this.#begin = dispatcher(methodsFor(bindings), {
       limits: all,
       ledger: this.ledger,
+      incoming: new Incoming(),
       deadlines: this.deadlines,
       inflater: new Inflater(all.receiveBytes),
       logger: silentLogger,

@@ -54,6 +54,8 @@ export interface Cluster {
   /** Every set with a known master, sorted by name. */
   brokers(): readonly { readonly set: string; readonly api: BrokerApi }[];
   entries(): readonly BrokerEntry[];
+  /** False while brokers may be missing because nobody here has been up for long enough to have heard of all. */
+  readonly settled: boolean;
   /**
    * Creates the topic on every set (`queues` on each) and resolves when `route` shows it. A new topic is placed on the
    * sets that are known, an existing one stays where it is.

@@ -128,6 +128,7 @@ function clusterOf(brokers: readonly BrokerNode[]): Cluster {
     },
     brokers: () => sets,
     entries: () => [],
+    settled: true,
     async putTopic(request): Promise<Outcome<TopicDescription>> {
       const outcomes = await Promise.all(brokers.map((broker) => broker.putTopic(request)));
       return (

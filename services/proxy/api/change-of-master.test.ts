@@ -347,6 +347,24 @@ describe('sending while masters go and come back', () => {
     expect(await storedOn(1, 'new')).toBeGreaterThan(normal);
   });
 
+  test('a handle of a set that has not registered after a restart of everything is not called invalid', async () => {
+    const { cluster } = await open(2);
+    const message = await received();
+    for (const { set: name } of cluster.sets) cluster.setKnown(name, false);
+    cluster.settled = false;
+    const early = code(client.ack('G', message));
+    await harness.advance(1_000);
+    expect(await atOnce(early)).toBe('waits');
+    for (const { set: name } of cluster.sets) cluster.setKnown(name, true);
+    expect(await atOnce(early)).toBe(20000);
+    for (const { set: name } of cluster.sets) cluster.setKnown(name, false);
+    const late = code(client.ack('G', message));
+    await harness.advance(4_000);
+    expect(await late).toBe(50002);
+    cluster.settled = true;
+    expect(await code(client.ack('G', message))).toBe(40013);
+  });
+
   test('a topic that was created while a set was away is added there when it is used and the set is back', async () => {
     const { cluster } = await open(2);
     cluster.setMaster('set-b', false);

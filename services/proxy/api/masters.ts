@@ -1,11 +1,11 @@
 // The masters of broker sets as handlers meet them: the texts of their absence, which faults mean that a call was not
 // carried out and which that nobody knows, and when it is worth asking a master that has just failed once more.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
-import { type ErrorName, type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
+import { type ErrorName, type Fault, FaultError, failure, fault, type Outcome } from '@fulmar/core/errors.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { Cluster, Master } from '@fulmar/core/route.ts';
 import type { ProxyDependencies } from './dependencies.ts';
-import { LOOK_AGAIN_MS } from './patience.ts';
+import { LOOK_AGAIN_MS, type Patience } from './patience.ts';
 
 type Needs = Pick<ProxyDependencies, 'timers' | 'logger'>;
 
@@ -90,7 +90,28 @@ export function masterToAsk(
   return isNews || nowMs - failed.atMs >= LOOK_AGAIN_MS ? master : undefined;
 }
 
-/** The set of this hash, whether it has a master at the moment or not; undefined if the cluster has none such. */
+/**
+ * The set of this hash, whether it has a master at the moment or not; undefined if the cluster has none such. While it is
+ * not known yet which sets there are, it is waited for, and in the end the fault is HA_NOT_AVAILABLE: a client that hears
+ * that its handle is not valid gives it up.
+ */
+export async function findSet(
+  needs: Pick<ProxyDependencies, 'cluster'>,
+  patience: Patience,
+  topic: string,
+  setHash: number,
+): Promise<string | undefined> {
+  for (;;) {
+    const set = setByHash(needs, topic, setHash);
+    if (set !== undefined || needs.cluster.settled) return set;
+    if (patience.isOver) {
+      const text = 'Not all brokers have registered after a restart. Repeat the request in a second.';
+      throw new FaultError(fault('HA_NOT_AVAILABLE', text));
+    }
+    await patience.change();
+  }
+}
+
 export function setByHash(
   needs: Pick<ProxyDependencies, 'cluster'>,
   topic: string,

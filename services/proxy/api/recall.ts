@@ -6,7 +6,7 @@ import { unary, unwrap } from './answering.ts';
 import { askMaster } from './ask-master.ts';
 import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
-import { setByHash } from './masters.ts';
+import { findSet } from './masters.ts';
 import type { RecallMessageRequest, RecallMessageResponse } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import { topicKeyOf } from './resources.ts';
@@ -20,7 +20,8 @@ export function recallMessage(context: ProxyContext): UnaryHandler<RecallMessage
       const topic = unwrap(topicKeyOf(requester, request.topic));
       const { recallHandle = '' } = request;
       const handle = decodeRecallHandle(recallHandle);
-      const set = handle && setByHash(context, topic, handle.setHash);
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
+      const set = handle && (await findSet(context, patience, topic, handle.setHash));
       if (handle === undefined || set === undefined) {
         throw new FaultError(
           fault('BAD_REQUEST', 'This is no recall handle of the topic. Use the one that the send was answered with.'),
@@ -30,7 +31,7 @@ export function recallMessage(context: ProxyContext): UnaryHandler<RecallMessage
         sets: [set],
         ask: (broker) => broker.recall({ topic, recallHandle }),
         faultsOf: (answer) => [answer],
-        patience: new Patience(context, call, patienceMs(call.remainingMs)),
+        patience,
       });
       const found = outcome.fault ?? outcome.value;
       if (found !== undefined) throw new FaultError(found);

@@ -19,7 +19,7 @@ import {
   encodeChangeInvisibleResponse,
 } from './codec/settle.ts';
 import type { ProxyContext } from './context.ts';
-import { setByHash } from './masters.ts';
+import { findSet } from './masters.ts';
 import {
   CLIENT_TYPE,
   type ForwardMessageToDeadLetterQueueRequest,
@@ -56,9 +56,14 @@ function settledStatus(found: Fault | undefined, { language }: Requester): Statu
 }
 
 /** The broker set that a handle names, or undefined for a text that no broker of this cluster has made. */
-function setOf(context: ProxyContext, topic: string, receiptHandle: string): string | undefined {
+async function setOf(
+  context: ProxyContext,
+  patience: Patience,
+  topic: string,
+  receiptHandle: string,
+): Promise<string | undefined> {
   const handle = decodeReceiptHandle(receiptHandle);
-  return handle === undefined ? undefined : setByHash(context, topic, handle.setHash);
+  return handle && findSet(context, patience, topic, handle.setHash);
 }
 
 export function ackMessage(context: ProxyContext): RawUnaryHandler {
@@ -97,7 +102,7 @@ async function ackBySet(
   const faults = new Array<Fault | undefined>(entries.length).fill(STALE);
   const indexesBySet = new Map<string, number[]>();
   for (const [i, { receiptHandle }] of entries.entries()) {
-    const set = setOf(context, topic, receiptHandle);
+    const set = await setOf(context, patience, topic, receiptHandle);
     if (set === undefined) continue;
     const indexes = indexesBySet.get(set);
     if (indexes === undefined) indexesBySet.set(set, [i]);
@@ -141,7 +146,8 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
           fault('ILLEGAL_INVISIBLE_TIME', `The invisible duration must be 0 to ${LIMITS.invisibleMaxMs} ms.`),
         );
       }
-      const set = setOf(context, topic, receiptHandle);
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
+      const set = await setOf(context, patience, topic, receiptHandle);
       let found: Fault | undefined = STALE;
       if (set !== undefined) {
         const raiseToBackoff = needsRaise(context, requester, invisibleMs);
@@ -149,7 +155,7 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
           sets: [set],
           ask: (broker) => broker.changeInvisible({ group, topic, receiptHandle, invisibleMs, raiseToBackoff }),
           faultsOf: (answer) => [answer],
-          patience: new Patience(context, call, patienceMs(call.remainingMs)),
+          patience,
         });
         found = outcome.fault ?? outcome.value;
       }
@@ -203,7 +209,8 @@ export function forwardMessageToDeadLetterQueue(
         });
         return outcome.fault ?? outcome.value;
       };
-      const faults = await Promise.all(setsToAsk(context, topic, receiptHandle).map(ask));
+      const sets = await setsToAsk(context, patience, topic, receiptHandle);
+      const faults = await Promise.all(sets.map(ask));
       // A message that is gone, or that will be judged again when it is delivered again, needs no repetition.
       const found = faults.find((each) => each !== undefined && !isVoid(each));
       const status = found === undefined ? STATUS_OK : statusOf(found, requester.language);
@@ -214,8 +221,13 @@ export function forwardMessageToDeadLetterQueue(
 }
 
 /** Without a handle the lease may be on any set of the topic. */
-function setsToAsk(context: ProxyContext, topic: string, receiptHandle: string): readonly string[] {
+async function setsToAsk(
+  context: ProxyContext,
+  patience: Patience,
+  topic: string,
+  receiptHandle: string,
+): Promise<readonly string[]> {
   if (receiptHandle === '') return context.cluster.route(topic)?.shares.map(({ set }) => set) ?? [];
-  const set = setOf(context, topic, receiptHandle);
+  const set = await setOf(context, patience, topic, receiptHandle);
   return set === undefined ? [] : [set];
 }

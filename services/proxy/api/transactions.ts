@@ -6,7 +6,7 @@ import { unary, unwrap } from './answering.ts';
 import { askMaster } from './ask-master.ts';
 import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
-import { setByHash } from './masters.ts';
+import { findSet } from './masters.ts';
 import type { EndTransactionRequest, StatusResponse } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import { topicKeyOf } from './resources.ts';
@@ -26,7 +26,8 @@ export function endTransaction(context: ProxyContext): UnaryHandler<EndTransacti
     async handle(requester, { topic: resource, transactionId = '', resolution = RESOLUTION.unknown }, call) {
       const topic = unwrap(topicKeyOf(requester, resource));
       const decoded = decodeTransactionId(transactionId);
-      const set = decoded === undefined ? undefined : setByHash(context, topic, decoded.setHash);
+      const patience = new Patience(context, call, patienceMs(call.remainingMs));
+      const set = decoded && (await findSet(context, patience, topic, decoded.setHash));
       if (set === undefined) throw new FaultError(NOT_OURS);
       // The producer does not know yet: it will be asked again.
       if (resolution === RESOLUTION.unknown) return { code: OK, response: { status: STATUS_OK } };
@@ -42,7 +43,7 @@ export function endTransaction(context: ProxyContext): UnaryHandler<EndTransacti
         sets: [set],
         ask: (broker) => broker.transactions.end(command),
         faultsOf: (answer) => [answer],
-        patience: new Patience(context, call, patienceMs(call.remainingMs)),
+        patience,
       });
       const found = outcome.fault ?? outcome.value;
       const status = found === undefined ? STATUS_OK : statusOf(found, requester.language);

@@ -34,6 +34,7 @@ export class ClusterView implements Cluster {
   #sortedTopics: readonly TopicRoute[] | undefined;
   #deadline: Timer | undefined;
   #ready = false;
+  #settled = false;
 
   constructor(parts: ClusterViewParts) {
     this.#parts = parts;
@@ -47,6 +48,11 @@ export class ClusterView implements Cluster {
   /** Whether a NameServer has told everything once; routes are good to serve from then on. */
   get ready(): boolean {
     return this.#ready;
+  }
+
+  /** Whether some NameServer that knew all brokers has told everything. */
+  get settled(): boolean {
+    return this.#settled;
   }
 
   /** Whether a NameServer is answering at the moment. */
@@ -140,11 +146,13 @@ export class ClusterView implements Cluster {
   #onEvent(event: WatchEvent): void {
     const changed = this.#table.onEvent(event);
     if (changed) this.#followMasters();
+    const settles = !this.#settled && event.settled && !event.more;
+    if (settles) this.#settled = true;
     if (!event.more && !this.#ready) {
       this.#ready = true;
       this.#firstRoutes.resolve();
     }
-    if (changed) this.#changed();
+    if (changed || settles) this.#changed();
   }
 
   #followMasters(): void {

@@ -22,6 +22,7 @@ export interface FakeCluster extends Cluster {
   /** A set that has left altogether: no replica of it is known. */
   setKnown(set: string, isKnown: boolean): void;
   topicsPut(): number;
+  settled: boolean;
 }
 
 export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
@@ -74,6 +75,7 @@ export function fakeCluster(sets: readonly FakeBroker[]): FakeCluster {
     missing.has(set) || unknown.has(set) ? undefined : reigns.get(set);
 
   return {
+    settled: true,
     sets,
     setMaster(set, isThere) {
       if (isThere) missing.delete(set);

@@ -91,9 +91,9 @@ export function masterToAsk(
 }
 
 /**
- * The set of this hash, whether it has a master at the moment or not; undefined if the cluster has none such. While it is
- * not known yet which sets there are, it is waited for, and in the end the fault is HA_NOT_AVAILABLE: a client that hears
- * that its handle is not valid gives it up.
+ * The set of this hash, whether it has a master at the moment or not; undefined if the cluster has none such. While it
+ * is not known yet which sets there are, it is waited for, and in the end the fault is HA_NOT_AVAILABLE: a client that
+ * hears that its handle is not valid gives it up.
  */
 export async function findSet(
   needs: Pick<ProxyDependencies, 'cluster'>,

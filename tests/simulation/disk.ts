@@ -219,12 +219,7 @@ class SimulatedFile implements DiskFile {
     // From now on a crash may find any part of it.
     if (fits.length > 0) this.sectors.write(fits, position);
     const effect = () => {
-      try {
-        this.disk.failSometimes('write', what);
-      } catch (error) {
-        if (durable) this.sectors.loseChanges(position, position + bytes.length);
-        throw error;
-      }
+      this.disk.failSometimes('write', what);
       if (fits.length < bytes.length) throw new DiskError('ENOSPC', `${what}: no space left`);
       if (crc32(Buffer.concat(buffers as Uint8Array[])) !== crc32(bytes)) {
         throw new Error(`${what}: a buffer was changed while it was being written`);

@@ -69,16 +69,10 @@ export class Sectors {
     this.durableSizeBytes = this.sizeBytes;
   }
 
-  /**
-   * A sync failed, or a write that was to be durable: programs go on seeing the new content, nobody will ever write it,
-   * and the next sync succeeds.
-   */
-  loseChanges(from = 0, to = this.data.length): void {
-    for (const [sector, content] of this.changed) {
-      if (sector < Math.floor(from / SECTOR_BYTES) || sector * SECTOR_BYTES >= to) continue;
-      if (!this.lost.has(sector)) this.lost.set(sector, content);
-      this.changed.delete(sector);
-    }
+  /** A sync failed: programs go on seeing the new content, nobody will ever write it, and the next sync succeeds. */
+  loseChanges(): void {
+    for (const [sector, content] of this.changed) if (!this.lost.has(sector)) this.lost.set(sector, content);
+    this.changed.clear();
   }
 
   /** What is found after the machine went down. */

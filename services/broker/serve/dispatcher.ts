@@ -83,7 +83,8 @@ export class Dispatcher {
   private dueTimer: Timer | undefined;
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
   private unsureTimer: Timer | undefined;
-  private closed = false;
+  /** How waits end and receives are answered from now on, after it was closed. */
+  private closedWith: PopResult | undefined;
   /** Resets whose record is not committed yet; meanwhile nothing is handed out. */
   private resetting = 0;
   private resetsBegun = 0;
@@ -99,6 +100,10 @@ export class Dispatcher {
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
   pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    if (this.closedWith !== undefined) {
+      resolve(this.closedWith);
+      return () => {};
+    }
     if (this.waiters.length >= this.serving.bounds.waitersPerSubscription) {
       resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
       return () => {};
@@ -147,13 +152,14 @@ export class Dispatcher {
         this.resetting--;
         if (committed) this.reservations.forgetCursors();
         done(committed);
-        if (!this.closed) this.serve();
+        this.serve();
       },
     );
   }
 
   /** To be called after anything that may have made a message available. */
   serve(): void {
+    if (this.closedWith !== undefined) return;
     if (this.working) {
       this.again = true;
       return;
@@ -195,13 +201,13 @@ export class Dispatcher {
     if (this.waiters.length === 0 || this.unsureTimer !== undefined) return;
     this.unsureTimer = this.serving.timers.after(UNSURE_MS, () => {
       this.unsureTimer = undefined;
-      if (!this.closed) this.serve();
+      this.serve();
     });
   }
 
-  /** Ends every wait; after it nothing is handed out any more. */
+  /** Ends every wait; after it nothing is handed out any more. What was handed out before stays reserved. */
   close(reason: PopResult): void {
-    this.closed = true;
+    this.closedWith ??= reason;
     this.dueTimer?.cancel();
     this.unsureTimer?.cancel();
     for (const waiter of [...this.waiters]) this.finish(waiter, reason);
@@ -210,7 +216,7 @@ export class Dispatcher {
   private resume(step: () => void): void {
     this.working = false;
     step();
-    if (!this.closed) this.serve();
+    this.serve();
   }
 
   private hasSomething(): boolean {
@@ -246,9 +252,9 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closed || gathered.resets !== this.resetsBegun) {
+    if (waiter.over || this.closedWith !== undefined || gathered.resets !== this.resetsBegun) {
       this.giveBack(gathered);
-      return !this.closed;
+      return this.closedWith === undefined;
     }
     if (taken.length + parked.length + advances.length + dropped.length === 0) return false;
     const { committer, random } = this.serving;
@@ -356,9 +362,8 @@ export class Dispatcher {
   }
 
   private armTimer(): void {
-    if (this.closed) return;
     const dueMs = this.subscription.nextDueMs();
-    if (dueMs === undefined || dueMs >= this.dueTimerAtMs) return;
+    if (this.closedWith !== undefined || dueMs === undefined || dueMs >= this.dueTimerAtMs) return;
     this.dueTimer?.cancel();
     this.dueTimerAtMs = dueMs;
     const delayMs = Math.min(Math.max(dueMs - this.serving.committer.nowMs(), 0), TIMER_MAX_MS);

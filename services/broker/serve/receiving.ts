@@ -24,6 +24,7 @@ export class Receiving {
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
   private readonly membersKnownAtMs: number;
+  private closed = false;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
   constructor(state: BrokerState, serving: Serving) {
@@ -75,6 +76,7 @@ export class Receiving {
     if (dispatcher === undefined) {
       const membersKnownAtMs = this.inherited.has(subscription) ? this.membersKnownAtMs : 0;
       dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
+      if (this.closed) dispatcher.close(success([]));
       this.dispatchers.set(subscription, dispatcher);
     }
     return dispatcher;
@@ -94,9 +96,13 @@ export class Receiving {
     }
   }
 
+  /**
+   * Ends every wait; from now on nothing is handed out. The dispatchers stay, because only they know what was handed
+   * out and is not committed yet: it may still be acknowledged, and must not be handed out again.
+   */
   close(): void {
+    this.closed = true;
     for (const dispatcher of this.dispatchers.values()) dispatcher.close(success([]));
-    this.dispatchers.clear();
   }
 
   private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {

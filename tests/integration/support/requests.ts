@@ -74,7 +74,12 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     ListGroups: { prefix: 'a', pageSize: 10, page: '' },
     DescribeGroup: { name: groupName },
     DeleteGroup: { name: 'made-by-mutation' },
+    ResetGroup: { group: groupName, topic: topicName, timeMs: 1_700_000_000_000, dryRun: true },
     GetLag: { group: groupName, topic: topicName },
+    ListTransactions: { topic: topicName, pageSize: 10, page: '' },
+    DescribeTransaction: { transactionId: 'transaction' },
+    EndTransaction: { transactionId: 'transaction', commit: true },
+    ResumeTransaction: { transactionId: 'transaction' },
     GetClusterStatus: {},
     StepDown: { set: 'set-0', preferred: '' },
   };

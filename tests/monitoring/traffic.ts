@@ -6,7 +6,7 @@ import { MessagingClient } from '../integration/support/messaging.ts';
 import { pause } from '../integration/support/waiting.ts';
 
 const TURN_MS = 100;
-const TOPICS = ['orders', 'invoices'] as const;
+const TOPICS = ['purchases', 'invoices'] as const;
 const FAILING = { topic: 'invoices', group: 'ledger', batchSize: 4, invisibleMs: 1_000, longPollMs: 500 };
 /** CLIENT_TYPE PRODUCER of apache.rocketmq.v2. */
 const PRODUCER = 1;
@@ -35,9 +35,9 @@ export async function startTraffic(proxy: string, messagesPerTurn = 4): Promise<
   };
   const consume = (group: string, batchSize: number, pauseMs: number) =>
     repeat(async (client) => {
-      const receive = { topic: 'orders', group, batchSize, invisibleMs: 10_000, longPollMs: 500 };
+      const receive = { topic: 'purchases', group, batchSize, invisibleMs: 10_000, longPollMs: 500 };
       const deliveries = await client.receive(receive);
-      if (deliveries.length > 0) await client.acknowledge(group, 'orders', deliveries);
+      if (deliveries.length > 0) await client.acknowledge(group, 'purchases', deliveries);
     }, pauseMs);
   const running = [
     ...TOPICS.map((topic, i) =>

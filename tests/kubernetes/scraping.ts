@@ -30,6 +30,14 @@ export async function tryScraping(release: Release, directory: string): Promise<
     scrapeSeconds: SCRAPE_SECONDS,
     targets,
   });
+  try {
+    return { pods, ...(await watch(prometheus, release, pods)) };
+  } finally {
+    await prometheus.stop();
+  }
+}
+
+async function watch(prometheus: Prometheus, release: Release, pods: number): Promise<Omit<Scraping, 'pods'>> {
   const traffic = await startTraffic(release.endpoint);
   const problems: string[] = [];
   let unanswered = readDashboards().flatMap(({ panels }) =>
@@ -53,8 +61,7 @@ export async function tryScraping(release: Release, directory: string): Promise<
     if (health !== 'ok') problems.push(`the alert ${name} cannot be evaluated: ${lastError}`);
   }
   await traffic.stop();
-  await prometheus.stop();
-  return { pods, queries, problems };
+  return { queries, problems };
 }
 
 /** As the annotations of the pods name them, by component. */

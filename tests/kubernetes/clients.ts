@@ -3,8 +3,9 @@
 import { execFile } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { ROOT } from '../chaos/machine.ts';
+import { nowMs, ROOT, until } from '../chaos/machine.ts';
 import { plainEnvironment } from '../chaos/processes.ts';
+import type { Pod } from './kubectl.ts';
 import type { Release } from './release.ts';
 
 export interface ClientTrial {
@@ -51,15 +52,37 @@ export async function tryInPod(language: string, release: Release, image: string
   if (program === undefined) return undefined;
   const endpoint = await serviceAddress(release);
   const name = `client-${language}`;
-  const words = ['-n', release.kube.namespace, 'run', name, '--rm', '-i', '--restart=Never', '--quiet'];
-  words.push(`--image=${image}`, '--image-pull-policy=IfNotPresent', '--env=HOME=/tmp', '--command', '--');
-  return trial(language, 'in a pod', 'kubectl', [...words, ...program, endpoint], {});
+  const { kube } = release;
+  const begunMs = nowMs();
+  await kube.run(
+    ...['run', name, '--restart=Never', '--quiet', `--image=${image}`, '--image-pull-policy=IfNotPresent'],
+    ...['--env=HOME=/tmp', '--command', '--', ...program, endpoint],
+  );
+  try {
+    let phase = '';
+    await until(`${name} has ended`, TRIAL_MS, async () => {
+      phase = (await kube.json<Pod>('get', 'pod', name)).status.phase;
+      return phase === 'Succeeded' || phase === 'Failed';
+    });
+    const milliseconds = Math.round(nowMs() - begunMs);
+    // Its log and not what an attached kubectl saw: that comes too late for a program that ends soon.
+    const said = await kube.run('logs', name);
+    const good = phase === 'Succeeded' && hasReceived(said);
+    const problem = `${phase} ${said}`.trim().slice(-600);
+    return { client: language, where: 'in a pod', milliseconds, ...(good ? {} : { problem }) };
+  } finally {
+    await kube.run('delete', 'pod', name, '--wait=false');
+  }
 }
 
 export async function serviceAddress(release: Release): Promise<string> {
   const labels = `app.kubernetes.io/instance=${release.name},app.kubernetes.io/component=proxy`;
   const name = await release.kube.run('get', 'service', '-l', labels, '-o', 'jsonpath={.items[0].metadata.name}');
   return `${name}.${release.kube.namespace}:8081`;
+}
+
+function hasReceived(said: string): boolean {
+  return /received .*Hello, Fulmar!/.test(said);
 }
 
 function trial(
@@ -74,8 +97,7 @@ function trial(
     const options = { encoding: 'utf8', timeout: TRIAL_MS, env: { ...plainEnvironment(), ...more } } as const;
     execFile(tool, words, options, (error, stdout, stderr) => {
       const milliseconds = Number((process.hrtime.bigint() - begun) / 1_000_000n);
-      const received = /received .*Hello, Fulmar!/.test(stdout);
-      const good = error === null && received;
+      const good = error === null && hasReceived(stdout);
       const told = `${error?.message ?? ''} ${stdout} ${stderr}`.trim().slice(-600);
       resolve({ client, where, milliseconds, ...(good ? {} : { problem: told }) });
     });

@@ -1,6 +1,5 @@
 // A run of chaos from its beginning to its verdict. `scripts/chaos` starts this inside of namespaces of its own, with
 // which the kernel takes away every process, mount and network of the run, however it ends.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +8,7 @@ import { judge } from './checker.ts';
 import { ChaosCluster } from './cluster.ts';
 import type { Fault } from './faults.ts';
 import { readHistories } from './history.ts';
-import { INSIDE, nowMs, pause, ROOT } from './machine.ts';
+import { commit, INSIDE, nowMs, pause } from './machine.ts';
 import { type Options, readOptions, USAGE } from './options.ts';
 import { Prober } from './prober.ts';
 import { describe, faultRows, isGood, type RunReport } from './report.ts';
@@ -93,15 +92,6 @@ async function everySetIsProbed(cluster: ChaosCluster): Promise<void> {
 async function messagesIn(cluster: ChaosCluster, name: string): Promise<number> {
   const queues = await queuesOf(cluster, name);
   return queues.reduce((sum, { minOffset, maxOffset }) => sum + Number(maxOffset) - Number(minOffset), 0);
-}
-
-function commit(): string {
-  const words = ['-c', 'safe.directory=*', 'describe', '--always', '--dirty'];
-  try {
-    return execFileSync('git', words, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'unknown';
-  }
 }
 
 async function main(): Promise<number> {

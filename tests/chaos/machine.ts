@@ -1,6 +1,6 @@
 // What the run needs from the machine: root, namespaces, packet filters, loop devices, a C compiler. Says in one
 // sentence what is missing, before anything has been started.
-import { execFile, spawnSync } from 'node:child_process';
+import { execFile, execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -90,4 +90,14 @@ export function linesOf(file: string): string[] {
         .split('\n')
         .filter((line) => line !== '')
     : [];
+}
+
+/** Which state of the project runs, for reports. */
+export function commit(): string {
+  const words = ['-c', 'safe.directory=*', 'describe', '--always', '--dirty'];
+  try {
+    return execFileSync('git', words, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
+  } catch {
+    return 'unknown';
+  }
 }

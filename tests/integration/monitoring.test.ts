@@ -43,7 +43,7 @@ test(
     await until(
       'every query has data',
       async () => {
-        const answers = await Promise.all(unanswered.map((expr) => hasData(watching, expr)));
+        const answers = await Promise.all(unanswered.map((expr) => watching.hasData(expr)));
         unanswered = unanswered.filter((_, i) => !answers[i]);
         return unanswered.length === 0;
       },
@@ -71,8 +71,4 @@ test(
 function queries(): string[] {
   const targets = readDashboards().flatMap(({ panels }) => panels.flatMap((panel) => panel.targets ?? []));
   return targets.map(({ expr }) => filledIn(expr, WINDOW));
-}
-
-async function hasData(watching: Prometheus, expr: string): Promise<boolean> {
-  return (await watching.query(expr)).some(({ points }) => points.some(([, value]) => Number.isFinite(value)));
 }

@@ -1,12 +1,11 @@
 // A run on Kubernetes from `helm install` to its verdict. `scripts/test-kubernetes` starts this. It makes one
 // namespace, and takes it away again in the end, however it ends, unless it is to be kept.
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { judge } from '../chaos/checker.ts';
 import { readHistories } from '../chaos/history.ts';
-import { command, nowMs, pause, ROOT } from '../chaos/machine.ts';
+import { command, commit, nowMs, pause } from '../chaos/machine.ts';
 import { Prober } from '../chaos/prober.ts';
 import { GROUPS, PROBES, Traffic } from '../chaos/traffic.ts';
 import { SeededRandom } from '../simulation/random.ts';
@@ -113,15 +112,6 @@ async function messagesIn(release: Release, name: string): Promise<number> {
   type Details = { readonly queues: readonly { readonly minOffset: number; readonly maxOffset: number }[] };
   const { queues } = await release.admin<Details>('DescribeTopic', { name });
   return queues.reduce((sum, { minOffset, maxOffset }) => sum + Number(maxOffset) - Number(minOffset), 0);
-}
-
-function commit(): string {
-  const words = ['-c', 'safe.directory=*', 'describe', '--always', '--dirty'];
-  try {
-    return execFileSync('git', words, { cwd: ROOT, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim();
-  } catch {
-    return 'unknown';
-  }
 }
 
 async function main(): Promise<number> {

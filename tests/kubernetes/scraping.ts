@@ -45,7 +45,7 @@ async function watch(prometheus: Prometheus, release: Release, pods: number): Pr
   );
   const queries = unanswered.length;
   const isWatched = async (): Promise<boolean> => {
-    const answers = await Promise.all(unanswered.map((expr) => hasData(prometheus, expr)));
+    const answers = await Promise.all(unanswered.map((expr) => prometheus.hasData(expr)));
     unanswered = unanswered.filter((_, i) => !answers[i]);
     const { up, all } = await prometheus.targets();
     return unanswered.length === 0 && up === pods && all === pods;
@@ -74,8 +74,4 @@ async function httpAddresses(release: Release): Promise<Record<string, string[]>
     targets[component].push(`${status.podIP}:${port}`);
   }
   return targets;
-}
-
-async function hasData(prometheus: Prometheus, expr: string): Promise<boolean> {
-  return (await prometheus.query(expr)).some(({ points }) => points.some(([, value]) => Number.isFinite(value)));
 }

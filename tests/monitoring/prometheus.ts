@@ -91,6 +91,11 @@ export class Prometheus {
     return result.map(seriesOf);
   }
 
+  /** Whether the query has an answer that is a number. */
+  async hasData(expr: string): Promise<boolean> {
+    return (await this.query(expr)).some(({ points }) => points.some(([, value]) => Number.isFinite(value)));
+  }
+
   async queryRange(expr: string, from: number, to: number, step: number): Promise<readonly Series[]> {
     const parameters = { query: expr, start: `${from}`, end: `${to}`, step: `${step}` };
     const { result } = await this.get<{ result: WireSeries[] }>('query_range', parameters);

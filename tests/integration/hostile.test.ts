@@ -337,12 +337,15 @@ function answerTo({ service, name, answers }: GoodRequest, bytes: Buffer): Promi
   const decode = serviceDefinition(service)[name]!.responseDeserialize;
   return new Promise((resolve) => {
     const codes: number[] = [];
+    const texts: string[] = [];
     const onMessage = (answer: Buffer) => {
-      const { status } = decode(answer) as { status?: { code: number } | number | null };
-      if (typeof status === 'object' && status !== null) codes.push(status.code);
+      const { status } = decode(answer) as { status?: { code: number; message: string } | number | null };
+      if (typeof status !== 'object' || status === null) return;
+      codes.push(status.code);
+      texts.push(status.message);
     };
     const onEnd = (failure: RpcFailure | undefined) =>
-      resolve({ grpcStatus: failure?.grpcStatus ?? GRPC_STATUS.OK, codes, text: failure?.message ?? '' });
+      resolve({ grpcStatus: failure?.grpcStatus ?? GRPC_STATUS.OK, codes, text: failure?.message ?? texts.join(' ') });
     if (answers === 'once') {
       connection.unary<Buffer, Buffer>(method, bytes, options).then(
         (answer) => {

@@ -223,6 +223,14 @@ describe('receiving while masters go and come back', () => {
     expect((await receive.answer).messages).toHaveLength(1);
   });
 
+  test('a receive whose broker ended it early, shortly before its time, is empty rather than a fault', async () => {
+    await open(1);
+    harness.broker.pop = () => ({ result: Promise.resolve({ value: [] }), cancel: () => {} });
+    const receive = client.receive('G', 'T', { longPollingTimeout: { seconds: 1, nanos: 300_000_000 } });
+    await harness.advance(3_000);
+    expect((await receive.answer).code).toBe(40401);
+  });
+
   test('a repeated attempt finds the messages whose answer got lost with the master', async () => {
     const { cluster } = await open(1);
     const sent = messageTo('T');

@@ -139,6 +139,8 @@ export function createPolls(context: ProxyContext): StartPoll {
     async function stayWith(set: string): Promise<Fault | undefined> {
       let failed: Failed | undefined;
       let isGroupRenewed = false;
+      /** A master has looked and found nothing: whatever comes later, the set was not away all the time. */
+      let hasLooked = false;
       for (;;) {
         const master = masterToAsk(cluster, set, failed, clock.monotonicMs());
         if (master !== undefined) {
@@ -151,9 +153,10 @@ export function createPolls(context: ProxyContext): StartPoll {
             if (renewed.value !== undefined) continue;
           }
           if (fault !== undefined && !isAbsence(fault)) return fault;
+          hasLooked ||= fault === undefined;
           failed = failedNow(cluster, set, master, clock.monotonicMs());
         }
-        if (isOver || leftMs() === 0) return isOver ? undefined : noMaster(set).fault;
+        if (isOver || leftMs() === 0) return isOver || hasLooked ? undefined : noMaster(set).fault;
         await changeWithin(context, leftMs(), waiting);
       }
     }

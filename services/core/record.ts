@@ -22,6 +22,8 @@ import { crc32 } from 'node:zlib';
 export const RECORD_MAGIC = 0x464c4d52;
 export const RECORD_VERSION = 1;
 export const RECORD_HEADER_BYTES = 44;
+/** The bytes of a record that its checksum does not cover, beside the checksum itself. */
+export const RECORD_CHAIN = { at: 36, end: 40 } as const;
 
 /** What a record is about. Numbers are written to disk and never reused. */
 export const RECORD_TYPE = {

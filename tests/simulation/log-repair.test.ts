@@ -1,5 +1,6 @@
 // What the disk has lost comes back from another replica while the log is in use, or is reported as damage: never is an
 // answer believed that does not fit.
+import { crc32 } from 'node:zlib';
 import { CorruptLogError } from '@fulmar/broker/log/errors.ts';
 import { numberedName } from '@fulmar/broker/log/file-names.ts';
 import type { LogRepair } from '@fulmar/broker/log/repair.ts';
@@ -108,6 +109,24 @@ describe('a record that does not check', () => {
     expect(Buffer.concat(frames)).toEqual(whole.subarray(0, Buffer.concat(frames).length));
   });
 
+  test('is repaired although the chain of the record behind is damaged too, and so is that one then', async () => {
+    for (const alsoBefore of [false, true]) {
+      const { machine, history, log } = await repairedLog((known) => repairFrom(known).repair);
+      const { path } = victimOf(history);
+      const before = machine.bytesOf(path);
+      const flip = (index: number, at: number) =>
+        machine.disk.sectorsOf(path)!.flipBit(victimOf(history, index).position + at, 2);
+      if (alsoBefore) flip(3, 60);
+      for (const index of [4, 5]) flip(index, 38);
+      for (const index of [3, 4, 5]) {
+        const { position, record } = victimOf(history, index);
+        const frames = await atOnce(machine, log.readFrames(position, 4096));
+        expect(frames?.[0]?.subarray(0, record.length)).toEqual(record.bytes);
+      }
+      expect(machine.bytesOf(path)).toEqual(before);
+    }
+  });
+
   test('is asked for once, however many want it', async () => {
     let asked: string[] = [];
     const { machine, history, log } = await repairedLog((known) => {
@@ -147,6 +166,13 @@ describe('a record that does not check', () => {
       copy.writeUInt32BE(chain ?? own, 36);
       return copy;
     };
+    /** The record behind the victim as it would be if the answer were the true one. */
+    const continuing = (known: History, answer: Buffer) => {
+      const copy = Buffer.from(victimOf(known, 4).record.bytes);
+      if (answer.length >= RECORD_HEADER_BYTES)
+        copy.writeUInt32BE(crc32(copy.subarray(40, 44), answer.readUInt32BE(36)), 36);
+      return copy;
+    };
     const answers: Record<string, (history: History, bytes: Buffer) => Buffer> = {
       'damaged as well': (_history, bytes) => {
         const copy = Buffer.from(bytes);
@@ -167,7 +193,10 @@ describe('a record that does not check', () => {
     };
     for (const [what, answer] of Object.entries(answers)) {
       const { machine, history, log, counts } = await repairedLog((known) => ({
-        record: async () => answer(known, victimOf(known).record.bytes),
+        record: async (position) =>
+          position === victimOf(known).position
+            ? answer(known, victimOf(known).record.bytes)
+            : continuing(known, answer(known, victimOf(known).record.bytes)),
         indexFile: async () => undefined,
       }));
       const { position, length, path } = victimOf(history);

@@ -2,7 +2,7 @@
 // to whoever reads. An answer that does not fit is refused, and then the damage is reported as if nobody had been
 // asked. Whoever asks for the same place at the same time shares one repair.
 import { type Disk, DiskError, type Logger, type Observer } from '@fulmar/core/ports.ts';
-import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
+import { RECORD_CHAIN, RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
 import type { Catalogue } from './catalogue.ts';
 import type { LogIdentity } from './errors.ts';
 import { numberedName } from './file-names.ts';
@@ -120,31 +120,45 @@ export class Repair {
 
   /**
    * False if the record behind is intact and continues another one. A record's own checksum does not cover the chain,
-   * and this is what tells a record of the same place from a log that went another way.
+   * and this is what tells a record of the same place from a log that went another way. Since nothing covers the chain
+   * of the record behind either, that one may be what is damaged: then the other replica has it with another chain and
+   * nothing else changed, and the records behind it continue that one.
    */
   private async isContinued(end: number, chain: number): Promise<boolean> {
+    const { source, check, recordBytesMax } = this.parts;
+    for (let from = end, before = chain; ; ) {
+      const own = await this.onDisk(from);
+      if (own === undefined || check(own, 0, own.length, from, recordBytesMax, before) !== 'chain') return true;
+      const { length } = readRecordHeader(own, 0);
+      const other = await this.ask(() => source.record(from, length), { position: from });
+      if (other === undefined || !isEqualButForTheChain(own.subarray(0, length), other)) return false;
+      if (check(other, 0, other.length, from, recordBytesMax, before) !== undefined) return false;
+      before = readRecordHeader(other, 0).chain;
+      from += length;
+    }
+  }
+
+  /** What this disk has from the beginning of a record on, up to its end if that can be told; undefined without any. */
+  private async onDisk(position: number): Promise<Buffer | undefined> {
     const { catalogue, disk, check, recordBytesMax } = this.parts;
-    const segment = catalogue.holding(end);
-    if (segment === undefined) return true;
+    const segment = catalogue.holding(position);
+    if (segment === undefined) return undefined;
+    const at = position - segment.base;
     try {
       const file = await disk.open(this.pathOf(numberedName(segment.base, 'log')), 'read');
       try {
-        let next = Buffer.alloc(RECORD_HEADER_BYTES);
-        if ((await file.read(next, end - segment.base)) < next.length) return true;
-        const { length } = readRecordHeader(next, 0);
+        const header = Buffer.alloc(RECORD_HEADER_BYTES);
+        if ((await file.read(header, at)) < header.length) return undefined;
         // A length that is not proven must not decide how much memory this takes.
-        if (check(next, 0, next.length, end, recordBytesMax) === 'incomplete') {
-          next = Buffer.alloc(length);
-          const got = await file.read(next, end - segment.base);
-          next = next.subarray(0, got);
-        }
-        return check(next, 0, next.length, end, recordBytesMax, chain) !== 'chain';
+        if (check(header, 0, header.length, position, recordBytesMax) !== 'incomplete') return header;
+        const record = Buffer.alloc(readRecordHeader(header, 0).length);
+        return record.subarray(0, await file.read(record, at));
       } finally {
         await file.close();
       }
     } catch (error) {
-      // What lies behind cannot be read either, and proves nothing.
-      if (error instanceof DiskError) return true;
+      // What cannot be read proves nothing.
+      if (error instanceof DiskError) return undefined;
       throw error;
     }
   }
@@ -206,6 +220,11 @@ export class Repair {
     this.closed = true;
     await Promise.all(this.writes);
   }
+}
+
+function isEqualButForTheChain(one: Buffer, other: Buffer): boolean {
+  const { at, end } = RECORD_CHAIN;
+  return one.subarray(0, at).equals(other.subarray(0, at)) && one.subarray(end).equals(other.subarray(end));
 }
 
 function shared<T>(running: Map<number, Promise<T>>, place: number, begin: () => Promise<T>): Promise<T> {

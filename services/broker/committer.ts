@@ -115,15 +115,26 @@ export class Committer {
     return end;
   }
 
-  appendTick(): void {
-    if (this.ended || this.closed) return;
+  /**
+   * Whether this replica led its set when it was asked: true when something that was written after that is committed. A
+   * leader that was deposed meanwhile, or stood still and does not know of its successor yet, gets nothing committed.
+   */
+  hasLed(): Promise<boolean> {
+    return new Promise((resolve) => this.appendTick(resolve));
+  }
+
+  appendTick(done?: (committed: boolean) => void): void {
+    if (this.ended || this.closed) {
+      done?.(false);
+      return;
+    }
     const end = this.log.append(RECORD_TYPE.tick, 0, writeNothing, undefined);
     this.pending.push({
       record: { type: RECORD_TYPE.tick },
       position: end - RECORD_HEADER_BYTES,
       length: RECORD_HEADER_BYTES,
       logTimeMs: this.log.lastLogTimeMs,
-      done: undefined,
+      done,
     });
     this.commitment.appended();
   }

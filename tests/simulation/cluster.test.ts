@@ -11,7 +11,7 @@ const STORIES_FOR_MISTAKES = 60;
 /** Fewer would not say much about how often something happens. */
 const ENOUGH_STORIES = 50;
 /** Stories that were once found to break a promise. */
-const REMEMBERED = [182, 500_442, 500_624, 500_937, 501_557, 600_138, 900_106, 2_000_368] as const;
+const REMEMBERED = [182, 500_442, 500_624, 500_937, 501_557, 600_138, 900_106, 2_000_368, 1_002_589] as const;
 const only = process.env.FULMAR_SEED;
 const FIRST = Number(only ?? 910_000);
 

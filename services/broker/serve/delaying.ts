@@ -15,6 +15,7 @@ import type { DelayedMessage } from '../state/delayed-messages.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from '../state/records/delayed.ts';
 import type { MessageRecord } from '../state/records/message.ts';
 import type { BrokerState } from '../state/state.ts';
+import { provenAbsent } from './absence.ts';
 import { DueQueue } from './due-queue.ts';
 import type { MessageReader } from './reading.ts';
 import { run } from './steps.ts';
@@ -264,7 +265,9 @@ export class Delaying {
     if (underWay !== undefined) return underWay;
     const found = state.delayed.find(id);
     const isKnown = found?.topicId === topicId && found.messageIdHash === hash32(messageId);
-    if (!isKnown || this.firing.has(id) || state.topics.byId.get(topicId)?.name !== topicName) return NOTHING_TO_RECALL;
+    if (!isKnown || this.firing.has(id) || state.topics.byId.get(topicId)?.name !== topicName) {
+      return provenAbsent(committer, NOTHING_TO_RECALL);
+    }
     const recall = new Promise<Fault | undefined>((resolve) => {
       const record = { type: RECORD_TYPE.delayedRecall, payload: { id } } as const;
       committer.append(record, RECALL_BYTES, writeRecall, (committed) => {

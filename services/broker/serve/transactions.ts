@@ -20,6 +20,7 @@ import type { MessageRecord } from '../state/records/message.ts';
 import { type TransactionEndRecord, transactionEndBytes, writeTransactionEnd } from '../state/records/transaction.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { EndedTransaction, Transaction } from '../state/transactions.ts';
+import { provenAbsent } from './absence.ts';
 import type { OrphanChecks } from './orphan-checks.ts';
 
 const UNKNOWN = fault(
@@ -69,7 +70,9 @@ export class Transactions implements TransactionApi {
       const ended = state.transactions.ended.get(id);
       if (ended !== undefined) return judgeRepeated(ended, resolution);
       const transaction = state.transactions.open.get(id);
-      if (transaction === undefined || (topic !== '' && this.topicOf(transaction) !== topic)) return UNKNOWN;
+      if (transaction === undefined || (topic !== '' && this.topicOf(transaction) !== topic)) {
+        return provenAbsent(committer, UNKNOWN);
+      }
       const refused = refusalOf(committer);
       if (refused !== undefined) return refused;
       const underWay = this.ending.get(id);
@@ -156,7 +159,7 @@ export class Transactions implements TransactionApi {
 
   async resume(transactionId: string): Promise<Fault | undefined> {
     const transaction = this.find(transactionId);
-    if (transaction === undefined) return UNKNOWN;
+    if (transaction === undefined) return provenAbsent(this.parts.committer, UNKNOWN);
     const refused = refusalOf(this.parts.committer);
     if (refused !== undefined) return refused;
     return (await this.parts.checks.resume(transaction)) ? undefined : UNKNOWN_FATE;

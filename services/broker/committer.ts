@@ -2,6 +2,7 @@
 // the log; when it has become committed it is applied, its message indexed, and the caller's `done` called, all in log
 // order and in one turn. Nobody sees a record's effect before that.
 import { assert, type Fault, fault } from '@fulmar/core/errors.ts';
+import { Fifo } from '@fulmar/core/fifo.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { indexMessage, sealBefore, topicNameOf } from './applier.ts';
 import type { CommitLog, PayloadWriter } from './log/log.ts';
@@ -44,8 +45,7 @@ export class Committer {
   private readonly commitment: Commitment;
   private readonly listener: CommitListener;
   private readonly pendingBytesMax: number;
-  private pending: Pending[] = [];
-  private pendingFrom = 0;
+  private readonly pending = new Fifo<Pending>();
   private ended = false;
   private closed = false;
 
@@ -150,10 +150,7 @@ export class Committer {
   end(): void {
     if (this.ended) return;
     this.ended = true;
-    const waiting = this.pending.slice(this.pendingFrom);
-    this.pending = [];
-    this.pendingFrom = 0;
-    for (const { done } of waiting) done?.(false, undefined);
+    for (const { done } of this.pending.takeAll()) done?.(false, undefined);
   }
 
   /** To be called whenever the commit position has moved. */
@@ -164,10 +161,10 @@ export class Committer {
     const subscriptions = new Set<Subscription>();
     let definitions = false;
     const topicNames = new Set<string>();
-    while (this.pendingFrom < this.pending.length) {
-      const next = this.pending[this.pendingFrom]!;
-      if (next.position + next.length > commit) break;
-      this.pendingFrom++;
+    for (;;) {
+      const next = this.pending.first();
+      if (next === undefined || next.position + next.length > commit) break;
+      this.pending.shift();
       // The log put a segment's first record between the last one applied and this one: that is where a snapshot goes.
       if (next.position > state.position) this.passSegmentStart(next.position);
       assert(next.position === state.position, 'records are applied without gaps');
@@ -180,13 +177,6 @@ export class Committer {
       }
       definitions = noteTouched(state, next.record, subscriptions) || definitions;
       next.done?.(true, placed);
-    }
-    if (this.pendingFrom === this.pending.length) {
-      this.pending = [];
-      this.pendingFrom = 0;
-    } else if (this.pendingFrom > 1024) {
-      this.pending = this.pending.slice(this.pendingFrom);
-      this.pendingFrom = 0;
     }
     if (topics.size > 0 || subscriptions.size > 0) this.listener.onApplied(topics, subscriptions);
     if (definitions) this.listener.onDefinitions(topicNames);

@@ -4,9 +4,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import { METRICS, type MetricRow } from './metrics-table.ts';
 import { observeBuild, sampleProcess } from './process-metrics.ts';
+import { TallyCounter, TallyHistogram } from './tallies.ts';
 
 export interface MetricsOptions {
   /** On every series: the official ones are `cluster`, `node_type` and `node_id`. */
@@ -38,7 +39,7 @@ type Add = (value: number) => void;
 class Family {
   readonly #row: MetricRow;
   readonly #labelSetsMax: number;
-  readonly #metric: Counter | Gauge | Histogram;
+  readonly #metric: TallyCounter | TallyHistogram | Gauge;
   readonly #series = new Map<string, Add>();
 
   constructor(row: MetricRow, registry: Registry, seriesMax: number) {
@@ -46,8 +47,8 @@ class Family {
     const isFree = row.labels.some((label) => FREE_LABELS.has(label));
     this.#labelSetsMax = isFree ? Math.max(1, Math.floor(seriesMax / linesOf(row))) : Number.POSITIVE_INFINITY;
     const common = { name: row.name, help: row.help, labelNames: [...row.labels], registers: [registry] };
-    if (row.type === 'counter') this.#metric = new Counter(common);
-    else if (row.type === 'histogram') this.#metric = new Histogram({ ...common, buckets: [...(row.buckets ?? [])] });
+    if (row.type === 'counter') this.#metric = new TallyCounter(common);
+    else if (row.type === 'histogram') this.#metric = new TallyHistogram(common, row.buckets ?? []);
     else this.#metric = new Gauge(common);
   }
 
@@ -89,15 +90,8 @@ class Family {
 
   #child(values: string[], isShared: boolean): Add {
     const metric = this.#metric;
-    if (metric instanceof Counter) {
-      const child = metric.labels(...values);
-      // From zero on: what grows from nothing to one would be no growth to Prometheus.
-      child.inc(0);
-      return (value) => child.inc(value);
-    }
-    if (metric instanceof Histogram) {
-      const child = metric.labels(...values);
-      return (value) => child.observe(value);
+    if (!(metric instanceof Gauge)) {
+      return metric.series(Object.fromEntries(this.#row.labels.map((label, i) => [label, values[i]!])));
     }
     const child = metric.labels(...values);
     if (!isShared) return (value) => child.set(value);

@@ -32,6 +32,33 @@ describe('metrics', () => {
     expect(await text()).toMatch(/rocketmq_topic_number\{[^}]*\} 8/);
   });
 
+  test('that are distributions tell for each bound how many values were at most that, however often they are collected', async () => {
+    const { observer, text } = createMetrics({ labels, processMetrics: false });
+    const size = observer.bind('rocketmq_message_size', { topic: 't', message_type: 'Normal' });
+    const counted = (told: string) => [
+      ...linesOf(told, 'rocketmq_message_size_bucket').map((line) => [
+        /le="([^"]*)"/.exec(line)?.[1],
+        Number(line.split(' ').at(-1)),
+      ]),
+      ['sum', sumOf(told, 'rocketmq_message_size_sum')],
+      ['count', sumOf(told, 'rocketmq_message_size_count')],
+    ];
+    for (const bytes of [0, 256, 257, 5_000_000]) size(bytes);
+    expect(counted(await text()).slice(0, 3)).toEqual([
+      ['256', 2],
+      ['1024', 3],
+      ['4096', 3],
+    ]);
+    size(1_024);
+    expect(counted(await text()).slice(-5)).toEqual([
+      ['2097152', 4],
+      ['4194304', 4],
+      ['+Inf', 5],
+      ['sum', 5_001_537],
+      ['count', 5],
+    ]);
+  });
+
   test('that are not in the table, or have other labels, are bugs', () => {
     const { observer } = createMetrics({ labels, processMetrics: false });
     expect(() => observer.count('rocketmq_no_such', {}, 1)).toThrow('no metric');

@@ -4,6 +4,7 @@
 import type { BrokerApi, PopCall, PopCommand, PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, faultOf, type Outcome } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import { NumberMap } from '@fulmar/core/number-map.ts';
 import type { Clock, Logger } from '@fulmar/core/ports.ts';
 import { BatchWriter, readBatch } from '@fulmar/runtime/batch-writer.ts';
 import { decodeCall } from '@fulmar/runtime/data-plane/decode-call.ts';
@@ -58,7 +59,7 @@ class ProxyStream {
   readonly #clock: DataPlaneOptions['clock'];
   readonly #pendingMax: number;
   readonly #results: BatchWriter;
-  readonly #pops = new Map<number, PopCall>();
+  readonly #pops = new NumberMap<PopCall>();
   readonly #receivers = new RecentReceivers();
   /** Calls without a result so far, pops included. */
   #running = 0;

@@ -121,7 +121,9 @@ export class Leadership {
 
   /** Members of the in-sync set that can be heard, this replica included. */
   heardMembers(nowMs: number): number {
-    return this.inSync.filter((uid) => uid === this.me || this.isHeard(uid, nowMs)).length;
+    let count = 0;
+    for (const uid of this.inSync) if (uid === this.me || this.isHeard(uid, nowMs)) count++;
+    return count;
   }
 
   isHeard(uid: string, nowMs: number): boolean {

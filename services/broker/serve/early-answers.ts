@@ -1,5 +1,6 @@
 // Acknowledgement by the leader alone: a send is answered as soon as this replica has stored it, with the offset that
 // it will get if nobody else takes over before it is committed. Consumers still see it only when it is committed.
+import { Fifo } from '@fulmar/core/fifo.ts';
 import { queueKeyOf } from '../log/log.ts';
 import type { Topic } from '../state/topics.ts';
 
@@ -11,8 +12,7 @@ interface Waiting {
 
 export class EarlyAnswers {
   /** In the order of the log. */
-  private waiting: Waiting[] = [];
-  private from = 0;
+  private readonly waiting = new Fifo<Waiting>();
   /** Messages of each queue that are written and not yet committed. */
   private readonly uncommitted = new Map<number, number>();
 
@@ -38,11 +38,11 @@ export class EarlyAnswers {
 
   /** This replica has stored everything before `position`. */
   stored(position: number): void {
-    while (this.from < this.waiting.length && this.waiting[this.from]!.end <= position) {
-      this.waiting[this.from++]!.answer();
+    for (;;) {
+      const next = this.waiting.first();
+      if (next === undefined || next.end > position) return;
+      this.waiting.shift();
+      next.answer();
     }
-    if (this.from < 1_024 && this.from < this.waiting.length) return;
-    this.waiting = this.waiting.slice(this.from);
-    this.from = 0;
   }
 }

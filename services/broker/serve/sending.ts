@@ -5,6 +5,7 @@ import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
+import { NumberMap } from '@fulmar/core/number-map.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
@@ -48,10 +49,18 @@ export interface SendingParts {
 
 type Settle = (result: SendResult) => void;
 
+/** A send that is written and not yet committed, and whoever waits for it. */
+interface UnderWay {
+  readonly key: number;
+  readonly topicId: number;
+  readonly messageId: string;
+  waiting: Settle[];
+}
+
 export class Sending {
   private readonly parts: SendingParts;
-  /** Sends written and not yet committed, by message id: whoever waits for the same one. */
-  private readonly underWay = new Map<string, { readonly topicId: number; readonly waiting: Settle[] }>();
+  /** By the key of topic and message id. */
+  private readonly underWay = new NumberMap<UnderWay>();
   /** Half messages written and not yet committed. */
   private readonly halvesUnderWay = { count: 0, bytes: 0 };
 
@@ -64,6 +73,10 @@ export class Sending {
     const refusal = this.refusalOf(topic);
     if (refusal !== undefined) return Promise.resolve(messages.map(() => ({ fault: refusal })));
     return new Promise((resolve) => {
+      if (messages.length === 1) {
+        this.sendOne(topic!, messages[0]!, (result) => resolve([result]));
+        return;
+      }
       const results: SendResult[] = new Array(messages.length);
       let left = messages.length;
       if (left === 0) resolve(results);
@@ -83,23 +96,22 @@ export class Sending {
 
   private sendOne(topic: Topic, message: MessageToStore, settle: Settle): void {
     const { messageId } = message;
-    const same = this.underWay.get(messageId);
-    if (same !== undefined && same.topicId === topic.id) {
+    const key = RecentMessageIds.keyOf(topic.id, messageId);
+    const same = this.underWay.get(key);
+    if (same !== undefined && same.topicId === topic.id && same.messageId === messageId) {
       same.waiting.push(settle);
       return;
     }
-    const recent = this.parts.state.recentIds.find(
-      RecentMessageIds.keyOf(topic.id, messageId),
-      this.parts.committer.nowMs(),
-    );
+    const underWay = { key, topicId: topic.id, messageId, waiting: [settle] };
+    const recent = this.parts.state.recentIds.find(key, this.parts.committer.nowMs());
     if (recent === undefined) {
-      this.store(topic, message, settle);
+      this.store(topic, message, underWay);
       return;
     }
     if (recent.queueId === HALF_MESSAGE_QUEUE) {
       const isSame = this.parts.state.transactions.messageIdOf(recent.queueOffset) === messageId;
       if (isSame) settle(this.halfResult(recent.queueOffset));
-      else this.store(topic, message, settle);
+      else this.store(topic, message, underWay);
       return;
     }
     // A hash has met: only the stored id itself says whether it is the same message.
@@ -107,7 +119,7 @@ export class Sending {
     const isSame = run(this.hasId(topic.id, queueId, queueOffset, messageId));
     const decide = (repeated: boolean): void => {
       const { delays } = this.parts;
-      if (!repeated) this.store(topic, message, settle);
+      if (!repeated) this.store(topic, message, underWay);
       else if (queueId !== DELAYED_QUEUE) settle(delays.withHandle(topic, message, { queueId, queueOffset }));
       else settle(delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
     };
@@ -124,9 +136,20 @@ export class Sending {
     return stored?.messageId === messageId;
   }
 
-  private store(topic: Topic, message: MessageToStore, settle: Settle): void {
-    if (message.half === undefined) this.write(topic, message, settle);
-    else this.writeHalf(topic, message, message.half, settle);
+  private store(topic: Topic, message: MessageToStore, underWay: UnderWay): void {
+    if (message.half === undefined) this.write(topic, message, underWay);
+    else this.writeHalf(topic, message, message.half, underWay);
+  }
+
+  private settle(underWay: UnderWay, result: SendResult): void {
+    if (this.underWay.get(underWay.key) === underWay) this.underWay.delete(underWay.key);
+    this.answer(underWay, result);
+  }
+
+  private answer(underWay: UnderWay, result: SendResult): void {
+    const { waiting } = underWay;
+    underWay.waiting = [];
+    for (const each of waiting) each(result);
   }
 
   private halfResult(id: number): SendResult {
@@ -135,7 +158,7 @@ export class Sending {
   }
 
   /** Never answered early: a transaction is named by the place of its half message in the committed log. */
-  private writeHalf(topic: Topic, message: MessageToStore, half: HalfOrigin, settle: Settle): void {
+  private writeHalf(topic: Topic, message: MessageToStore, half: HalfOrigin, underWay: UnderWay): void {
     const { state, committer, transactions, bounds, wallMs } = this.parts;
     const payload = {
       firstCheckAfterMs: half.firstCheckAfterMs > 0 ? half.firstCheckAfterMs : transactions.firstCheckMs,
@@ -151,14 +174,12 @@ export class Sending {
       open.size + halvesUnderWay.count >= bounds.openTransactions ||
       openBytes + halvesUnderWay.bytes + length > LIMITS.openTransactionBytes;
     if (isTooMuch) {
-      settle({ fault: TOO_MANY_OPEN });
+      this.answer(underWay, { fault: TOO_MANY_OPEN });
       return;
     }
     halvesUnderWay.count++;
     halvesUnderWay.bytes += length;
-    const { messageId } = message;
-    const waiting: Settle[] = [settle];
-    this.underWay.set(messageId, { topicId: topic.id, waiting });
+    this.underWay.set(underWay.key, underWay);
     const end = committer.append(
       { type: RECORD_TYPE.halfMessage, payload },
       payloadBytes,
@@ -166,30 +187,24 @@ export class Sending {
       (committed) => {
         halvesUnderWay.count--;
         halvesUnderWay.bytes -= length;
-        if (this.underWay.get(messageId)?.waiting === waiting) this.underWay.delete(messageId);
         const id = committed ? end! - length : -1;
         const isOpen = state.transactions.open.has(id);
-        const result = isOpen ? this.halfResult(id) : resultOf(committed, undefined);
-        for (const each of waiting) each(result);
+        this.settle(underWay, isOpen ? this.halfResult(id) : resultOf(committed, undefined));
       },
     );
   }
 
-  private write(topic: Topic, message: MessageToStore, settle: Settle): void {
+  private write(topic: Topic, message: MessageToStore, underWay: UnderWay): void {
     const { committer, delays, early, wallMs } = this.parts;
     const due = delays.dueMs(message);
     if (due.fault !== undefined) {
-      settle(due);
+      this.answer(underWay, due);
       return;
     }
     const record = messageRecordOf(message, topic.id, queueOf(topic, message), wallMs());
-    const waiting: Settle[] = [settle];
-    this.underWay.set(message.messageId, { topicId: topic.id, waiting });
-    const answer = (result: SendResult): void => {
-      if (this.underWay.get(record.messageId)?.waiting === waiting) this.underWay.delete(record.messageId);
-      for (const each of waiting) each(result);
-    };
+    this.underWay.set(underWay.key, underWay);
     if (due.value > 0) {
+      const answer = (result: SendResult): void => this.settle(underWay, result);
       delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
       return;
     }
@@ -200,14 +215,13 @@ export class Sending {
       writeMessagePayload,
       (committed, placed) => {
         if (expected !== undefined) early!.forget(topic, record.queueId);
-        answer(delays.withHandle(topic, message, resultOf(committed, placed)));
+        this.settle(underWay, delays.withHandle(topic, message, resultOf(committed, placed)));
       },
     );
     if (end === undefined || expected === undefined) return;
     early!.add(end, () => {
       const place = { queueId: record.queueId, queueOffset: expected };
-      const result = delays.withHandle(topic, message, place);
-      for (const each of waiting.splice(0)) each(result);
+      this.answer(underWay, delays.withHandle(topic, message, place));
     });
   }
 }

@@ -17,6 +17,7 @@ export interface Answer<Response> {
 export interface UnaryMethod<Request, Response> {
   readonly name: string;
   readonly needsClientId: boolean;
+  /** Throws, or rejects with, a FaultError for a request that is refused as a whole. */
   handle(requester: Requester, request: Request, call: CallContext): Promise<Answer<Response>>;
   /** The response that carries a fault of the whole request and still mirrors what clients look for. */
   refuse(status: Status, request: Request): Response;
@@ -64,21 +65,26 @@ export function unary<Request, Response>(
   context: ProxyContext,
   method: UnaryMethod<Request, Response>,
 ): UnaryHandler<Request, Response> {
-  return async (call, request) => {
+  const { name } = method;
+  return (call, request) => {
     const startedAtMs = context.clock.monotonicMs();
     const requester = requesterOf(call);
-    let answer: Answer<Response>;
+    const end = (answer: Answer<Response>): Response => {
+      observeLatency(context, name, answer.code, startedAtMs);
+      return answer.response;
+    };
+    const fail = (thrown: unknown): Response => {
+      const found = thrownFault(context, name, thrown);
+      logFault(context, name, found, requester);
+      const status = statusOf(found, requester.language);
+      return end({ code: status.code, response: method.refuse(status, request) });
+    };
     try {
       if (method.needsClientId) refuseWith(checkClientId(requester.clientId));
       context.sessions.heard(requester.clientId);
-      answer = await method.handle(requester, request, call);
+      return method.handle(requester, request, call).then(end, fail);
     } catch (thrown) {
-      const found = thrownFault(context, method.name, thrown);
-      logFault(context, method.name, found, requester);
-      const status = statusOf(found, requester.language);
-      answer = { code: status.code, response: method.refuse(status, request) };
+      return Promise.resolve(fail(thrown));
     }
-    observeLatency(context, method.name, answer.code, startedAtMs);
-    return answer.response;
   };
 }

@@ -40,8 +40,20 @@ export interface Question<Answer> {
 
 type Needs = Pick<ProxyDependencies, 'cluster' | 'clock' | 'logger'>;
 
-/** Never rejects. */
-export async function askMaster<Answer>(needs: Needs, question: Question<Answer>): Promise<Outcome<Answer>> {
+/** Never rejects. Nearly always the first master answers and that is all; the rest is for when it does not. */
+export function askMaster<Answer>(needs: Needs, question: Question<Answer>): Promise<Outcome<Answer>> {
+  const first = firstToAsk(needs, question.sets, undefined);
+  if (first === undefined) return keepAsking(needs, question, undefined);
+  return ask(needs, question, first).then((asked) =>
+    asked.verdict === 'done' ? asked.outcome : keepAsking(needs, question, asked),
+  );
+}
+
+async function keepAsking<Answer>(
+  needs: Needs,
+  question: Question<Answer>,
+  before: Asked<Answer> | undefined,
+): Promise<Outcome<Answer>> {
   const { cluster, clock } = needs;
   const { patience } = question;
   let { sets } = question;
@@ -49,25 +61,26 @@ export async function askMaster<Answer>(needs: Needs, question: Question<Answer>
   /** What to answer if nothing better comes. */
   let refused: Outcome<Answer> | undefined;
   let unknown: Outcome<Answer> | undefined;
+  let asked = before;
   for (;;) {
+    if (asked !== undefined) {
+      const { set, master, outcome, verdict } = asked;
+      if (verdict === 'done' || (verdict === 'unknown' && unknown !== undefined)) return outcome;
+      failures ??= new Map();
+      failures.set(set, failedNow(cluster, set, master, clock.monotonicMs()));
+      if (verdict === 'refused') refused = outcome;
+      else {
+        unknown = outcome;
+        // Another set would store a second one.
+        sets = [set];
+      }
+      asked = undefined;
+    }
     if (failures !== undefined && patience.isOver) break;
     const found = firstToAsk(needs, sets, failures);
-    if (found === undefined) {
-      if (patience.isOver) break;
-      await patience.change();
-      continue;
-    }
-    const { set, master } = found;
-    const { outcome, verdict } = await ask(needs, question, set, master.api);
-    if (verdict === 'done' || (verdict === 'unknown' && unknown !== undefined)) return outcome;
-    failures ??= new Map();
-    failures.set(set, failedNow(cluster, set, master, clock.monotonicMs()));
-    if (verdict === 'refused') refused = outcome;
-    else {
-      unknown = outcome;
-      // Another set would store a second one.
-      sets = [set];
-    }
+    if (found !== undefined) asked = await ask(needs, question, found);
+    else if (patience.isOver) break;
+    else await patience.change();
   }
   return unknown ?? refused ?? noMaster(sets[0]!);
 }
@@ -81,11 +94,16 @@ export async function whileAbsent<T>(patience: Patience, ask: () => Promise<Outc
   }
 }
 
+interface Found {
+  readonly set: string;
+  readonly master: Master;
+}
+
 function firstToAsk(
   { cluster, clock }: Needs,
   sets: readonly string[],
   failures: ReadonlyMap<string, Failed> | undefined,
-): { readonly set: string; readonly master: Master } | undefined {
+): Found | undefined {
   for (const set of sets) {
     const master = masterToAsk(cluster, set, failures?.get(set), failures === undefined ? 0 : clock.monotonicMs());
     if (master !== undefined) return { set, master };
@@ -93,23 +111,28 @@ function firstToAsk(
   return undefined;
 }
 
-type Verdict = 'done' | 'refused' | 'unknown';
+interface Asked<Answer> extends Found {
+  readonly outcome: Outcome<Answer>;
+  readonly verdict: 'done' | 'refused' | 'unknown';
+}
 
-async function ask<Answer>(
-  needs: Needs,
-  question: Question<Answer>,
-  set: string,
-  broker: BrokerApi,
-): Promise<{ readonly outcome: Outcome<Answer>; readonly verdict: Verdict }> {
+function ask<Answer>(needs: Needs, question: Question<Answer>, { set, master }: Found): Promise<Asked<Answer>> {
+  const lost = (thrown: unknown): Asked<Answer> => {
+    return { set, master, outcome: lostBroker(needs, set, thrown), verdict: 'unknown' };
+  };
   try {
-    const answer = await question.ask(broker);
-    const faults = question.faultsOf(answer);
-    if (!faults.some((each) => isRefusal(each) || isUnknown(each)))
-      return { outcome: success(answer), verdict: 'done' };
-    const verdict = faults.every(isRefusal) ? 'refused' : 'unknown';
-    const isDeposed = verdict === 'refused' && faults.some((each) => each?.error === 'NOT_MASTER');
-    return { outcome: isDeposed ? noMaster(set) : success(answer), verdict };
+    return question.ask(master.api).then((answer) => judge(question, set, master, answer), lost);
   } catch (thrown) {
-    return { outcome: lostBroker(needs, set, thrown), verdict: 'unknown' };
+    return Promise.resolve(lost(thrown));
   }
+}
+
+function judge<Answer>(question: Question<Answer>, set: string, master: Master, answer: Answer): Asked<Answer> {
+  const faults = question.faultsOf(answer);
+  if (!faults.some((each) => isRefusal(each) || isUnknown(each))) {
+    return { set, master, outcome: success(answer), verdict: 'done' };
+  }
+  const verdict = faults.every(isRefusal) ? 'refused' : 'unknown';
+  const isDeposed = verdict === 'refused' && faults.some((each) => each?.error === 'NOT_MASTER');
+  return { set, master, outcome: isDeposed ? noMaster(set) : success(answer), verdict };
 }

@@ -25,8 +25,8 @@ export class Patience {
   readonly #needs: ChangeNeeds;
   readonly #call: Pick<CallContext, 'onCancel'>;
   readonly #untilMs: number;
-  readonly #waiting = new Set<() => void>();
-  #watched = false;
+  /** There as soon as somebody waits, which is rare. */
+  #waiting: Set<() => void> | undefined;
   #stopped = false;
 
   constructor(needs: ChangeNeeds, call: Pick<CallContext, 'onCancel'>, limitMs: number) {
@@ -41,13 +41,13 @@ export class Patience {
 
   stop(): void {
     this.#stopped = true;
-    for (const wake of [...this.#waiting]) wake();
+    for (const wake of [...(this.#waiting ?? [])]) wake();
   }
 
   /** Resolves at the next change of routes or masters, and soon without one. */
   change(): Promise<void> {
-    if (!this.#watched) {
-      this.#watched = true;
+    if (this.#waiting === undefined) {
+      this.#waiting = new Set();
       this.#call.onCancel(() => this.stop());
     }
     return this.#stopped ? Promise.resolve() : changeWithin(this.#needs, this.#leftMs(), this.#waiting);

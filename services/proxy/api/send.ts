@@ -3,15 +3,15 @@
 // not. Any other message takes the next set while its own has no master, and a repeated one goes to the set that had it
 // the first time.
 import type { MessageToStore, SendResult } from '@fulmar/core/broker-api.ts';
-import { FaultError, fault } from '@fulmar/core/errors.ts';
+import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
 import { hash32, mix32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
-import { refuseWith, unary, unwrap } from './answering.ts';
-import { askMaster, whileAbsent } from './ask-master.ts';
+import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
+import { askMaster, type Question, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
 import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
@@ -35,23 +35,41 @@ export function sendMessage(context: ProxyContext): RawUnaryHandler {
   return unary<Buffer, Buffer>(context, {
     name: 'SendMessage',
     needsClientId: true,
-    async handle(requester, request, call) {
+    handle(requester, request, call) {
       const messages = decode(request);
       const topicKey = topicOf(requester, messages);
       const patience = new Patience(context, call, patienceMs(call.remainingMs));
-      const route = unwrap(await whileAbsent(patience, () => context.topics.find(topicKey)));
-      const nowMs = context.clock.wallMs();
-      const results = new Array<SendResult>(messages.length);
-      const shipments = pack(messages, route, nowMs, requester.clientId, results);
-      await Promise.all(shipments.map((shipment) => ship(context, patience, route, shipment, results)));
-      noteProducer(context, requester, topicKey, messages, results);
-      return answerOf(context, requester, messages, route, results);
+      const route = context.topics.known(topicKey);
+      if (route !== undefined) return store(context, requester, patience, messages, route);
+      return whileAbsent(patience, () => context.topics.find(topicKey)).then((found) =>
+        store(context, requester, patience, messages, unwrap(found)),
+      );
     },
     refuse(status, request) {
       const messageIds = messageIdsOf(request);
       const entries = messageIds.map((messageId) => ({ status, messageId, offset: 0 }));
       return encodeSendResponse(status, entries);
     },
+  });
+}
+
+/** Free of async functions, as is all that a single message meets: each would cost more than the message itself. */
+function store(
+  context: ProxyContext,
+  requester: Requester,
+  patience: Patience,
+  messages: readonly SentMessage[],
+  route: TopicRoute,
+): Promise<Answer<Buffer>> {
+  const results = new Array<SendResult>(messages.length);
+  const shipments = pack(messages, route, context.clock.wallMs(), requester.clientId, results);
+  const shipped =
+    shipments.length === 1
+      ? ship(context, patience, route, shipments[0]!, results)
+      : Promise.all(shipments.map((shipment) => ship(context, patience, route, shipment, results)));
+  return shipped.then(() => {
+    noteProducer(context, requester, route.topic, messages, results);
+    return answerOf(context, requester, messages, route, results);
   });
 }
 
@@ -63,11 +81,15 @@ function noteProducer(
   messages: readonly SentMessage[],
   results: readonly SendResult[],
 ): void {
-  if (!results.some((result) => result.fault === undefined && result.transactionId !== undefined)) return;
+  if (!results.some(isHalf)) return;
   const session = context.sessions.open(requester);
   if (session === undefined) return;
   if (session.clientType === CLIENT_TYPE.unspecified) session.clientType = CLIENT_TYPE.producer;
   context.sessions.publishes(session, topicKey, { resource: messages[0]!.topic, isTransactional: true });
+}
+
+function isHalf(result: SendResult): boolean {
+  return result.fault === undefined && result.transactionId !== undefined;
 }
 
 function decode(request: Buffer): SentMessage[] {
@@ -124,10 +146,11 @@ function pack(
   clientId: string,
   results: SendResult[],
 ): readonly Shipment[] {
-  const shipments = new Map<string, Shipment>();
   // Without a message group a batch stays together; what chooses its set is the same in every repetition of it.
   const batchKey = messages[0]!.messageId;
-  for (const [index, message] of messages.entries()) {
+  const shipments = new Map<string, Shipment>();
+  for (let index = 0; index < messages.length; index++) {
+    const message = messages[index]!;
     const type = typeOf(message);
     const found = checkMessage(message) ?? checkTypeForTopic(type, route.type);
     if (found !== undefined) {
@@ -135,13 +158,14 @@ function pack(
       continue;
     }
     const group = message.messageGroup ? `group ${message.messageGroup}` : '';
-    let shipment = shipments.get(group);
+    const toStore = messageToStore(message, type, nowMs, clientId);
+    const shipment = shipments.get(group);
     if (shipment === undefined) {
-      shipment = { key: group === '' ? batchKey : group, indexes: [], messages: [] };
-      shipments.set(group, shipment);
+      shipments.set(group, { key: group === '' ? batchKey : group, indexes: [index], messages: [toStore] });
+    } else {
+      shipment.indexes.push(index);
+      shipment.messages.push(toStore);
     }
-    shipment.indexes.push(index);
-    shipment.messages.push(messageToStore(message, type, nowMs, clientId));
   }
   return mergeBySet([...shipments.values()], route);
 }
@@ -157,7 +181,7 @@ function mergeBySet(shipments: readonly Shipment[], route: TopicRoute): readonly
   return [{ key, indexes: all.map(({ index }) => index), messages: all.map(({ message }) => message) }];
 }
 
-async function ship(
+function ship(
   context: ProxyContext,
   patience: Patience,
   route: TopicRoute,
@@ -165,7 +189,7 @@ async function ship(
   results: SendResult[],
 ): Promise<void> {
   const { topic } = route;
-  const outcome = await askMaster(context, {
+  const question: Question<readonly SendResult[]> = {
     // Order would be lost if the messages of one group went to another set while theirs rests.
     sets:
       messages[0]!.messageGroup === ''
@@ -175,12 +199,22 @@ async function ship(
           )
         : setsInOrder(placesOf(route), key).slice(0, 1),
     ask: (broker) => broker.send({ topic, messages }),
-    faultsOf: (answers) => answers.map(({ fault }) => fault),
+    faultsOf: faultsIn,
     patience,
+  };
+  return askMaster(context, question).then((outcome) => {
+    for (let i = 0; i < indexes.length; i++) {
+      results[indexes[i]!] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
+    }
   });
-  for (const [i, index] of indexes.entries()) {
-    results[index] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
-  }
+}
+
+function faultsIn(results: readonly SendResult[]): readonly (Fault | undefined)[] {
+  return results.map(faultIn);
+}
+
+function faultIn({ fault: found }: SendResult): Fault | undefined {
+  return found;
 }
 
 /** The sets that message groups are spread over. */
@@ -202,17 +236,20 @@ function answerOf(
   messages: readonly SentMessage[],
   route: TopicRoute,
   results: readonly SendResult[],
-): { readonly code: number; readonly response: Buffer } {
-  const entries = messages.map(({ messageId }, i): SendEntry => {
+): Answer<Buffer> {
+  const entries: SendEntry[] = [];
+  for (let i = 0; i < messages.length; i++) {
+    const message = messages[i]!;
+    const { messageId } = message;
     const result = results[i]!;
-    if (result.fault !== undefined) return { status: statusOf(result.fault, requester.language), messageId, offset: 0 };
+    if (result.fault !== undefined) {
+      entries.push({ status: statusOf(result.fault, requester.language), messageId, offset: 0 });
+      continue;
+    }
     const { queueOffset: offset, recallHandle, transactionId } = result;
-    return { status: STATUS_OK, messageId, offset, recallHandle, transactionId };
-  });
-  for (const [i, message] of messages.entries()) {
-    if (results[i]!.fault !== undefined) continue;
+    entries.push({ status: STATUS_OK, messageId, offset, recallHandle, transactionId });
     context.traffic.stored(route.topic, typeName(typeOf(message)), message.body.length);
   }
-  const status = overallStatus(entries.map((entry) => entry.status));
+  const status = overallStatus(entries);
   return { code: status.code, response: encodeSendResponse(status, entries) };
 }

@@ -80,7 +80,7 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
       const patience = new Patience(context, call, patienceMs(call.remainingMs));
       const faults = await ackBySet(context, patience, group, topic, request.entries);
       const entries = request.entries.map((entry, i) => ({ ...entry, status: settledStatus(faults[i], requester) }));
-      const status = overallStatus(entries.map((entry) => entry.status));
+      const status = overallStatus(entries);
       return { code: status.code, response: encodeAckResponse(status, entries) };
     },
     refuse(status, bytes) {

@@ -28,10 +28,10 @@ export function statusOf(of: Fault, language: string): Status {
   return { code: publicCode(codeOf(of), language), message: of.message };
 }
 
-/** The one status above several: theirs if all agree, else MULTIPLE_RESULTS. `statuses` is not empty. */
-export function overallStatus(statuses: readonly Status[]): Status {
-  const first = statuses[0]!;
-  for (const status of statuses) {
+/** The one status above several entries: theirs if all agree, else MULTIPLE_RESULTS. `entries` is not empty. */
+export function overallStatus(entries: readonly { readonly status: Status }[]): Status {
+  const first = entries[0]!.status;
+  for (const { status } of entries) {
     if (status.code !== first.code) {
       return { code: MULTIPLE_RESULTS, message: 'The entries have different results; look at each of them.' };
     }

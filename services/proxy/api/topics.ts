@@ -15,6 +15,8 @@ const REMEMBERED_MAX = 10_000;
 const ANSWER_WITHIN_MS = 2_000;
 
 export interface Topics {
+  /** The route of a topic for which nobody has to be asked; never without a queue. */
+  known(key: string): TopicRoute | undefined;
   /** The route of the topic, created if it may be; never without a queue. */
   find(key: string): Promise<Outcome<TopicRoute>>;
 }
@@ -42,15 +44,18 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
 
   function shown(key: string): TopicRoute | undefined {
     const route = cluster.route(key);
-    return route?.shares.some((share) => share.queues > 0) ? route : undefined;
+    return route?.shares.some(hasQueues) ? route : undefined;
+  }
+
+  function known(key: string): TopicRoute | undefined {
+    const route = shown(key);
+    if (route !== undefined) spread(route);
+    return route;
   }
 
   function find(key: string): Promise<Outcome<TopicRoute>> {
-    const route = shown(key);
-    if (route !== undefined) {
-      spread(route);
-      return Promise.resolve(success(route));
-    }
+    const route = known(key);
+    if (route !== undefined) return Promise.resolve(success(route));
     const remembered = missing.get(key);
     if (remembered !== undefined) {
       if (clock.monotonicMs() < remembered.untilMs) return Promise.resolve(remembered.outcome);
@@ -116,5 +121,9 @@ export function createTopics(dependencies: ProxyDependencies): Topics {
     return shares.length === 0 ? notFound : success({ topic: key, type, shares, ...(placement && { placement }) });
   }
 
-  return { find };
+  return { known, find };
+}
+
+function hasQueues({ queues }: TopicShare): boolean {
+  return queues > 0;
 }

@@ -8,16 +8,21 @@ type Add = (value: number) => void;
 
 const KEPT_MAX = 10_000;
 
-/** Remembers what `make` gives for a key. */
-function remembering<T>(make: (key: string) => T): (key: string) => T {
-  const kept = new Map<string, T>();
-  return (key) => {
-    let value = kept.get(key);
-    if (value === undefined) {
-      if (kept.size >= KEPT_MAX) kept.clear();
-      value = make(key);
-      kept.set(key, value);
+/** Remembers what `make` gives for two words. */
+function remembering<First, Second, T>(make: (first: First, second: Second) => T) {
+  const kept = new Map<First, Map<Second, T>>();
+  let size = 0;
+  return (first: First, second: Second): T => {
+    const known = kept.get(first)?.get(second);
+    if (known !== undefined) return known;
+    if (size >= KEPT_MAX) {
+      kept.clear();
+      size = 0;
     }
+    const value = make(first, second);
+    const row = kept.get(first) ?? new Map<Second, T>();
+    kept.set(first, row.set(second, value));
+    size++;
     return value;
   };
 }
@@ -51,12 +56,8 @@ function isRefusal(code: number): boolean {
   return code >= FIRST_ERROR_CODE && code !== ERRORS.MESSAGE_NOT_FOUND.code;
 }
 
-// A character that no name can hold.
-const SEPARATOR = '\n';
-
 export function createTraffic(observer: Observer): Traffic {
-  const storedSeries = remembering((key): StoredSeries => {
-    const [topic, message_type] = key.split(SEPARATOR) as [string, string];
+  const storedSeries = remembering((topic: string, message_type: string): StoredSeries => {
     const labels = { topic, message_type, is_system: 'false' };
     return {
       messages: observer.bind('rocketmq_messages_in_total', labels),
@@ -64,16 +65,18 @@ export function createTraffic(observer: Observer): Traffic {
       size: observer.bind('rocketmq_message_size', labels),
     };
   });
-  const deliveredSeries = remembering((key): DeliveredSeries => {
-    const [topic, consumer_group, is_retry] = key.split(SEPARATOR) as [string, string, string];
-    const labels = { topic, consumer_group, is_retry, is_system: 'false' };
-    return {
-      messages: observer.bind('rocketmq_messages_out_total', labels),
-      bytes: observer.bind('rocketmq_throughput_out_total', labels),
-    };
-  });
-  const answerSeries = remembering((key): AnswerSeries => {
-    const [request_code, response_code] = key.split(SEPARATOR) as [string, string];
+  const deliveredIn = (is_retry: 'false' | 'true') =>
+    remembering((topic: string, consumer_group: string): DeliveredSeries => {
+      const labels = { topic, consumer_group, is_retry, is_system: 'false' };
+      return {
+        messages: observer.bind('rocketmq_messages_out_total', labels),
+        bytes: observer.bind('rocketmq_throughput_out_total', labels),
+      };
+    });
+  const first = deliveredIn('false');
+  const retried = deliveredIn('true');
+  const answerSeries = remembering((request_code: string, code: number): AnswerSeries => {
+    const response_code = String(code);
     const milliseconds = observer.bind('rocketmq_rpc_latency_milliseconds', {
       protocol_type: 'grpc',
       request_code,
@@ -81,25 +84,24 @@ export function createTraffic(observer: Observer): Traffic {
       is_long_polling: String(request_code === 'ReceiveMessage'),
       result: 'success',
     });
-    const code = Number(response_code);
     if (!isRefusal(code)) return { milliseconds };
     const labels = { method: request_code, reason: errorNameOf(code) };
     return { milliseconds, refused: observer.bind('fulmar_requests_refused_total', labels) };
   });
   return {
     stored(topic, messageType, bodyBytes) {
-      const series = storedSeries(topic + SEPARATOR + messageType);
+      const series = storedSeries(topic, messageType);
       series.messages(1);
       series.bytes(bodyBytes);
       series.size(bodyBytes);
     },
     delivered(topic, group, isRetry, bodyBytes) {
-      const series = deliveredSeries(topic + SEPARATOR + group + SEPARATOR + isRetry);
+      const series = (isRetry ? retried : first)(topic, group);
       series.messages(1);
       series.bytes(bodyBytes);
     },
     answered(method, code, milliseconds) {
-      const series = answerSeries(method + SEPARATOR + code);
+      const series = answerSeries(method, code);
       series.milliseconds(milliseconds);
       series.refused?.(1);
     },

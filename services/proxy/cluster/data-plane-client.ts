@@ -4,6 +4,7 @@
 import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import { NumberMap } from '@fulmar/core/number-map.ts';
 import type { Clock, Logger, Random, Timer, Timers } from '@fulmar/core/ports.ts';
 import { BatchWriter, readBatch } from '@fulmar/runtime/batch-writer.ts';
 import { decodeReply } from '@fulmar/runtime/data-plane/decode-reply.ts';
@@ -97,7 +98,7 @@ class BrokerCalls {
   #stream: DuplexCall<Buffer> | undefined;
   #writer: BatchWriter | undefined;
   #nextId = 1;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new NumberMap<Pending>();
   /** Pops that were given up here and not yet answered there. */
   readonly #abandoned = new Map<number, PopCommand>();
   #failures = 0;
@@ -209,7 +210,7 @@ class BrokerCalls {
     this.#abandoned.clear();
     // First those that never left, by their own callbacks; the others are the rest.
     writer?.close();
-    const rest = [...this.#pending.values()];
+    const rest = this.#pending.values();
     this.#pending.clear();
     for (const pending of rest) pending.resolve({ kind: 'fault', fault: UNKNOWN_OUTCOME });
   }
@@ -275,7 +276,7 @@ class BrokerCalls {
   #onSweep(): void {
     this.#sweep = undefined;
     const nowMs = this.#options.clock.monotonicMs();
-    for (const [id, pending] of this.#pending) {
+    for (const [id, pending] of this.#pending.entries()) {
       if (pending.deadlineMs > nowMs) continue;
       this.#pending.delete(id);
       if (pending.pop !== undefined) this.#abandon(id, pending.pop);

@@ -1,6 +1,7 @@
 // The server's side of one HTTP/2 connection (RFC 9113) as a machine: bytes in, requests to its owner, bytes out when
 // somebody asks for them. It touches no socket and sets no timer. Whatever arrives, it never throws: what breaks the
 // rules ends the stream or the connection with the code that the RFC names, what wears it out with ENHANCE_YOUR_CALM.
+import { NumberMap } from '@fulmar/core/number-map.ts';
 import { ConnectionLife, type LifeLimits } from './connection-life.ts';
 import { FloodGuard, type FloodLimits } from './flood-guard.ts';
 import { CODE, DEFAULT_WINDOW_BYTES, LARGEST_WINDOW_BYTES, SETTING } from './http2.ts';
@@ -45,7 +46,7 @@ const DRAIN_NOTICE_MS = 1_000;
 export class Connection {
   readonly outbound: Outbound;
   readonly life: ConnectionLife;
-  readonly streams = new Map<number, HttpStream>();
+  readonly streams = new NumberMap<HttpStream>();
   /** The highest number of a stream that the client has begun. */
   lastStreamId = 0;
   /** Memory of its requests, as far as it is counted. */
@@ -188,7 +189,7 @@ export class Connection {
     this.failure = reason;
     this.#countPartial();
     const ended = this.outbound.close();
-    const streams = [...this.streams.values()];
+    const streams = this.streams.values();
     this.#ledger.streams -= streams.length;
     this.streams.clear();
     for (const stream of streams) {

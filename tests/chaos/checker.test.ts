@@ -79,6 +79,29 @@ describe('nothing is found', () => {
     expect(verdictsOf({ events: early, stored: [stored('a')], windows })).toEqual([]);
   });
 
+  test('where a message comes again early because its consumer asked for it', () => {
+    const { topic, consumerGroup, key } = deliver(0, 'a');
+    const refused: HistoryEvent = { event: 'refuse', atMs: 20, client: 'c', topic, consumerGroup, key };
+    const again = [deliver(60, 'a', 2), ack(61, 'a', 'ok')];
+    expect(verdictsOf({ events: [...whole(0, 'a').slice(0, 3), refused, ...again], stored: [stored('a')] })).toEqual(
+      [],
+    );
+    const twice = [...whole(0, 'a').slice(0, 3), refused, deliver(60, 'a', 2), deliver(90, 'a', 3)];
+    expect(verdictsOf({ events: twice, stored: [stored('a')] })).toEqual(['overlap']);
+  });
+
+  test('where a late acknowledgement is refused while the one that counts is on its way', () => {
+    const again = [deliver(10_020, 'a', 2, ORDERED), ack(10_021, 'a', 'invoke', ORDERED)];
+    const both = [...again, ack(10_022, 'a', 'invoke', ORDERED, 2), ack(10_023, 'a', 'fail', ORDERED)];
+    const events = [
+      ...[...whole(0, 'a', 0, ORDERED).slice(0, 3), ...whole(3, 'b', 1, ORDERED).slice(0, 2), ...both],
+      ...[deliver(10_024, 'b', 1, ORDERED), ack(10_025, 'a', 'ok', ORDERED, 2), ack(10_026, 'b', 'ok', ORDERED)],
+    ];
+    expect(verdictsOf({ ...IN_ORDER, events })).toEqual([]);
+    const refusedToo = [...events.slice(0, -3), ack(10_024, 'a', 'fail', ORDERED, 2), deliver(10_025, 'b', 1, ORDERED)];
+    expect(verdictsOf({ ...IN_ORDER, events: refusedToo })).toEqual(['order']);
+  });
+
   test('where a send was repeated while its set was away, and both sets have the message', () => {
     const events = [...whole(0, 'a'), deliver(400, 'a'), ack(401, 'a', 'ok')];
     const twice = { events, stored: [stored('a'), stored('a', 'id-a', 2)] };

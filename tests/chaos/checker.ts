@@ -68,7 +68,7 @@ export interface Judgement {
  * `late`: the answer of an older lease that was still under way. `two sets`: the other copy of a message that a
  * repeated send has brought to a second broker set.
  */
-export type RepeatReason = 'lease ran out' | 'fault' | 'late' | 'two sets';
+export type RepeatReason = 'lease ran out' | 'refused' | 'fault' | 'late' | 'two sets';
 
 /** The broker counts a lease from before the client sees the message, which is long before on a busy machine. */
 const LEASE_TOLERANCE_MS = 1_000;
@@ -85,6 +85,8 @@ interface Progress {
   deliveries: number;
   last: DeliverEvent;
   highestAttempt: number;
+  /** Asked for again since its last delivery. */
+  isRefused: boolean;
   ackedOk?: AckEvent;
 }
 
@@ -130,7 +132,7 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     idsInLog.add(message.messageId);
   }
 
-  const repeated: Record<RepeatReason, number> = { 'lease ran out': 0, fault: 0, late: 0, 'two sets': 0 };
+  const repeated: Record<RepeatReason, number> = { 'lease ran out': 0, refused: 0, fault: 0, late: 0, 'two sets': 0 };
   const repeatedAtMs: number[] = [];
   const seen = new Map<ConsumerGroup, Map<string, Progress>>(groups.map((group) => [group, new Map()]));
   const orders = new Map(groups.filter(({ fifo }) => fifo).map((group) => [group, new OrderJudge(group, say)]));
@@ -144,7 +146,7 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     }
     const before = progress.get(key);
     if (before === undefined) {
-      progress.set(key, { deliveries: 1, last: event, highestAttempt: attempt });
+      progress.set(key, { deliveries: 1, last: event, highestAttempt: attempt, isRefused: false });
       return true;
     }
     before.deliveries++;
@@ -167,13 +169,15 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
       say('attempts', key, `came to ${group.name} twice as attempt ${attempt}`, atMs);
     }
     const ranOut = atMs - last.atMs >= group.invisibleMs - LEASE_TOLERANCE_MS;
-    if (ranOut || !group.showsAcks) repeated['lease ran out']++;
+    if (before.isRefused) repeated.refused++;
+    else if (ranOut || !group.showsAcks) repeated['lease ran out']++;
     else if (touchesFault(last.atMs, atMs) && !group.fifo) repeated.fault++;
     else {
       const after = Math.round(atMs - last.atMs);
       say('overlap', key, `came to ${group.name} again after ${after} ms, while the lease before still ran`, atMs);
     }
     before.last = event;
+    before.isRefused = false;
     before.highestAttempt = attempt;
     return true;
   };
@@ -190,6 +194,9 @@ export function judge({ events, stored, groups, windows, stuck }: Evidence): Jud
     if (event.event === 'deliver') {
       delivered++;
       if (deliver(event, group, progress)) orders.get(group)?.delivered(event);
+    } else if (event.event === 'refuse') {
+      const about = progress.get(event.key);
+      if (about !== undefined) about.isRefused = true;
     } else {
       const about = progress.get(event.key);
       if (event.state === 'ok' && about !== undefined) about.ackedOk = event;

@@ -43,7 +43,17 @@ export interface AckEvent extends Event {
   readonly text?: string;
 }
 
-export type HistoryEvent = SendEvent | DeliverEvent | AckEvent;
+/** A consumer asks for the message again, before its lease runs out. */
+export interface RefuseEvent extends Event {
+  readonly event: 'refuse';
+  readonly topic: string;
+  readonly consumerGroup: string;
+  readonly key: string;
+}
+
+export type HistoryEvent = SendEvent | DeliverEvent | AckEvent | RefuseEvent;
+
+const KINDS: ReadonlySet<string> = new Set<HistoryEvent['event']>(['send', 'deliver', 'ack', 'refuse']);
 
 /** One message of the log, read at the end by a group that nobody has used before. */
 export interface StoredMessage {
@@ -61,7 +71,7 @@ export function readHistories(files: readonly string[]): HistoryEvent[] {
     for (const line of linesOf(file)) {
       if (!line.startsWith('{') || !line.endsWith('}')) continue;
       const event = JSON.parse(line) as HistoryEvent;
-      if (event.event === 'send' || event.event === 'deliver' || event.event === 'ack') events.push(event);
+      if (KINDS.has(event.event)) events.push(event);
     }
   }
   return events.sort((one, other) => one.atMs - other.atMs);

@@ -21,6 +21,8 @@ export class OrderJudge {
   private readonly lines = new Map<string, Line>();
   private readonly places = new Map<string, { readonly line: Line; readonly sequence: number }>();
   private readonly confirmedAcks = new Set<string>();
+  /** Acknowledgements of a message that were sent and not refused: each of them may have counted. */
+  private readonly claims = new Map<string, number>();
 
   constructor(group: { readonly name: string; readonly showsAcks: boolean }, say: Say) {
     this.group = group;
@@ -61,14 +63,18 @@ export class OrderJudge {
   acknowledged({ state, key }: AckEvent): void {
     const place = this.places.get(key);
     if (place === undefined) return;
-    if (state === 'invoke') place.line.settled.add(place.sequence);
-    // Refused: the message is as unsettled as before, unless another acknowledgement of it counted.
-    else if (state === 'fail' && this.group.showsAcks) this.refused(place.line, place.sequence, key);
+    if (state === 'invoke') {
+      this.claims.set(key, (this.claims.get(key) ?? 0) + 1);
+      place.line.settled.add(place.sequence);
+    } else if (state === 'fail' && this.group.showsAcks) this.refused(place.line, place.sequence, key);
     else if (state === 'ok') this.confirmedAcks.add(key);
   }
 
+  /** The message is as unsettled as before, unless another acknowledgement of it counted, or may have. */
   private refused(line: Line, sequence: number, key: string): void {
-    if (this.confirmedAcks.has(key)) return;
+    const claims = (this.claims.get(key) ?? 1) - 1;
+    this.claims.set(key, claims);
+    if (claims > 0 || this.confirmedAcks.has(key)) return;
     line.settled.delete(sequence);
     const index = line.confirmed.lastIndexOf(sequence);
     if (index >= 0 && index < line.at) line.at = index;

@@ -12,9 +12,11 @@ const launcher = join(import.meta.dirname, '../clients/run');
 const home = temporaryDirectory();
 
 export interface ClientEvent {
-  readonly event: 'ready' | 'sent' | 'asked' | 'recalled' | 'received' | 'done' | 'error';
+  readonly event: 'ready' | 'sent' | 'asked' | 'ending' | 'recalled' | 'received' | 'done' | 'error';
   readonly id?: string;
   readonly body?: string;
+  /** Wall time of the program. */
+  readonly atMs?: number;
   readonly attempt?: number;
   readonly result?: 'ack' | 'fail';
   readonly text?: string;

@@ -87,7 +87,7 @@ describe('when all is in order', () => {
 });
 
 describe('the verdict', () => {
-  const repeated = { 'lease ran out': 0, fault: 0, late: 0, 'two sets': 0 };
+  const repeated = { 'lease ran out': 0, refused: 0, fault: 0, late: 0, 'two sets': 0 };
   const judgement = {
     ...{ violations: [], sent: 2, acknowledged: 2, unknown: 0, unknownStored: 0, delivered: 2 },
     ...{ repeated, repeatedAtMs: [], inTwoSets: 0 },

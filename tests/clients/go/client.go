@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
@@ -56,6 +57,16 @@ func produce() error {
 	if options["group-key"] != "" {
 		concurrency = 1 // Messages of one group keep their order only when each is sent after the one before it.
 	}
+	err = inParallel(count, concurrency, func(index int) error { return send(producer, index) })
+	if err != nil {
+		return err
+	}
+	report("done", fields{"count": count, "milliseconds": time.Since(started).Milliseconds()})
+	return producer.GracefulStop()
+}
+
+// Does the work for each number below count, so many at a time; ends with the first error.
+func inParallel(count, concurrency int, work func(index int) error) error {
 	var next atomic.Int64
 	errors := make(chan error, concurrency)
 	for range concurrency {
@@ -66,7 +77,7 @@ func produce() error {
 					errors <- nil
 					return
 				}
-				if err := send(producer, index); err != nil {
+				if err := work(index); err != nil {
 					errors <- err
 					return
 				}
@@ -78,8 +89,7 @@ func produce() error {
 			return err
 		}
 	}
-	report("done", fields{"count": count, "milliseconds": time.Since(started).Milliseconds()})
-	return producer.GracefulStop()
+	return nil
 }
 
 func send(producer rocketmq.Producer, index int) error {
@@ -113,10 +123,12 @@ func send(producer rocketmq.Producer, index int) error {
 
 // Sends half messages, does with each what --end says, and answers what the server asks as --answer says.
 func transact() error {
-	answers := map[string]rocketmq.TransactionResolution{"commit": rocketmq.COMMIT, "rollback": rocketmq.ROLLBACK}
 	checker := &rocketmq.TransactionChecker{Check: func(message *rocketmq.MessageView) rocketmq.TransactionResolution {
-		report("asked", fields{"id": message.GetMessageId(), "body": string(message.GetBody())})
-		return answers[options["answer"]]
+		body := string(message.GetBody())
+		report("asked", fields{"id": message.GetMessageId(), "body": body, "atMs": time.Now().UnixMilli()})
+		return map[string]rocketmq.TransactionResolution{
+			"commit": rocketmq.COMMIT, "rollback": rocketmq.ROLLBACK,
+		}[decision(options["answer"], body)]
 	}}
 	producer, err := rocketmq.NewProducer(configuration(),
 		rocketmq.WithTopics(topics()...), rocketmq.WithTransactionChecker(checker))
@@ -127,26 +139,45 @@ func transact() error {
 		return err
 	}
 	report("ready", nil)
-	for index := range number("count", 1) {
-		body := fmt.Sprintf("%s-%d", options["prefix"], index)
-		transaction := producer.BeginTransaction()
-		message := &rocketmq.Message{Topic: topics()[0], Body: []byte(body)}
-		receipts, err := producer.SendWithTransaction(context.Background(), message, transaction)
-		if err != nil {
-			return err
-		}
-		report("sent", fields{"id": receipts[0].MessageID, "body": body})
-		end := map[string]func() error{"commit": transaction.Commit, "rollback": transaction.RollBack}[options["end"]]
-		if end == nil {
-			continue
-		}
-		if err := end(); err != nil {
-			return err
-		}
+	if err := inParallel(number("count", 1), number("concurrency", 1), func(index int) error {
+		return transactOne(producer, index)
+	}); err != nil {
+		return err
 	}
 	report("done", fields{"milliseconds": time.Since(started).Milliseconds()})
 	time.Sleep(time.Duration(number("linger", 1)) * time.Second)
 	return producer.GracefulStop()
+}
+
+func transactOne(producer rocketmq.Producer, index int) error {
+	body := fmt.Sprintf("%s-%d", options["prefix"], index)
+	transaction := producer.BeginTransaction()
+	message := &rocketmq.Message{Topic: topics()[0], Body: []byte(body)}
+	receipts, err := producer.SendWithTransaction(context.Background(), message, transaction)
+	if err != nil {
+		return err
+	}
+	report("sent", fields{"id": receipts[0].MessageID, "body": body, "atMs": time.Now().UnixMilli()})
+	time.Sleep(time.Duration(rand.IntN(number("pause", 0)+1)) * time.Millisecond)
+	end := map[string]func() error{
+		"commit": transaction.Commit, "rollback": transaction.RollBack,
+	}[decision(options["end"], body)]
+	if end == nil {
+		return nil
+	}
+	report("ending", fields{"body": body, "atMs": time.Now().UnixMilli()})
+	return end()
+}
+
+// What is to become of a message. With the choice "mixed" every fourth is rolled back: all producers decide alike.
+func decision(choice, body string) string {
+	if choice != "mixed" {
+		return choice
+	}
+	if index, _ := strconv.Atoi(body[strings.LastIndex(body, "-")+1:]); index%4 == 3 {
+		return "rollback"
+	}
+	return "commit"
 }
 
 func push() error {

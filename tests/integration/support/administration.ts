@@ -3,10 +3,11 @@ import { connectGrpc, type GrpcClient } from '@fulmar/runtime/grpc-client.ts';
 
 const SERVICE = 'fulmar.v1.Admin';
 const CALL_MS = 30_000;
-/** TOPIC_TYPE_NORMAL of fulmar.v1. */
-const NORMAL = 1;
+/** As TopicType of fulmar.v1 numbers them. */
+const TOPIC_TYPES = { normal: 1, fifo: 2, delay: 3, transaction: 4 } as const;
 
 export interface GroupOptions {
+  readonly fifo?: boolean;
   readonly fromEarliest?: boolean;
   readonly maxAttempts?: number;
 }
@@ -18,8 +19,8 @@ export class Administration {
     this.connection = connectGrpc(endpoint);
   }
 
-  async createTopic(name: string, queues = 8): Promise<void> {
-    await this.call('CreateTopic', { name, type: NORMAL, queues });
+  async createTopic(name: string, queues = 8, type: keyof typeof TOPIC_TYPES = 'normal'): Promise<void> {
+    await this.call('CreateTopic', { name, type: TOPIC_TYPES[type], queues });
   }
 
   async createGroup(name: string, settings: GroupOptions = {}): Promise<void> {
@@ -31,6 +32,16 @@ export class Administration {
     type Answer = { readonly queues: readonly { readonly minOffset: number; readonly maxOffset: number }[] };
     const { queues } = await this.call<Answer>('DescribeTopic', { name: topic });
     return queues.reduce((sum, { minOffset, maxOffset }) => sum + maxOffset - minOffset, 0);
+  }
+
+  /** Messages of a topic that a group has not settled; without bound when it has not met the topic yet. */
+  async unsettled(group: string, topic: string): Promise<number> {
+    type Answer = {
+      readonly subscriptions: readonly { readonly readyMessages: number; readonly inFlightMessages: number }[];
+    };
+    const { subscriptions } = await this.call<Answer>('GetLag', { group, topic });
+    if (subscriptions.length === 0) return Number.POSITIVE_INFINITY;
+    return subscriptions.reduce((sum, of) => sum + Number(of.readyMessages) + Number(of.inFlightMessages), 0);
   }
 
   /** Topics of the whole cluster. */

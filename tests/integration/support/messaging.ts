@@ -15,6 +15,8 @@ export interface MessageToSend {
   readonly body: Buffer;
   /** Makes it a delayed message. */
   readonly deliverAtMs?: number;
+  /** Makes it a FIFO message. */
+  readonly messageGroup?: string;
 }
 
 export interface Stored {
@@ -141,6 +143,23 @@ export class MessagingClient {
     return answer.entries.map(({ status }) => status.code);
   }
 
+  /** The message comes again after that time; answers the code. */
+  async changeInvisible(
+    group: string,
+    topic: string,
+    { messageId, receiptHandle }: Delivery,
+    invisibleMs: number,
+  ): Promise<number> {
+    const { status } = await this.call<{ readonly status: Status }>('ChangeInvisibleDuration', {
+      group: { name: group },
+      topic: { name: topic },
+      messageId,
+      receiptHandle,
+      invisibleDuration: duration(invisibleMs),
+    });
+    return status.code;
+  }
+
   headers(): Record<string, string> {
     return { 'x-mq-client-id': this.clientId, 'x-mq-language': 'JAVA', 'x-mq-protocol': 'v2' };
   }
@@ -150,15 +169,15 @@ export class MessagingClient {
   }
 }
 
-export function wireMessage(topic: string, { messageId, body, deliverAtMs }: MessageToSend): object {
+export function wireMessage(topic: string, message: MessageToSend): object {
+  const { messageId, body, deliverAtMs, messageGroup } = message;
   return {
     topic: { name: topic },
     systemProperties: {
       messageId,
       bodyEncoding: 1,
-      ...(deliverAtMs === undefined
-        ? { messageType: 1 }
-        : { messageType: 3, deliveryTimestamp: duration(deliverAtMs) }),
+      ...(messageGroup === undefined ? { messageType: 1 } : { messageType: 2, messageGroup }),
+      ...(deliverAtMs === undefined ? {} : { messageType: 3, deliveryTimestamp: duration(deliverAtMs) }),
       bornTimestamp: { seconds: Math.floor(Date.now() / 1_000), nanos: 0 },
       bornHost: 'tester',
     },

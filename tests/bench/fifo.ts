@@ -16,6 +16,7 @@ import { SeededRandom } from '../simulation/random.ts';
 import { audit, type Consumer, INVISIBLE_MS, Producer, startConsumers } from './fifo-clients.ts';
 import { describeMachine } from './load-generator.ts';
 import { monotonicMs } from './paced-producer.ts';
+import { processorSecondsOf } from './processor-time.ts';
 
 const HELP = `node tests/bench/fifo.ts [flags]
   --groups N     message groups (default 10000)
@@ -147,19 +148,27 @@ async function measureOrder(cluster: Cluster): Promise<string> {
 
 // --- pace of the healthy ones
 
-/** Healthy messages acknowledged a second, between the first and the last twentieth of them. */
-async function measurePace(cluster: Cluster, run: number, isOneSick: boolean): Promise<number> {
-  const [topic, group] = [`paced-${run}`, `steady-${run}`];
+interface Pace {
+  /** Healthy messages acknowledged, between the first and the last twentieth of them. */
+  readonly perSecond: number;
+  /** Of the servers, for each healthy message; in microseconds. */
+  readonly processorTime: number;
+}
+
+async function measurePace(cluster: Cluster, run: number, isOneSick: boolean): Promise<Pace> {
+  const [topic, group] = [`paced-${run + 1}`, `steady-${run + 1}`];
   const producer = await prepare(cluster, topic, group);
   await producer.send(SICK, 0, SICK_MESSAGES);
   await allAtOnce(messageGroups, (name) => producer.send(name, 0, Number(values.healthy)), SENDS_AT_A_TIME);
   producer.close();
   const habits = { ...STEADY, sick: isOneSick ? `${SICK}:` : '', seed };
   const consumers = await startConsumers(cluster, directory, topic, group, habits);
+  const processorBefore = processorSecondsOf(cluster.pid);
   const expected = isOneSick ? SICK_MESSAGES : 0;
   const deadlineMs = monotonicMs() + DRAINED_MS;
   const left = () => administer(cluster, (of) => of.unsettled(group, topic));
   while ((await left()) > expected && monotonicMs() < deadlineMs) await pause(100);
+  const processorSeconds = processorSecondsOf(cluster.pid) - processorBefore;
   const unsettled = await left();
   await Promise.all(consumers.map((consumer) => consumer.stop()));
 
@@ -178,7 +187,10 @@ async function measurePace(cluster: Cluster, run: number, isOneSick: boolean): P
     of.event === 'ack' && of.state === 'ok' && !of.key.startsWith(`${SICK}:`) ? [of.atMs] : [],
   );
   const [from, to] = [0.05, 0.95].map((share) => Math.floor(settledAtMs.length * share)) as [number, number];
-  return ((to - from) * 1_000) / (settledAtMs[to]! - settledAtMs[from]!);
+  return {
+    perSecond: ((to - from) * 1_000) / (settledAtMs[to]! - settledAtMs[from]!),
+    processorTime: (processorSeconds * 1e6) / settledAtMs.length,
+  };
 }
 
 function median(numbers: readonly number[]): number {
@@ -187,28 +199,36 @@ function median(numbers: readonly number[]): number {
   return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
+/** The middle of all pairs, and the most and the least of the middle half of them. */
+function spread(numbers: readonly number[]): string {
+  const sorted = [...numbers].sort((one, other) => one - other);
+  const at = (share: number) => sorted[Math.round((sorted.length - 1) * share)]!;
+  return `${median(numbers).toFixed(3)} (${at(0.25).toFixed(3)} to ${at(0.75).toFixed(3)})`;
+}
+
 async function measurePaces(cluster: Cluster): Promise<string> {
-  const rounds: { readonly healthy: number; readonly sick: number }[] = [];
-  // The first run warms up both sides.
-  await measurePace(cluster, 0, true);
+  const rounds: { readonly healthy: Pace; readonly sick: Pace }[] = [];
+  // The first runs warm up both sides.
+  for (const isOneSick of [true, false]) await measurePace(cluster, isOneSick ? -1 : 0, isOneSick);
   for (let round = 0; round < Number(values.rounds); round++) {
     const isSickFirst = round % 2 === 1;
     const first = await measurePace(cluster, 2 * round + 1, isSickFirst);
     const second = await measurePace(cluster, 2 * round + 2, !isSickFirst);
     rounds.push(isSickFirst ? { healthy: second, sick: first } : { healthy: first, sick: second });
   }
-  const row = (name: string, healthy: number, sick: number, ratio: number) =>
-    `| ${name} | ${healthy.toFixed(0)} | ${sick.toFixed(0)} | ${ratio.toFixed(3)} |\n`;
-  const lines = rounds.map(({ healthy, sick }, i) => row(String(i + 1), healthy, sick, sick / healthy));
+  const row = ({ healthy, sick }: (typeof rounds)[number], at: number) =>
+    `| ${at + 1} | ${healthy.perSecond.toFixed(0)}, ${healthy.processorTime.toFixed(1)} ` +
+    `| ${sick.perSecond.toFixed(0)}, ${sick.processorTime.toFixed(1)} ` +
+    `| ${(sick.perSecond / healthy.perSecond).toFixed(3)} | ${(sick.processorTime / healthy.processorTime).toFixed(3)} |\n`;
+  const middle = (pick: (of: (typeof rounds)[number]) => Pace) =>
+    `${median(rounds.map((of) => pick(of).perSecond)).toFixed(0)}, ` +
+    median(rounds.map((of) => pick(of).processorTime)).toFixed(1);
   return (
-    '| round | none fails: healthy messages/s | one fails for ever | ratio |\n|---|---|---|---|\n' +
-    lines.join('') +
-    row(
-      'median',
-      median(rounds.map(({ healthy }) => healthy)),
-      median(rounds.map(({ sick }) => sick)),
-      median(rounds.map(({ healthy, sick }) => sick / healthy)),
-    )
+    '| round | none fails: healthy messages/s, CPU µs of the servers | one fails for ever | ratio of pace | of CPU |\n' +
+    `|---|---|---|---|---|\n${rounds.map(row).join('')}` +
+    `| median (middle half) | ${middle(({ healthy }) => healthy)} | ${middle(({ sick }) => sick)} ` +
+    `| ${spread(rounds.map(({ healthy, sick }) => sick.perSecond / healthy.perSecond))} ` +
+    `| ${spread(rounds.map(({ healthy, sick }) => sick.processorTime / healthy.processorTime))} |\n`
   );
 }
 

@@ -3,6 +3,8 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
+import { HABITS_FROM } from './cluster-habits.ts';
 import { CLUSTER_MISTAKES } from './cluster-mistakes.ts';
 
 const run = promisify(execFile);
@@ -22,9 +24,20 @@ export async function tellStories(...flags: readonly string[]): Promise<Record<s
   return JSON.parse(stdout);
 }
 
-/** Undefined if it is not found; rejects if a story fails without the mistake. */
+/**
+ * Undefined if it is not found; rejects if a story fails without the mistake. Mistakes about habits are looked for where
+ * stories have them.
+ */
 export async function hunt(mistake: string, first: number, count: number): Promise<Found | undefined> {
-  const flags = ['--seed', String(first), '--count', String(count), '--mistake', mistake];
+  const isHabit = first < HABITS_FROM && mistake in HABIT_MISTAKES;
+  const flags = [
+    '--seed',
+    String(isHabit ? HABITS_FROM + first : first),
+    '--count',
+    String(count),
+    '--mistake',
+    mistake,
+  ];
   const { found: seed, after, by } = await tellStories(...flags);
   if (seed === undefined || after === undefined) return undefined;
   await tellStories('--seed', String(seed), '--count', '1');

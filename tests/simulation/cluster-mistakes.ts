@@ -16,26 +16,12 @@ import { MasterEpochs } from '@fulmar/core/masters.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { TopicTable } from '@fulmar/nameserver/topic-table.ts';
+import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { SimulatedDisk } from './disk.ts';
+import { type Method, replaced } from './replaced.ts';
 import { REPLICATION_MISTAKES } from './replication-mistakes.ts';
 import { TRANSACTION_MISTAKES } from './transaction-mistakes.ts';
-
-type Method = (...values: unknown[]) => unknown;
-
-/** Replaces a method, private ones too; the replacement gets the object and the method that was there. */
-function replaced(
-  target: object,
-  key: string,
-  method: (self: object, original: Method, ...values: unknown[]) => unknown,
-) {
-  const found = Object.getOwnPropertyDescriptor(target, key);
-  if (typeof found?.value !== 'function') throw new Error(`there is no method ${key} to make a mistake in`);
-  const value = function (this: object, ...values: unknown[]): unknown {
-    return method(this, (...others) => found.value.apply(this, others), ...values);
-  };
-  Object.defineProperty(target, key, { ...found, value });
-}
 
 /** What waits for a commit is told at once that it is there. */
 function answeredEarly(type: number): void {
@@ -85,6 +71,7 @@ export const QUICKLY_FOUND = [
 
 export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
   ...CONSUMPTION_MISTAKES,
+  ...HABIT_MISTAKES,
   ...Object.fromEntries(SHARED_REPLICATION.map((name) => [name, REPLICATION_MISTAKES[name]!])),
   ...Object.fromEntries(SHARED_TRANSACTIONS.map((name) => [name, TRANSACTION_MISTAKES[name]!])),
 

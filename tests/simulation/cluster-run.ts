@@ -8,12 +8,13 @@ import { ClusterClients, LEASE_MAX_MS } from './cluster-clients.ts';
 import { compareReplicas } from './cluster-copies.ts';
 import { ClusterEffects } from './cluster-effects.ts';
 import { type ClusterPlan, drawClusterPlan } from './cluster-faults.ts';
+import { ClusterHabits } from './cluster-habits.ts';
 import { lowerLimits } from './cluster-limits.ts';
 import type { BrokerMachine, ClusterWorld } from './cluster-machine.ts';
 import { ClusterNetwork } from './cluster-network.ts';
 import { NameServerMachine, ProxyMachine } from './cluster-proxy.ts';
 import { Reigns } from './cluster-reigns.ts';
-import { BrokerSet, mastersOf } from './cluster-set.ts';
+import { BrokerSet, leadersOf, mastersOf } from './cluster-set.ts';
 import { ClusterTransactions, TRANSACTION_TOPIC } from './cluster-transactions.ts';
 import { Violation } from './log-model.ts';
 import { SeededRandom } from './random.ts';
@@ -67,6 +68,7 @@ export class ClusterRun {
   private readonly clients: ClusterClients;
   readonly transactionChecker: TransactionChecker;
   private readonly transactions: ClusterTransactions;
+  readonly habits: ClusterHabits;
   private readonly keepsAll: boolean;
   private readonly clientWorld: ConstructorParameters<typeof ClusterClients>[0];
   private readonly plan: ClusterPlan;
@@ -124,6 +126,10 @@ export class ClusterRun {
     };
     this.clients = new ClusterClients(this.clientWorld);
     this.transactions = new ClusterTransactions(this.clientWorld, this.clients);
+    this.habits = new ClusterHabits(seed, plan, {
+      ...{ world: this.clientWorld, clients: this.clients, sets: setNames.length, keepsAll },
+      leaders: () => leadersOf(this.sets),
+    });
     this.chaosMs = hours > 0 ? hours * 3_600_000 : random.pick([6_000, 12_000, 20_000]);
     this.eventsMax = EVENTS_MAX * (1 + hours);
     const sizes = this.sets.map(({ machines }) => machines.length);
@@ -160,6 +166,7 @@ export class ClusterRun {
       const dealers = this.plan.flush === 'sync' ? random.below(3) : 0;
       for (let n = dealers; n > 0; n--) this.transactions.produce(random.pick([100, 600]));
       if (dealers > 0) this.transactions.listen();
+      this.habits.begin();
       await this.until(() => false, this.chaosMs);
       await this.becomeWhole();
       await this.compareWhileLeased();
@@ -231,8 +238,9 @@ export class ClusterRun {
     );
     for (const { machines } of this.sets) {
       const { node } = machines.find(({ life }) => life?.node?.role === 'master')!.life!;
-      for (const topic of TOPICS) await this.defined(node!.putTopic({ ...topic, placement }));
-      for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON])
+      for (const topic of [...TOPICS, ...this.habits.topics])
+        await this.defined(node!.putTopic({ ...topic, placement }));
+      for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON, ...this.habits.groups])
         await this.defined(
           node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], broadcast: false, from: 'earliest' }),
         );
@@ -240,7 +248,9 @@ export class ClusterRun {
     // A message group belongs to one of the sets that the proxy knows: before it knows all of them nothing is sent.
     const isKnown = () =>
       this.proxies.every(({ life }) =>
-        TOPICS.every(({ name }) => life!.view.route(name)?.shares.length === this.sets.length),
+        [...TOPICS, ...this.habits.topics].every(
+          ({ name }) => life!.view.route(name)?.shares.length === this.sets.length,
+        ),
       );
     await this.until(isKnown, 20_000);
     this.checker.demand(isKnown(), () => 'a proxy does not hear of the topics');
@@ -286,6 +296,7 @@ export class ClusterRun {
   private async compareWhileLeased(): Promise<void> {
     this.clients.isOver = true;
     this.transactions.isOver = true;
+    this.habits.end();
     const isEven = () => this.sets.every((set) => set.isEven());
     await this.until(() => this.isWhole() && isEven(), WHOLE_AGAIN_MS);
     this.checker.demand(isEven(), () => `replicas do not apply all that is committed: ${this.state()}`);
@@ -304,6 +315,7 @@ export class ClusterRun {
     } while (this.checker.owed() !== undefined && this.scheduler.nowMs < endMs);
     await this.until(() => false, LEASES_OVER_MS);
     await this.settled(this.empty(), WHOLE_AGAIN_MS);
+    if (this.habits.areThere) await this.settled(this.habits.drain(), 2 * DRAINED_MS);
   }
 
   private async endTransactions(): Promise<void> {
@@ -332,6 +344,7 @@ export class ClusterRun {
       await this.settled(compareReplicas(nodes, name, String(setHashOf(name)), this.checker), 60_000);
     }
     this.checker.finished();
+    this.habits.finished();
     this.transactionChecker.finished(this.keepsAll);
   }
 

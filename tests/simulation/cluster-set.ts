@@ -7,7 +7,7 @@ import type { Store } from '@fulmar/broker/store.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { ClusterChecker } from './cluster-checker.ts';
 import type { ClusterPlan } from './cluster-faults.ts';
-import { BrokerMachine, type ClusterWorld, type SetSettings } from './cluster-machine.ts';
+import { type BrokerLife, BrokerMachine, type ClusterWorld, type SetSettings } from './cluster-machine.ts';
 import { CoordinationStore } from './coordination-store.ts';
 import type { SeededRandom } from './random.ts';
 import type { Scheduler } from './scheduler.ts';
@@ -195,4 +195,13 @@ export function mastersOf(sets: readonly BrokerSet[]): readonly BrokerNode[] {
   return sets.flatMap(({ machines }) =>
     machines.flatMap(({ life }) => (life?.node?.role === 'master' ? [life.node] : [])),
   );
+}
+
+/** Of each set that has a master the one of the highest epoch: an older one may not know yet. */
+export function leadersOf(sets: readonly BrokerSet[]): readonly BrokerLife[] {
+  return sets.flatMap(({ machines }) => {
+    const masters = machines.flatMap(({ life }) => (life?.node?.role === 'master' ? [life] : []));
+    const epochs = masters.map(({ node }) => node!.epoch);
+    return masters.filter(({ node }) => node!.epoch === Math.max(...epochs));
+  });
 }

@@ -86,6 +86,7 @@ for (let seed = first; !isOver(seed); seed++) {
     run.counts,
     run.checker.counts,
     run.transactionChecker.counts,
+    run.habits.counts,
   ])
     for (const [what, happened] of Object.entries(counts)) sums[what] = (sums[what] ?? 0) + happened;
 }

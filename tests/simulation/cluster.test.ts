@@ -3,11 +3,14 @@
 // must not keep another change from being made. FULMAR_SEED chooses one story, FULMAR_CLUSTER_SECONDS how long it goes.
 // Mistakes that are found quickly are planted here; the others are for scripts/simulate --mistakes.
 import { describe, expect, test } from '@jest/globals';
+import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
+import { HABITS_FROM } from './cluster-habits.ts';
 import { hunt, tellStories } from './cluster-hunt.ts';
 import { QUICKLY_FOUND } from './cluster-mistakes.ts';
 
 const SECONDS = Number(process.env.FULMAR_CLUSTER_SECONDS ?? 60);
 const STORIES_FOR_MISTAKES = 60;
+const STORIES_WITH_HABITS = 10;
 /** Fewer would not say much about how often something happens. */
 const ENOUGH_STORIES = 50;
 /** Stories that were once found to break a promise. */
@@ -27,6 +30,13 @@ test(`a whole cluster keeps its promises in stories from seed ${FIRST} on, and e
     expect([what, sums[what]! > sums.stories! / 10]).toEqual([what, true]);
 }, 600_000);
 
+test('also where clients send batches, consume with filters, change them, and set groups back and forward', async () => {
+  const sums = await tellStories('--seed', String(HABITS_FROM), '--twice', '--count', String(STORIES_WITH_HABITS));
+  expect(sums.wholeAgain).toBe(STORIES_WITH_HABITS);
+  for (const what of ['batches', 'filtered', 'filterChanges', 'refusedFilters', 'resets', 'rewound'])
+    expect([what, sums[what]! > 0]).toEqual([what, true]);
+}, 300_000);
+
 test.each(REMEMBERED)(
   'the story of seed %i, which once broke a promise, breaks none',
   async (seed) => {
@@ -36,7 +46,7 @@ test.each(REMEMBERED)(
 );
 
 describe('a cluster that makes a mistake is found out', () => {
-  test.each(QUICKLY_FOUND)(
+  test.each([...QUICKLY_FOUND, ...Object.keys(HABIT_MISTAKES)])(
     '%s',
     async (mistake) => {
       expect(await hunt(mistake, 1, STORIES_FOR_MISTAKES)).toHaveProperty('seed');

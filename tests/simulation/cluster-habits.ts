@@ -1,0 +1,84 @@
+// What clients of a story do beside the common things: they send batches, consume with filters, change them, and set
+// groups back and forward. Drawn apart from everything else, and only for seeds that are large enough, so that each
+// story that was remembered before is still the same story.
+import { ClusterBatches } from './cluster-batches.ts';
+import type { ClientWorld, ClusterClients } from './cluster-clients.ts';
+import type { ClusterPlan } from './cluster-faults.ts';
+import { ClusterFiltering } from './cluster-filtering.ts';
+import type { BrokerLife } from './cluster-machine.ts';
+import { ClusterRewinding } from './cluster-rewinding.ts';
+import { SORTED_TOPIC, SortedMessages } from './cluster-sorted.ts';
+import { SeededRandom } from './random.ts';
+
+/** Stories of smaller seeds have none of these habits. */
+export const HABITS_FROM = 5_000_000;
+const MIX = 0x2545f491;
+
+export interface HabitsParts {
+  readonly world: ClientWorld;
+  readonly clients: ClusterClients;
+  readonly sets: number;
+  readonly keepsAll: boolean;
+  /** Of each set that has one, who leads it. */
+  readonly leaders: () => readonly BrokerLife[];
+}
+
+export class ClusterHabits {
+  readonly counts = { batches: 0, filtered: 0, filterChanges: 0, refusedFilters: 0, resets: 0, rewound: 0 };
+  private readonly batches: ClusterBatches | undefined;
+  private readonly sorted: SortedMessages | undefined;
+  private readonly filtering: ClusterFiltering | undefined;
+  private readonly rewinding: ClusterRewinding | undefined;
+
+  constructor(seed: number, plan: ClusterPlan, parts: HabitsParts) {
+    // What may be lost by policy is judged by others; here nothing is.
+    if (seed < HABITS_FROM || plan.flush === 'async' || plan.acknowledge === 'leader') return;
+    const random = new SeededRandom(seed ^ MIX);
+    const [isBatching, isFiltering, isRewinding] = [random.chance(0.7), random.chance(0.7), random.chance(0.7)];
+    const own = { ...parts, counts: this.counts };
+    if (isBatching) this.batches = new ClusterBatches({ ...own, random: random.fork() });
+    if (!isFiltering && !isRewinding) return;
+    this.sorted = new SortedMessages({ ...own, random: random.fork() });
+    const readers = { ...own, sorted: this.sorted };
+    if (isFiltering) this.filtering = new ClusterFiltering({ ...readers, random: random.fork() });
+    if (isRewinding) this.rewinding = new ClusterRewinding({ ...readers, random: random.fork() });
+  }
+
+  get areThere(): boolean {
+    return this.batches !== undefined || this.sorted !== undefined;
+  }
+
+  get topics() {
+    return this.sorted === undefined ? [] : [SORTED_TOPIC];
+  }
+
+  get groups() {
+    return [this.filtering, this.rewinding].flatMap((each) => (each === undefined ? [] : [each.group]));
+  }
+
+  begin(): void {
+    this.batches?.begin();
+    this.sorted?.begin();
+    this.filtering?.begin();
+    this.rewinding?.begin();
+  }
+
+  /** Nothing new is sent, changed or set back. */
+  end(): void {
+    for (const each of [this.batches, this.sorted, this.filtering, this.rewinding]) if (each) each.isOver = true;
+  }
+
+  /** When all is well: takes everything that is owed, as far as there is time. */
+  async drain(): Promise<void> {
+    await this.filtering?.drain();
+    await this.rewinding?.drain();
+  }
+
+  finished(): void {
+    this.batches?.finished();
+    this.filtering?.finished();
+    this.rewinding?.finished();
+  }
+}
+
+export type HabitCounts = ClusterHabits['counts'];

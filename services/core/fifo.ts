@@ -1,5 +1,5 @@
 // A queue, first in, first out. What has left it is let go at once: if it stayed until the queue is moved up, it would
-// outlive V8's young generation together with all that it points to, and removing it then costs far more than making it.
+// outlive V8's young generation together with all that it points to; removing it then costs far more than making it.
 
 /** Empty places at the front that are left alone. */
 const EMPTY_MIN = 64;

@@ -32,7 +32,7 @@ describe('metrics', () => {
     expect(await text()).toMatch(/rocketmq_topic_number\{[^}]*\} 8/);
   });
 
-  test('that are distributions tell for each bound how many values were at most that, however often they are collected', async () => {
+  test('that are distributions tell for each bound how many values were at most that, each time', async () => {
     const { observer, text } = createMetrics({ labels, processMetrics: false });
     const size = observer.bind('rocketmq_message_size', { topic: 't', message_type: 'Normal' });
     const counted = (told: string) => [

@@ -219,12 +219,14 @@ async function measurePaces(cluster: Cluster): Promise<string> {
   const row = ({ healthy, sick }: (typeof rounds)[number], at: number) =>
     `| ${at + 1} | ${healthy.perSecond.toFixed(0)}, ${healthy.processorTime.toFixed(1)} ` +
     `| ${sick.perSecond.toFixed(0)}, ${sick.processorTime.toFixed(1)} ` +
-    `| ${(sick.perSecond / healthy.perSecond).toFixed(3)} | ${(sick.processorTime / healthy.processorTime).toFixed(3)} |\n`;
+    `| ${(sick.perSecond / healthy.perSecond).toFixed(3)} ` +
+    `| ${(sick.processorTime / healthy.processorTime).toFixed(3)} |\n`;
   const middle = (pick: (of: (typeof rounds)[number]) => Pace) =>
     `${median(rounds.map((of) => pick(of).perSecond)).toFixed(0)}, ` +
     median(rounds.map((of) => pick(of).processorTime)).toFixed(1);
   return (
-    '| round | none fails: healthy messages/s, CPU µs of the servers | one fails for ever | ratio of pace | of CPU |\n' +
+    '| round | none fails: healthy messages/s, CPU µs of the servers | one fails for ever | ratio of pace ' +
+    '| of CPU |\n' +
     `|---|---|---|---|---|\n${rounds.map(row).join('')}` +
     `| median (middle half) | ${middle(({ healthy }) => healthy)} | ${middle(({ sick }) => sick)} ` +
     `| ${spread(rounds.map(({ healthy, sick }) => sick.perSecond / healthy.perSecond))} ` +

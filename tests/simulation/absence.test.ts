@@ -1,5 +1,5 @@
-// What a master says that it does not have. A master that was deposed, and does not know it yet, has nothing of what the
-// next one took: so nobody hears from it that something is not there.
+// What a master says that it does not have. A master that was deposed, and does not know it yet, has nothing of what
+// the next one took: so nobody hears from it that something is not there.
 import { openSoleBroker } from '@fulmar/broker/sole-broker.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { encodeRecallHandle } from '@fulmar/core/recall-handle.ts';

@@ -25,8 +25,8 @@ export async function tellStories(...flags: readonly string[]): Promise<Record<s
 }
 
 /**
- * Undefined if it is not found; rejects if a story fails without the mistake. Mistakes about habits are looked for where
- * stories have them.
+ * Undefined if it is not found; rejects if a story fails without the mistake. Mistakes about habits are looked for
+ * where stories have them.
  */
 export async function hunt(mistake: string, first: number, count: number): Promise<Found | undefined> {
   const isHabit = first < HABITS_FROM && mistake in HABIT_MISTAKES;

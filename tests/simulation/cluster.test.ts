@@ -30,7 +30,7 @@ test(`a whole cluster keeps its promises in stories from seed ${FIRST} on, and e
     expect([what, sums[what]! > sums.stories! / 10]).toEqual([what, true]);
 }, 600_000);
 
-test('also where clients send batches, consume with filters, change them, and set groups back and forward', async () => {
+test('also where clients send batches, consume with filters, change them, and reset groups', async () => {
   const sums = await tellStories('--seed', String(HABITS_FROM), '--twice', '--count', String(STORIES_WITH_HABITS));
   expect(sums.wholeAgain).toBe(STORIES_WITH_HABITS);
   for (const what of ['batches', 'filtered', 'filterChanges', 'refusedFilters', 'resets', 'rewound'])

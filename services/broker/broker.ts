@@ -208,6 +208,10 @@ export class Broker implements MasterApi {
     return this.receiving.pop(command);
   }
 
+  async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    return this.receiving.peekPriority(group, topic);
+  }
+
   release(command: AckCommand): Promise<void> {
     return this.settling.release(command);
   }

@@ -8,6 +8,7 @@ import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { newerPlacement, type Placement, samePlacement } from '@fulmar/core/placement.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import { type Committer, refusalOf } from './committer.ts';
 import type { Group } from './state/groups.ts';
 import {
@@ -59,7 +60,8 @@ export class Catalog {
   }
 
   /** Makes a topic, gives an existing one more queues or a newer placement, or does nothing if it is as asked. */
-  async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
+  async putTopic(asked: TopicRequest): Promise<Outcome<TopicDescription>> {
+    const request = { ...asked, queues: queuesFor(asked.type, asked.queues) };
     const refused =
       checkTopicName(splitResourceKey(request.name).name) ??
       checkQueues(request.queues) ??

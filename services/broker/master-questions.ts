@@ -49,6 +49,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
     return this.broker?.pop(command) ?? { result: Promise.resolve({ fault: NOT_MASTER }), cancel() {} };
   }
 
+  peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    return this.master((broker) => broker.peekPriority(group, topic));
+  }
+
   async release(command: AckCommand): Promise<void> {
     await this.broker?.release(command);
   }

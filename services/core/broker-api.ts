@@ -67,6 +67,8 @@ export interface MessageToStore {
   readonly keys: readonly string[];
   /** Empty for none. */
   readonly messageGroup: string;
+  /** Of a priority message; the higher one is delivered first. */
+  readonly priority?: number;
   readonly bornAtMs: number;
   /** 0 for "at once". */
   readonly deliverAtMs: number;
@@ -121,6 +123,8 @@ export interface PopCommand {
   readonly waitMs: number;
   /** Names one logical receive: repeated by a client that never saw the answer. Empty for none. */
   readonly attemptId: string;
+  /** In a priority topic: ends at once when there is nothing of this priority or a higher one. */
+  readonly leastPriority?: number;
 }
 
 export interface PoppedMessage {
@@ -271,6 +275,11 @@ export interface BrokerApi {
   /** One result for each message, in order; all of them are durable (by the flush policy) when the promise resolves. */
   send(command: SendCommand): Promise<readonly SendResult[]>;
   pop(command: PopCommand): PopCall;
+  /**
+   * The highest priority that a receive of this group would find in this priority topic now, as far as can be said
+   * without looking at messages; -1 when there is nothing.
+   */
+  peekPriority(group: string, topic: string): Promise<Outcome<number>>;
   /** Gives popped messages back at once without a counted attempt, because their answer did not reach the client. */
   release(command: AckCommand): Promise<void>;
   /** One entry for each handle: undefined when it is settled (or was already), else why not. */

@@ -76,6 +76,11 @@ export const LIMITS = {
   recentMessageIds: 262_144,
   recentMessageIdMs: 60 * SECOND,
   maxAttempts: 1_000,
+  /** Messages have a priority below this; each is a queue of its own in a priority topic. */
+  priorities: 100,
+  /** A priority that has waited so long behind higher ones has one of so many messages until it has caught up. */
+  priorityPatienceMs: 10 * SECOND,
+  priorityMessagesForOneOutOfTurn: 10,
   /** Broker sets that the message groups of one topic are spread over. */
   placementSets: 256,
   /** Half messages without a decision, expired ones included. */
@@ -155,6 +160,7 @@ assert(
   'the largest half message fits into one answer',
 );
 assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
+assert(LIMITS.priorities <= LIMITS.queuesPerTopic, 'a topic can have a queue for each priority');
 assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');
 // Of texts without characters that JSON has to escape.
 assert(

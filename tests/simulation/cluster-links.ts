@@ -137,6 +137,7 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
         return call((api) => api.send(sent));
       },
       pop: (command) => link.pop(command),
+      peekPriority: (group, topic) => call((api) => api.peekPriority(group, topic)),
       release: (command) => call((api) => api.release(command)),
       ack: (command) => call((api) => api.ack(command)),
       changeInvisible: (command) => call((api) => api.changeInvisible(command)),

@@ -206,6 +206,8 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return done(await api.deadLetter(call.command));
     case 'recall':
       return done(await api.recall(call.command));
+    case 'peekPriority':
+      return outcome(await api.peekPriority(call.group, call.topic), (priority) => ({ kind: 'priority', priority }));
     case 'reportClients':
       await api.reportClients(call.report);
       return { kind: 'done' };

@@ -25,6 +25,7 @@ import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
+import { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
 import { run } from './steps.ts';
@@ -79,6 +80,7 @@ export class Dispatcher {
   private working = false;
   private again = false;
   private nextQueue = 0;
+  private readonly turns = new PriorityTurns();
   private readonly attempts = new Attempts();
   private dueTimer: Timer | undefined;
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
@@ -229,6 +231,17 @@ export class Dispatcher {
     return false;
   }
 
+  /** The highest priority that a receive would find now; -1 when there is nothing. */
+  peekPriority(): number {
+    const { subscription, reservations } = this;
+    subscription.collectDue(this.serving.committer.nowMs());
+    let highest = Math.max(-1, ...subscription.readyQueues());
+    for (const [queueId, end] of subscription.topic.nextOffsets.entries()) {
+      if (queueId > highest && end > reservations.cursor(subscription, queueId)) highest = queueId;
+    }
+    return highest;
+  }
+
   private gather(waiter: Waiter): Gathered | Promise<Gathered> {
     const { command, filter } = waiter;
     const { log, reader } = this.serving;
@@ -245,6 +258,9 @@ export class Dispatcher {
       filter,
       firstQueue,
       resets: this.resetsBegun,
+      byPriority: this.subscription.byPriority
+        ? { turns: this.turns, least: command.leastPriority ?? 0, nowMs: serving.nowMs() }
+        : undefined,
     };
     return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
   }
@@ -256,9 +272,14 @@ export class Dispatcher {
       this.giveBack(gathered);
       return this.closedWith === undefined;
     }
-    if (taken.length + parked.length + advances.length + dropped.length === 0) return false;
-    const { committer, random } = this.serving;
     const { command } = waiter;
+    if (taken.length + parked.length + advances.length + dropped.length === 0) {
+      // One who wants high priorities only does not wait for them before those who take anything.
+      if (command.leastPriority === undefined || gathered.exhausted) return false;
+      this.finish(waiter, success([]));
+      return true;
+    }
+    const { committer, random } = this.serving;
     const invisibleMs = command.autoRenew ? LIMITS.autoRenewMaxMs : command.invisibleMs;
     const record: PopRecord = {
       groupId: this.subscription.group.id,

@@ -2,6 +2,7 @@
 // for the first time: it begins right behind the place in the log where the group itself came into being.
 import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { queueKeyOf } from '../log/log.ts';
 import type { Group } from '../state/groups.ts';
@@ -16,6 +17,8 @@ import type { Topic } from '../state/topics.ts';
 import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
 import { awaited, run, type Steps } from './steps.ts';
+
+const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
 
 export class Receiving {
   private readonly state: BrokerState;
@@ -59,6 +62,14 @@ export class Receiving {
         cancel?.();
       },
     };
+  }
+
+  /** Of a group that is new to the topic nothing is known, so that it had better be asked. */
+  peekPriority(group: string, topic: string): Outcome<number> {
+    const found = this.state.topics.byName.get(topic);
+    if (found === undefined) return NO_TOPIC;
+    const subscription = this.state.groups.byName.get(group)?.subscriptions.get(found.id);
+    return success(subscription === undefined ? LIMITS.priorities : this.dispatcherOf(subscription).peekPriority());
   }
 
   /** Wakes what waits for these topics and subscriptions. */
@@ -107,7 +118,7 @@ export class Receiving {
 
   private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
-    if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+    if (topic === undefined) return NO_TOPIC;
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');

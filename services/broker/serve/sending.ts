@@ -7,6 +7,7 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { NumberMap } from '@fulmar/core/number-map.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
+import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
 import { type Committer, refusalOf } from '../committer.ts';
@@ -95,6 +96,11 @@ export class Sending {
   }
 
   private sendOne(topic: Topic, message: MessageToStore, settle: Settle): void {
+    const refused = checkFor(topic, message);
+    if (refused !== undefined) {
+      settle({ fault: refused });
+      return;
+    }
     const { messageId } = message;
     const key = RecentMessageIds.keyOf(topic.id, messageId);
     const same = this.underWay.get(key);
@@ -234,11 +240,22 @@ function resultOf(committed: boolean, placed: PlacedMessage | undefined): SendRe
   return { queueId: placed.queueId, queueOffset: placed.queueOffset };
 }
 
+/** The proxy has judged by the type that it knew, which may have been changed meanwhile. */
+function checkFor(topic: Topic, { type, priority = 0 }: MessageToStore): Fault | undefined {
+  const refused = checkAccepted(type, topic.type);
+  if (refused !== undefined || priority < topic.nextOffsets.length) return refused;
+  return fault(
+    'PRECONDITION_FAILED',
+    `The topic has no queue for priority ${priority}. Create it once more, with type priority: that adds the queue.`,
+  );
+}
+
 /**
  * Clients of different languages hash message groups differently and some only name queue 0, so the broker chooses:
- * all messages of one group into one queue, all others spread by their id.
+ * all messages of one group into one queue, all others spread by their id. In a priority topic the queue is the priority.
  */
 export function queueOf(topic: Topic, message: MessageToStore): number {
+  if (topic.type === 'priority') return message.priority ?? 0;
   const key = message.messageGroup === '' ? message.messageId : message.messageGroup;
   return hash32(key) % topic.nextOffsets.length;
 }

@@ -5,6 +5,7 @@ import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import { type AdminDependencies, answerInTime, checkKey, type PageRequest, pageOf, refuse } from './admin-context.ts';
 import { lagOf, type SubscriptionInfo } from './admin-lag.ts';
 import type { UnaryHandler } from './call.ts';
@@ -72,7 +73,10 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
           `A topic can have 1 to ${LIMITS.queuesPerTopic} queues on a broker set. Choose another number.`,
         );
       }
-      const wanted = queues === 0 ? AUTO_CREATED_QUEUES : queues;
+      if (topicType === 'priority' && queues !== 0) {
+        refuse('BAD_REQUEST', 'A priority topic has a queue for each priority. Leave the number of queues out.');
+      }
+      const wanted = queuesFor(topicType, queues === 0 ? AUTO_CREATED_QUEUES : queues);
       const { fault } = await cluster.putTopic({ name, type: topicType, queues: wanted });
       if (fault !== undefined) throw new FaultError(fault);
       return { topic: infoOf(routeOf(name)) };

@@ -51,6 +51,8 @@ export function brokerApiOver(
     changeInvisible: (command) => done({ method: 'changeInvisible', command }),
     deadLetter: (command) => done({ method: 'deadLetter', command }),
     recall: (command) => done({ method: 'recall', command }),
+    peekPriority: async (group, topic) =>
+      mapped(expect(await call({ method: 'peekPriority', group, topic }), 'priority'), (reply) => reply.priority),
     reportClients: async (report) => {
       unwrap(expect(await call({ method: 'reportClients', report }), 'done'));
     },

@@ -25,6 +25,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
   return {
     send: unused,
     pop: () => ({ result: unused(), cancel: () => {} }),
+    peekPriority: unused,
     release: unused,
     ack: unused,
     changeInvisible: unused,

@@ -5,6 +5,7 @@ import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
+import { priorityStatements } from './acceptance-priority.ts';
 import { produceStatements } from './acceptance-produce.ts';
 import { robustnessStatements } from './acceptance-robustness.ts';
 import { routeStatements } from './acceptance-routes.ts';
@@ -21,6 +22,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     deliveryStatements(make);
     delayStatements(make);
     offsetStatements(make);
+    priorityStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

@@ -95,7 +95,8 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     );
   }
 
-  #queueOf({ description }: FakeTopic, { messageGroup, messageId }: MessageToStore): number {
+  #queueOf({ description }: FakeTopic, { messageGroup, messageId, priority }: MessageToStore): number {
+    if (description.type === 'priority') return priority ?? 0;
     return hash32(messageGroup === '' ? messageId : messageGroup) % description.queues;
   }
 
@@ -147,9 +148,22 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
     const selection = { filter: command.filter, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
-    const leases = subscription.take(topic.messages, selection, this.clock.monotonicMs());
+    const leases = subscription.take(this.#inOrder(topic, command.leastPriority), selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
+  }
+
+  #inOrder({ description, messages }: FakeTopic, leastPriority = 0): readonly StoredMessage[] {
+    if (description.type !== 'priority') return messages;
+    const wanted = messages.filter(({ queueId }) => queueId >= leastPriority);
+    return wanted.sort((a, b) => b.queueId - a.queueId || a.order - b.order);
+  }
+
+  async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    const found = this.topics.get(topic);
+    if (found === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
+    const waiting = this.#subscription(group, topic).waiting(found.messages, this.clock.monotonicMs());
+    return success(Math.max(-1, ...waiting.map(({ queueId }) => queueId)));
   }
 
   #lend(lease: Lease, { topic, group, clientId, autoRenew, attemptId, invisibleMs }: PopCommand): void {

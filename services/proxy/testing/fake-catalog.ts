@@ -9,6 +9,7 @@ import type {
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { newerPlacement } from '@fulmar/core/placement.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import type { StoredMessage } from './fake-subscription.ts';
 
 const DEFAULT_BACKOFF_MS = [1_000, 5_000, 10_000, 30_000, 60_000];
@@ -74,7 +75,8 @@ export class FakeCatalog {
     return success(known.description);
   }
 
-  protected addTopic(request: TopicRequest): TopicDescription {
+  protected addTopic(asked: TopicRequest): TopicDescription {
+    const request = { ...asked, queues: queuesFor(asked.type, asked.queues) };
     const description = { ...request, createdAtMs: this.clock.wallMs() };
     this.topics.set(request.name, {
       description,

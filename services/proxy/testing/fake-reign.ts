@@ -35,6 +35,7 @@ export class FakeReign implements Master {
           (found) => command.messages.map(() => ({ fault: found })),
         ),
       pop: (command) => this.#pop(broker, command),
+      peekPriority: (group, topic) => plain(() => broker.peekPriority(group, topic), outcome),
       release: (command) => throwing(() => broker.release(command)),
       ack: (command) =>
         plain(

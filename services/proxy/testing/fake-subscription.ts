@@ -84,6 +84,13 @@ export class FakeSubscription {
     return taken;
   }
 
+  waiting(messages: readonly StoredMessage[], nowMs: number): readonly StoredMessage[] {
+    return messages.filter((stored) => {
+      const lease = this.#leaseOf(stored, nowMs);
+      return stored.order >= this.#firstOrder && lease.state === 'waiting' && lease.visibleAtMs <= nowMs;
+    });
+  }
+
   deadLetter(lease: Lease): void {
     lease.state = 'settled';
     this.#toDeadLetters(lease.stored);

@@ -76,6 +76,10 @@ const CALLS: readonly BrokerCall[] = [
           body: bytes('body'),
           half: { producer: 'client-1', firstCheckAfterMs: 70_000 },
         },
+        ...[0, 99].map((priority) => ({
+          ...{ messageId: 'urgent', type: 6, tag: '', keys: [], messageGroup: '', priority, bornAtMs: 1 },
+          ...{ deliverAtMs: 0, userPart: bytes(''), systemPart: bytes('system'), body: bytes('body') },
+        })),
       ],
     },
   },
@@ -98,7 +102,7 @@ const CALLS: readonly BrokerCall[] = [
     method: 'pop',
     command: {
       ...{ group: 'group', topic: 'topic', clientId: 'client', maxMessages: 1, maxBytes: 1, invisibleMs: 1 },
-      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '' },
+      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '', leastPriority: 0 },
     },
   },
   { method: 'ack', command: { group: 'group', topic: 'topic', receiptHandles: ['a', 'b'] } },
@@ -111,6 +115,7 @@ const CALLS: readonly BrokerCall[] = [
     method: 'deadLetter',
     command: { group: 'group', topic: 'topic', receiptHandle: '', messageId: 'id', clientId: 'client' },
   },
+  { method: 'peekPriority', group: 'group', topic: 'topic' },
   { method: 'recall', command: { topic: 'topic', recallHandle: 'handle' } },
   { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'] } },
   { method: 'ensureGroup', name: 'group', create: true },
@@ -205,6 +210,8 @@ const REPLIES: readonly BrokerReply[] = [
   },
   { kind: 'pulled', pulled: { messages: [], nextOffset: 2 ** 40 } },
   { kind: 'offset', offset: 2 ** 40 },
+  { kind: 'priority', priority: -1 },
+  { kind: 'priority', priority: 99 },
   {
     kind: 'resets',
     resets: [{ topic: 't', queueId: 1, fromOffset: 2 ** 40, toOffset: 7, inFlightMessages: 3 }],

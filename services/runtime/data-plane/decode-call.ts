@@ -14,7 +14,7 @@ import type {
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
-import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { readNumbers, readPlacement, readPriority, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
@@ -58,6 +58,10 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readDeadLetter(reader) };
     case 'recall':
       return { method, command: readRecall(reader) };
+    case 'peekPriority': {
+      const { group, topic } = readAck(reader);
+      return { method, group, topic };
+    }
     case 'reportClients':
       return { method, report: readReport(reader) };
     case 'ensureGroup': {
@@ -103,6 +107,7 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
 }
 
 function readPop(reader: ProtobufReader): PopCommand {
+  let leastPriority: number | undefined;
   const command = {
     group: '',
     topic: '',
@@ -153,11 +158,14 @@ function readPop(reader: ProtobufReader): PopCommand {
         if (sql !== '') command.filter = { sql };
         break;
       }
+      case 12:
+        leastPriority = readPriority(reader);
+        break;
       default:
         reader.skip(tag);
     }
   }
-  return command;
+  return leastPriority === undefined ? command : { ...command, leastPriority };
 }
 
 function readAck(reader: ProtobufReader): AckCommand {

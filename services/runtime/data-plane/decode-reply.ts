@@ -70,6 +70,8 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, pulled: readPulled(reader, readPopped) };
     case 'offset':
       return { kind, offset: readOffset(reader) };
+    case 'priority':
+      return { kind, priority: readOffset(reader) - 1 };
     case 'resets':
       return { kind, resets: readList(reader, 1, readQueueReset) };
     case 'status':

@@ -50,6 +50,9 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'recall':
       writer.string(1, call.command.topic).string(2, call.command.recallHandle);
       break;
+    case 'peekPriority':
+      writer.string(1, call.group).string(2, call.topic);
+      break;
     case 'reportClients':
       writer.string(1, call.report.proxyId);
       for (const client of call.report.online) writer.string(2, client);
@@ -125,6 +128,7 @@ function writeMessage(writer: ProtobufWriter, message: MessageToStore): void {
   writeBytes(writer, 8, message.userPart);
   writeBytes(writer, 9, message.systemPart);
   writeBytes(writer, 10, message.body);
+  if (message.priority !== undefined) writer.varint(16, message.priority + 1);
   if (message.half !== undefined) writeHalfOrigin(writer, 15, message.half);
   writer.end(mark);
 }
@@ -144,6 +148,8 @@ function writePop(writer: ProtobufWriter, command: PopCommand): void {
   writeNumber(writer, 9, command.waitMs);
   writeText(writer, 10, command.attemptId);
   writeText(writer, 11, command.filter.sql ?? '');
+  // With one more, so that the lowest one is not the same as none.
+  if (command.leastPriority !== undefined) writer.varint(12, command.leastPriority + 1);
 }
 
 function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {

@@ -78,6 +78,9 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     case 'offset':
       writeNumber(writer, 1, reply.offset);
       break;
+    case 'priority':
+      writeNumber(writer, 1, reply.priority + 1);
+      break;
     case 'resets':
       for (const reset of reply.resets) nested(writer, 1, () => writeQueueReset(writer, reset));
       break;

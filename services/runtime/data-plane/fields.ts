@@ -88,6 +88,12 @@ export function readPlacement(reader: ProtobufReader): Placement {
   return placementOf(version, sets);
 }
 
+/** The wire has one more than the priority, so that 0 stands for none. */
+export function readPriority(reader: ProtobufReader): number | undefined {
+  const plusOne = reader.int32();
+  return plusOne > 0 ? plusOne - 1 : undefined;
+}
+
 export function topicTypeOf(text: string): TopicType {
   const type = TOPIC_TYPES.find((known) => known === text);
   if (type === undefined) throw new ProtobufError(`there is no topic type "${text}"`);

@@ -41,6 +41,7 @@ export type BrokerCall =
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
   | { readonly method: 'recall'; readonly command: RecallCommand }
+  | { readonly method: 'peekPriority'; readonly group: string; readonly topic: string }
   | { readonly method: 'reportClients'; readonly report: ClientsReport }
   | { readonly method: 'ensureGroup'; readonly name: string; readonly create: boolean }
   | { readonly method: 'putTopic'; readonly request: TopicRequest }
@@ -74,6 +75,7 @@ export type BrokerReply =
   | { readonly kind: 'pulled'; readonly pulled: PulledMessages }
   | { readonly kind: 'offset'; readonly offset: number }
   | { readonly kind: 'resets'; readonly resets: readonly QueueReset[] }
+  | { readonly kind: 'priority'; readonly priority: number }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
@@ -102,6 +104,7 @@ export const CALL_FIELD = {
   cancel: 19,
   stepDown: 20,
   recall: 40,
+  peekPriority: 41,
   endTransaction: 50,
   takeChecks: 51,
   listTransactions: 52,
@@ -128,6 +131,7 @@ export const REPLY_FIELD = {
   topicStatus: 11,
   lags: 12,
   status: 13,
+  priority: 41,
   halfMessages: 50,
   transactions: 51,
   pulled: 60,

@@ -54,6 +54,7 @@ import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { countHalfMessages, Transactions } from './serve/transactions.ts';
+import { TypeChanges } from './serve/type-changes.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 
@@ -114,6 +115,7 @@ export class Broker implements MasterApi {
   private readonly offsets: QueueOffsets;
   private readonly resetting: Resetting;
   private readonly pulling: Pulling;
+  private readonly typeChanges: TypeChanges;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -157,6 +159,8 @@ export class Broker implements MasterApi {
     this.offsets = offsets;
     this.resetting = new Resetting(state, this.receiving, offsets);
     this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
+    const { catalog } = this;
+    this.typeChanges = new TypeChanges({ state, committer, catalog, sending: this.sending, receiving: this.receiving });
     this.insight = new Insight(state, log, offsets, wallMs, (of) => this.receiving.agreementOf(of));
   }
 
@@ -241,7 +245,7 @@ export class Broker implements MasterApi {
   }
 
   putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
-    return this.catalog.putTopic(request);
+    return request.typeChange === undefined ? this.catalog.putTopic(request) : this.typeChanges.change(request);
   }
 
   deleteTopic(name: string): Promise<Fault | undefined> {

@@ -1,6 +1,12 @@
 // Topics and groups of one broker set: what may be made, changed and deleted, and the records that do it. A definition
 // counts from the moment its record is committed; two callers that make the same thing at once get the same answer.
-import type { GroupDescription, GroupRequest, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
+import type {
+  GroupDescription,
+  GroupRequest,
+  TopicDescription,
+  TopicRequest,
+  TopicType,
+} from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -83,7 +89,7 @@ export class Catalog {
     if (existing.type !== request.type) {
       return failure(
         'PRECONDITION_FAILED',
-        `The topic exists with type ${existing.type}. Use that type, or delete the topic first.`,
+        `The topic exists with type ${existing.type}. Use that type, or change it (fulmar topic change-type).`,
       );
     }
     if (existing.nextOffsets.length > request.queues) {
@@ -97,6 +103,14 @@ export class Catalog {
       return success(describeTopic(existing));
     }
     return this.writeTopic({ ...request, placement, topicId: existing.id, createdAtMs: existing.createdAtMs });
+  }
+
+  /** Writes the definition of an existing topic anew, with this type. Whatever was written before is applied then. */
+  async rewriteTopic(topic: Topic, type: TopicType): Promise<Outcome<TopicDescription>> {
+    await this.topicsUnderWay.get(topic.name);
+    const { id: topicId, name, createdAtMs, placement } = topic;
+    const queues = Math.max(topic.nextOffsets.length, queuesFor(type, 1));
+    return this.writeTopic({ topicId, name, type, queues, createdAtMs, placement });
   }
 
   async deleteTopic(name: string): Promise<Fault | undefined> {

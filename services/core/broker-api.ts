@@ -195,6 +195,8 @@ export interface TopicRequest {
   readonly queues: number;
   /** Counts if the topic is new or has an older one. */
   readonly placement?: Placement | undefined;
+  /** The topic exists with another type and is to get this one; `check` only asks whether it could. */
+  readonly typeChange?: 'check' | 'change' | undefined;
 }
 
 export interface GroupRequest {

@@ -81,8 +81,8 @@ export class ConsumptionChecker {
   private readonly storedInLife = new Map<string, number>();
   /** Those of them with a priority above the lowest. */
   private readonly urgent = new Set<SentMessage>();
-  /** By topic and priority, when the first message was sent. */
-  private readonly firstOfPriority = new Map<string, number>();
+  /** By group and topic, when this life of the broker was first asked for messages: nothing can have waited longer. */
+  private readonly firstAskedMs = new Map<string, number>();
   /** The latest time that a broker has seen on its wall. */
   private latestWallMs = 0;
   private readonly groups: ReadonlyMap<string, GroupRules>;
@@ -91,14 +91,12 @@ export class ConsumptionChecker {
     this.groups = new Map(groups.map((group) => [group.name, group]));
   }
 
-  sending(message: SentMessage, nowMs: number): void {
+  sending(message: SentMessage): void {
     if (this.sent.has(message.id)) {
       this.counts.repeatedSends++;
       return;
     }
     this.sent.set(message.id, message);
-    const rank = `${message.topic} ${message.priority}`;
-    if (!this.firstOfPriority.has(rank)) this.firstOfPriority.set(rank, nowMs);
     if (message.key === '') return;
     const key = `${message.topic} ${message.key}`;
     this.byKey.set(key, [...(this.byKey.get(key) ?? []), message]);
@@ -150,6 +148,11 @@ export class ConsumptionChecker {
     const there = this.places.get(`${message.topic} ${place}`) ?? message.id;
     demand(there === message.id, () => `${place} of ${message.topic} holds ${there} and ${message.id}`);
     this.places.set(`${message.topic} ${place}`, message.id);
+  }
+
+  asking(group: string, topic: string, nowMs: number): void {
+    const key = `${group} ${topic}`;
+    if (!this.firstAskedMs.has(key)) this.firstAskedMs.set(key, nowMs);
   }
 
   delivered(
@@ -213,9 +216,9 @@ export class ConsumptionChecker {
     }
   }
 
-  /** Nothing with a higher priority could be had when the receive was asked; or this is one that had waited for long. */
+  /** Nothing with a higher priority could be had when the receive was asked; or this had waited for long. */
   private checkPriority(
-    { name, maxAttempts }: GroupRules,
+    { name }: GroupRules,
     message: SentMessage,
     askedAtMs: number,
     nowMs: number,
@@ -225,15 +228,14 @@ export class ConsumptionChecker {
     for (const other of this.urgent) {
       if (other.topic !== message.topic) continue;
       const seen = this.seenOf(name, other.id);
-      if (seen.settled !== 'no' || seen.forwarded || seen.attempt >= maxAttempts) continue;
+      if (seen.settled !== 'no' || this.mayBeDead(name, seen)) continue;
       if (seen.attempt > 0 && other.priority < message.priority) this.counts.overtaken++;
       const fromMs = seen.attempt === 0 ? this.storedInLife.get(other.id)! : seen.availableFromMs;
       if (other.priority > message.priority && fromMs < askedAtMs) above = other;
     }
     if (above === undefined) return;
-    const waitsSinceMs = this.firstOfPriority.get(`${message.topic} ${message.priority}`)!;
     demand(
-      nowMs - waitsSinceMs >= LIMITS.priorityPatienceMs,
+      nowMs - this.firstAskedMs.get(`${name} ${message.topic}`)! >= LIMITS.priorityPatienceMs,
       () => `${what}: priority ${message.priority} before ${above.id}, which has ${above.priority}`,
     );
   }
@@ -271,12 +273,23 @@ export class ConsumptionChecker {
     // Each of them may have been handed out at the end, to somebody who never saw it.
     this.storedInLife.clear();
     this.urgent.clear();
+    this.firstAskedMs.clear();
     for (const [key, seen] of this.seen) {
       const [group, id] = key.split(' ') as [string, string];
       if (this.groups.get(group)!.ordered(this.sent.get(id)!.topic)) continue;
       seen.uncounted = true;
       seen.leasedUntilMs = 0;
     }
+  }
+
+  /** Whatever was handed out before has run out: all that is stored can be had, unless it has come to its end. */
+  allDue(nowMs: number): void {
+    for (const message of this.sent.values()) {
+      if (message.place === undefined) continue;
+      this.storedInLife.set(message.id, nowMs);
+      if (message.priority > 0) this.urgent.add(message);
+    }
+    for (const seen of this.seen.values()) seen.availableFromMs = nowMs;
   }
 
   deadLettered(group: string, id: string): void {

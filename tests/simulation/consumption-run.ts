@@ -205,7 +205,7 @@ export class ConsumptionRun {
 
   private async send(life: Life, message: SentMessage): Promise<void> {
     const { id, topic, key, priority, body, deliverAtMs } = message;
-    this.checker.sending(message, this.scheduler.nowMs);
+    this.checker.sending(message);
     const stored = {
       ...{ messageId: id, tag: '', keys: [], messageGroup: key, bornAtMs: life.process.wallMs(), deliverAtMs },
       type: TYPE_IN[topic]!,
@@ -276,6 +276,7 @@ export class ConsumptionRun {
     const willCancel = !diligent && random.chance(0.1);
     if (willCancel) life.process.after(random.below(500), () => call.cancel());
     const asked = { atMs: this.scheduler.nowMs, invisibleMs };
+    checker.asking(group, topic, asked.atMs);
     const result = await call.result;
     if (life.over) return true;
     demand(result.fault === undefined, () => `a receive was refused: ${result.fault?.message}`);
@@ -336,6 +337,7 @@ export class ConsumptionRun {
     await this.scheduler.runFor(ALL_DUE_MS);
     const { value: later } = await this.scheduler.settle(life.broker.describeTopic('later'));
     demand(later!.delayedMessages === 0, () => `${later!.delayedMessages} messages never fell due`);
+    this.checker.allDue(this.scheduler.nowMs - 1);
     // Longer than the longest lease, so that whatever was left lying comes back.
     for (let round = 0; round < 4; round++) {
       for (const { name: group } of GROUPS) {

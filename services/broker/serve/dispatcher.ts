@@ -87,9 +87,10 @@ export class Dispatcher {
   private unsureTimer: Timer | undefined;
   /** How waits end and receives are answered from now on, after it was closed. */
   private closedWith: PopResult | undefined;
-  /** Resets whose record is not committed yet; meanwhile nothing is handed out. */
-  private resetting = 0;
-  private resetsBegun = 0;
+  /** Reasons to hand out nothing, such as a reset whose record is not committed yet. */
+  private holds = 0;
+  /** What was gathered before the latest of them is not handed out. */
+  private holdsBegun = 0;
   /** The filter that was prepared last: nearly every receive comes with the same one. */
   private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
@@ -144,19 +145,28 @@ export class Dispatcher {
   reset(queues: readonly QueueAdvance[], done: (committed: boolean) => void): void {
     const { committer } = this.serving;
     const payload = { groupId: this.subscription.group.id, topicId: this.subscription.topic.id, queues };
-    this.resetting++;
-    this.resetsBegun++;
+    this.hold();
     committer.append(
       { type: RECORD_TYPE.groupReset, payload },
       groupResetBytes(payload),
       writeGroupReset,
       (committed) => {
-        this.resetting--;
         if (committed) this.reservations.forgetCursors();
         done(committed);
-        this.serve();
+        this.letGo();
       },
     );
+  }
+
+  /** Hands out nothing until `letGo` was called as often. */
+  hold(): void {
+    this.holds++;
+    this.holdsBegun++;
+  }
+
+  letGo(): void {
+    this.holds--;
+    this.serve();
   }
 
   /** To be called after anything that may have made a message available. */
@@ -169,7 +179,7 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
-      if (this.resetting > 0) break;
+      if (this.holds > 0) break;
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
         this.tryLater();
@@ -257,7 +267,7 @@ export class Dispatcher {
       leasesMax,
       filter,
       firstQueue,
-      resets: this.resetsBegun,
+      holds: this.holdsBegun,
       byPriority: this.subscription.byPriority
         ? { turns: this.turns, least: command.leastPriority ?? 0, nowMs: serving.nowMs() }
         : undefined,
@@ -268,7 +278,7 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closedWith !== undefined || gathered.resets !== this.resetsBegun) {
+    if (waiter.over || this.closedWith !== undefined || gathered.holds !== this.holdsBegun) {
       this.giveBack(gathered);
       return this.closedWith === undefined;
     }

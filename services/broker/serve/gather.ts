@@ -1,6 +1,6 @@
 // Chooses the messages of one receive: first those that are due again, then new ones from every queue in turn; in a
-// priority topic the higher priority first. It decides and reads, but changes nothing of the state: the outcome is a pop
-// record for the log and the messages for the answer.
+// priority topic the higher priority first. It decides and reads, but changes nothing of the state: the outcome is a
+// pop record for the log and the messages for the answer.
 
 import { type CommitLog, type IndexEntry, queueKeyOf } from '../log/log.ts';
 import type { Lease } from '../state/lease.ts';
@@ -31,8 +31,8 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
-  /** How often the group had been reset when this began. */
-  readonly resets: number;
+  /** How often there had been a reason to hand out nothing when this began. */
+  readonly holds: number;
   /** Of a priority topic only. */
   readonly byPriority: ByPriority | undefined;
 }
@@ -55,7 +55,7 @@ export interface Gathered {
   /** It looked at as much as one gathering may, and there may be more. */
   exhausted: boolean;
   /** As in the request: what was gathered before a reset is not handed out behind it. */
-  readonly resets: number;
+  readonly holds: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -102,8 +102,8 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
-    const { resets } = request;
-    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, resets };
+    const { holds } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, holds };
   }
 
   *steps(): Steps<Gathered> {

@@ -27,6 +27,7 @@ export class Receiving {
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
   private readonly membersKnownAtMs: number;
+  private readonly held = new Set<Topic>();
   private closed = false;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
@@ -64,6 +65,17 @@ export class Receiving {
     };
   }
 
+  /** Hands out nothing of this topic until `letGo`. */
+  hold(topic: Topic): void {
+    this.held.add(topic);
+    for (const subscription of topic.subscriptions.values()) this.dispatchers.get(subscription)?.hold();
+  }
+
+  letGo(topic: Topic): void {
+    this.held.delete(topic);
+    for (const subscription of topic.subscriptions.values()) this.dispatchers.get(subscription)?.letGo();
+  }
+
   /** Of a group that is new to the topic nothing is known, so that it had better be asked. */
   peekPriority(group: string, topic: string): Outcome<number> {
     const found = this.state.topics.byName.get(topic);
@@ -88,6 +100,7 @@ export class Receiving {
       const membersKnownAtMs = this.inherited.has(subscription) ? this.membersKnownAtMs : 0;
       dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
       if (this.closed) dispatcher.close(success([]));
+      if (this.held.has(subscription.topic)) dispatcher.hold();
       this.dispatchers.set(subscription, dispatcher);
     }
     return dispatcher;

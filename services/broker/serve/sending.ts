@@ -34,6 +34,8 @@ const TOO_MANY_OPEN = fault(
   'This broker set has as many half messages without a decision as it can take. Commit or roll back some of them.',
 );
 
+const TYPE_CHANGES = fault('TOO_MANY_REQUESTS', 'The type of the topic is just being changed. Repeat the request.');
+
 export interface SendingParts {
   readonly state: BrokerState;
   readonly committer: Committer;
@@ -64,6 +66,7 @@ export class Sending {
   private readonly underWay = new NumberMap<UnderWay>();
   /** Half messages written and not yet committed. */
   private readonly halvesUnderWay = { count: 0, bytes: 0 };
+  private readonly held = new Set<Topic>();
 
   constructor(parts: SendingParts) {
     this.parts = parts;
@@ -90,8 +93,18 @@ export class Sending {
     });
   }
 
+  /** Takes nothing for this topic until `letGo`. */
+  hold(topic: Topic): void {
+    this.held.add(topic);
+  }
+
+  letGo(topic: Topic): void {
+    this.held.delete(topic);
+  }
+
   private refusalOf(topic: Topic | undefined): Fault | undefined {
     if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+    if (this.held.has(topic)) return TYPE_CHANGES;
     return refusalOf(this.parts.committer);
   }
 
@@ -252,7 +265,8 @@ function checkFor(topic: Topic, { type, priority = 0 }: MessageToStore): Fault |
 
 /**
  * Clients of different languages hash message groups differently and some only name queue 0, so the broker chooses:
- * all messages of one group into one queue, all others spread by their id. In a priority topic the queue is the priority.
+ * all messages of one group into one queue, all others spread by their id. In a priority topic the queue is the
+ * priority.
  */
 export function queueOf(topic: Topic, message: MessageToStore): number {
   if (topic.type === 'priority') return message.priority ?? 0;

@@ -1,6 +1,6 @@
 // The leases of a subscription that are due and may be handed out: in the order in which they became so, or, in a
-// priority topic, for each queue apart and by offset. A lease that is over, or that was put off again, stays in its list
-// for a while and is passed over.
+// priority topic, for each queue apart and by offset. A lease that is over, or that was put off again, stays in its
+// list for a while and is passed over.
 import type { Lease } from './lease.ts';
 
 interface Entry {

@@ -1,4 +1,4 @@
-import { type ErrorName, FaultError } from '@fulmar/core/errors.ts';
+import { type ErrorName, FaultError, failure } from '@fulmar/core/errors.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
 import { serviceDefinition } from '@fulmar/runtime/protos.ts';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -134,6 +134,10 @@ describe('administration', () => {
       ['CreateTopic', { name: 'T', queues: -1 }, 'BAD_REQUEST'],
       ['CreateTopic', { name: 'T', type: 99 }, 'BAD_REQUEST'],
       ['SpreadTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
+      ['CreateTopic', { name: 'T', type: 6, queues: 4 }, 'BAD_REQUEST'],
+      ['ChangeTopicType', { name: 'unknown', type: 1 }, 'TOPIC_NOT_FOUND'],
+      ['ChangeTopicType', { name: 'unknown', type: 99 }, 'BAD_REQUEST'],
+      ['ChangeTopicType', { name: '%DLQ%G', type: 1 }, 'ILLEGAL_TOPIC'],
       ['DeleteTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['DescribeTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['CreateGroup', { name: '' }, 'ILLEGAL_CONSUMER_GROUP'],
@@ -150,6 +154,26 @@ describe('administration', () => {
     }
     await call('CreateTopic', { name: 'T', type: 1 });
     expect(await refusal('CreateTopic', { name: 'T', type: 2 })).toBe('PRECONDITION_FAILED');
+  });
+
+  test('the type of a topic is changed on every set, or on none when one of them cannot', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    const typeOn = async (): Promise<unknown[]> =>
+      Promise.all(harness.cluster.sets.map(async (broker) => (await broker.describeTopic('T')).value!.type));
+    expect((await call('ChangeTopicType', { name: 'T', type: 3 })).topic.type).toBe(3);
+    expect(await typeOn()).toEqual(['delay', 'delay']);
+    const client = new TestClient(harness.handlers);
+    expect((await client.send(messageTo('T'))).status.code).toBe(40014);
+    expect((await client.route('T')).messageQueues[0].acceptMessageTypes).toEqual([3]);
+    const last = harness.cluster.sets.at(-1)!;
+    const { putTopic } = last;
+    last.putTopic = async () => failure('PRECONDITION_FAILED', 'A group has messages to consume.');
+    expect(await refusal('ChangeTopicType', { name: 'T', type: 2 })).toBe('PRECONDITION_FAILED');
+    expect(await typeOn()).toEqual(['delay', 'delay']);
+    last.putTopic = putTopic;
+    harness.cluster.setMaster('set-b', false);
+    expect(await refusal('ChangeTopicType', { name: 'T', type: 2 })).toBe('HA_NOT_AVAILABLE');
+    expect(await typeOn()).toEqual(['delay', 'delay']);
   });
 
   test('a group is created with defaults on every set, changed, described with its clients, and deleted', async () => {

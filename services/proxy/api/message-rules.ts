@@ -155,7 +155,7 @@ function checkRest({ bornHost, traceContext, priority }: SentMessage): Fault | u
   if (priority !== undefined && (priority < 0 || priority >= LIMITS.priorities)) {
     return fault(
       'BAD_REQUEST',
-      `The priority is ${priority}. Choose 0 to ${LIMITS.priorities - 1}; messages of the higher one are delivered first.`,
+      `The priority is ${priority}. Choose 0 to ${LIMITS.priorities - 1}; the higher one is delivered first.`,
     );
   }
   return undefined;

@@ -1,6 +1,6 @@
-// In which order a receive asks the broker sets of a priority topic: each is asked what its highest priority is, and the
-// one with the highest is asked first, for what no other set outbids. What comes or goes between the two questions is
-// not seen, so among several sets the order is as good as can be, and exact only within one.
+// In which order a receive asks the broker sets of a priority topic: each is asked what its highest priority is, and
+// the one with the highest is asked first, for what no other set outbids. What comes or goes between the two questions
+// is not seen, so among several sets the order is as good as can be, and exact only within one.
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { ProxyDependencies } from './dependencies.ts';

@@ -4,6 +4,7 @@ import { describe } from '@jest/globals';
 import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
+import { fifoStatements } from './acceptance-fifo.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
 import { priorityStatements } from './acceptance-priority.ts';
 import { produceStatements } from './acceptance-produce.ts';
@@ -22,6 +23,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     deliveryStatements(make);
     delayStatements(make);
     offsetStatements(make);
+    fifoStatements(make);
     priorityStatements(make);
     transactionStatements(make);
     robustnessStatements(make);

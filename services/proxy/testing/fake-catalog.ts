@@ -67,6 +67,11 @@ export class FakeCatalog {
   async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
     const known = this.topics.get(request.name);
     if (known === undefined) return success(this.addTopic(request));
+    if (request.typeChange === 'change') known.description = { ...known.description, type: request.type };
+    if (request.typeChange !== undefined) {
+      this.onTopics();
+      return success(known.description);
+    }
     if (known.description.type !== request.type)
       return failure('PRECONDITION_FAILED', 'The topic exists with another type.');
     const placement = newerPlacement(known.description.placement, request.placement);

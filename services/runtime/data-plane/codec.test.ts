@@ -121,6 +121,8 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement } },
+  { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement, typeChange: 'check' } },
+  { method: 'putTopic', request: { name: 'topic', type: 'delay', queues: 4, typeChange: 'change' } },
   {
     method: 'putGroup',
     request: { name: 'g', fifo: true, maxAttempts: 3, backoffMs: [1, 300, 70_000], broadcast: true, from: 'earliest' },

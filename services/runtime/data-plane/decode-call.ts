@@ -14,7 +14,7 @@ import type {
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
-import { readNumbers, readPlacement, readPriority, topicTypeOf } from './fields.ts';
+import { readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
@@ -254,15 +254,17 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
   let type = '';
   let queues = 0;
   let placement: Placement | undefined;
+  let typeChange: TopicRequest['typeChange'];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) name = reader.string();
     else if (tag >>> 3 === 2) type = reader.string();
     else if (tag >>> 3 === 3) queues = reader.int32();
     else if (tag >>> 3 === 4) placement = readPlacement(reader.message());
+    else if (tag >>> 3 === 5) typeChange = TYPE_CHANGES[reader.int32()];
     else reader.skip(tag);
   }
-  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }) };
+  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }), ...(typeChange && { typeChange }) };
 }
 
 function readPutGroup(reader: ProtobufReader): GroupRequest {

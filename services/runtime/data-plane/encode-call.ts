@@ -2,7 +2,7 @@
 // path of the cluster.
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
-import { writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
+import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
 import { writeEndTransaction, writeHalfOrigin, writeListTransactions, writeTakeChecks } from './transactions.ts';
@@ -66,6 +66,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'putTopic':
       writer.string(1, call.request.name).string(2, call.request.type).varint(3, call.request.queues);
       writePlacement(writer, 4, call.request.placement);
+      if (call.request.typeChange !== undefined) writer.varint(5, TYPE_CHANGES.indexOf(call.request.typeChange));
       break;
     case 'putGroup':
       writePutGroup(writer, call.request);

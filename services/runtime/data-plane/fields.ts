@@ -12,6 +12,9 @@ import {
   writeVarint,
 } from '@fulmar/core/protobuf.ts';
 
+/** By the numbers of `PutTopic.type_change`. */
+export const TYPE_CHANGES = [undefined, 'check', 'change'] as const;
+
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
 export function writeText(writer: ProtobufWriter, field: number, value: string): void {

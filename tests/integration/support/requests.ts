@@ -69,6 +69,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     ListTopics: { prefix: 'a', pageSize: 10, page: '' },
     DescribeTopic: { name: topicName },
     SpreadTopic: { name: 'made-by-mutation' },
+    ChangeTopicType: { name: 'made-by-mutation', type: 3 },
     DeleteTopic: { name: 'made-by-mutation' },
     CreateGroup: { name: 'made-by-mutation', settings: groupSettings },
     ListGroups: { prefix: 'a', pageSize: 10, page: '' },

@@ -179,7 +179,11 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
-      if (this.holds > 0) break;
+      if (this.holds > 0) {
+        // Called again when the hold is over; a timer for what is due would only come back here at once.
+        this.working = false;
+        return;
+      }
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
         this.tryLater();

@@ -121,8 +121,8 @@ export function heapSizes(limitBytes: number, hasBuffers: boolean): HeapSizes {
   const mebibytes = Math.max(limitBytes, MEMORY_LIMIT_MIN_BYTES) / MIB;
   return {
     oldSpaceMebibytes: Math.floor(mebibytes * (hasBuffers ? 0.42 : 0.6)),
-    // Larger than 16 MiB serves no faster here, and leaves the memory to others.
-    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 16),
-    growthPercent: mebibytes >= ROOMY_MEBIBYTES ? 300 : 100,
+    // Larger than 8 MiB serves no faster here, and leaves the memory to others.
+    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 8),
+    growthPercent: mebibytes >= ROOMY_MEBIBYTES ? 200 : 100,
   };
 }

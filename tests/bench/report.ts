@@ -36,7 +36,9 @@ export function targetTable(measured: readonly Measured[]): string {
   for (const target of TARGETS) {
     const own = valuesOf(measured, target.server, target);
     const isReached = own.length > 0 && (target.isFloor ? median(own) >= target.aim : median(own) <= target.aim);
-    const peers = target.peers.map((peer) => `${peer.replace('RocketMQ ', '')}: ${told(valuesOf(measured, peer, target))}`);
+    const peers = target.peers.map(
+      (peer) => `${peer.replace('RocketMQ ', '')}: ${told(valuesOf(measured, peer, target))}`,
+    );
     lines.push(
       `| ${target.name} | ${target.isFloor ? '>=' : '<='} ${show(target.aim)} ${target.unit} | ${told(own)} ` +
         `| ${own.length === 0 ? '' : isReached ? 'yes' : 'no'} | ${peers.join('; ')} |`,

@@ -142,8 +142,12 @@ class ProxyStream {
     this.#port.pause();
   }
 
-  async #perform(id: number, call: Simple): Promise<void> {
-    this.#reply(id, await perform(this.#api, call));
+  #perform(id: number, call: Simple): Promise<void> {
+    // What comes with every message goes without the async function that serves all other calls.
+    if (call.method === 'send') {
+      return this.#api.send(call.command).then((results) => this.#reply(id, { kind: 'send', results }));
+    }
+    return perform(this.#api, call).then((reply) => this.#reply(id, reply));
   }
 
   async #pop(id: number, command: PopCommand): Promise<void> {

@@ -4,6 +4,7 @@ import { describe } from '@jest/globals';
 import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
+import { officialAdminStatements } from './acceptance-official-admin.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
 import { produceStatements } from './acceptance-produce.ts';
 import { robustnessStatements } from './acceptance-robustness.ts';
@@ -21,6 +22,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     deliveryStatements(make);
     delayStatements(make);
     offsetStatements(make);
+    officialAdminStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

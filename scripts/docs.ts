@@ -1,5 +1,6 @@
-// Writes the pages of docs/ that repeat what tables in the code say: settings, metrics, errors, promises and their tests. `node scripts/docs.ts`
-// rewrites them, and tests/docs.test.ts fails when one is not what it would be written as.
+// Writes the pages of docs/ that repeat what tables in the code say: settings, metrics, errors, promises and their
+// tests. `node scripts/docs.ts` rewrites them, and tests/docs.test.ts fails when one is not what it would be written
+// as.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';

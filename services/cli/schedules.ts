@@ -119,7 +119,7 @@ export const SCHEDULE_COMMANDS: readonly Command[] = [
       property: { value: 'NAME=VALUE', repeated: true, text: 'A property; may be repeated.' },
       'message-group': { value: 'GROUP', text: 'The message group, for a FIFO topic.' },
     },
-    example: "fulmar schedule create weekly --topic reports --cron '0 9 * * MON' --time-zone Europe/Berlin --body go",
+    example: 'fulmar schedule create weekly --topic reports --cron "0 9 * * MON" --time-zone Europe/Berlin --body go',
     run: create,
   },
   {

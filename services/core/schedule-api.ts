@@ -1,5 +1,5 @@
-// What a broker offers for recurring messages: a schedule is a message, a topic and a cron expression, kept by one broker
-// set, which sends the message anew at each of its times. A part of `BrokerApi`.
+// What a broker offers for recurring messages: a schedule is a message, a topic and a cron expression, kept by one
+// broker set, which sends the message anew at each of its times. A part of `BrokerApi`.
 import type { Fault, Outcome } from './errors.ts';
 
 /** The message that is sent each time; what belongs to one sending, such as its id, is added then. */

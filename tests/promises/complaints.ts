@@ -16,6 +16,13 @@ const consumption = kept(
 );
 const client = (title: string): Kept => kept('tests/integration/clients.test.ts', title);
 
+const triedAsOften = client(
+  'every time is tried as often as its group allows, and then lies in the dead-letter topic for the $name client',
+);
+const bothOnOnePort = client(
+  'clients that begin with TLS and clients that begin in plaintext are served on the same port at the same time',
+);
+
 export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
   'Consuming, acknowledging, retries': [
     {
@@ -35,7 +42,7 @@ export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
       tests: [
         kept(
           'tests/simulation/recreated-topics.test.ts',
-          'a topic made anew under its old name brings back nothing of the old one, and takes none of its handles',
+          'a topic made anew under its old name has nothing of the old one, and takes none of its handles',
         ),
       ],
     },
@@ -83,9 +90,7 @@ export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
       text: 'A FIFO message is tried twice as often: by the client, and by the server again.',
       reports: ['apache/rocketmq-clients#1096'],
       tests: [
-        client(
-          'every time is tried as often as its group allows, and then lies in the dead-letter topic for the $name client',
-        ),
+        triedAsOften,
         kept(
           `${TESTING}/acceptance-delivery.ts`,
           '27 FIFO: the group resumes after the dead-letter topic took its failing message',
@@ -113,7 +118,9 @@ export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
       ],
     },
     {
-      text: 'A delay of ten minutes becomes twenty-two, or never ends; a restart repeats delayed messages, or loses them.',
+      text:
+        'A delay of ten minutes becomes twenty-two, or never ends; a restart repeats delayed messages, ' +
+        'or loses them.',
       reports: ['apache/rocketmq#6566', 'apache/rocketmq#8022', 'apache/rocketmq#11157'],
       tests: [
         kept(
@@ -157,11 +164,7 @@ export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
     {
       text: 'Some clients begin with TLS and some without, and each needs a port or a setting of its own.',
       reports: ['apache/rocketmq#5656', 'apache/rocketmq-clients#1070', 'apache/rocketmq-clients#698'],
-      tests: [
-        client(
-          'clients that begin with TLS and clients that begin in plaintext are served on the same port at the same time',
-        ),
-      ],
+      tests: [bothOnOnePort],
     },
     {
       text: 'A client with odd heartbeats, or whose stream broke, is dropped after a while.',

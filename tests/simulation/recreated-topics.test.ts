@@ -23,7 +23,7 @@ const messageOf = (messageId: string) => ({
   ...{ userPart: new Uint8Array(), systemPart: new Uint8Array(), body: Buffer.from(messageId) },
 });
 
-test('a topic made anew under its old name brings back nothing of the old one, and takes none of its handles', async () => {
+test('a topic made anew under its old name has nothing of the old one, and takes none of its handles', async () => {
   const random = new SeededRandom(5);
   const scheduler = new Scheduler(random.fork());
   const disk = new SimulatedDisk(scheduler, random.fork(), new Trace());

@@ -1,6 +1,7 @@
 // Recurring messages of the master: keeps schedules, and sends the message of each at its times. One record sends the
-// message and moves the schedule on to its next time, so that both happen or neither: no time is sent for twice, and none
-// before the clock of the master shows it. What was missed while nobody led is made up for by one message, not by many.
+// message and moves the schedule on to its next time, so that both happen or neither: no time is sent for twice, and
+// none before the clock of the master shows it. What was missed while nobody led is made up for by one message, not by
+// many.
 import { hash } from 'node:crypto';
 import { MESSAGE_TYPE, type MessageToStore } from '@fulmar/core/broker-api.ts';
 import { parseCron } from '@fulmar/core/cron/expression.ts';
@@ -155,7 +156,7 @@ export class Scheduling implements ScheduleApi {
     if (schedules.byId.size + this.changing.size >= LIMITS.schedules || total > LIMITS.schedulesBytes) {
       return fault(
         'TOO_MANY_REQUESTS',
-        `A broker set keeps ${LIMITS.schedules} schedules with ${LIMITS.schedulesBytes} bytes of messages. Delete some.`,
+        `A broker set keeps ${LIMITS.schedules} schedules with ${LIMITS.schedulesBytes} bytes in all. Delete some.`,
       );
     }
     if (message.type !== MESSAGE_TYPE.normal && message.type !== MESSAGE_TYPE.fifo) {

@@ -142,7 +142,7 @@ test('it fires at every minute that fits, and at no other, whatever the expressi
   );
 });
 
-test('in every zone the next time is later, is a whole minute, and shows what the expression says or was skipped', () => {
+test('in every zone the next time is later, a whole minute, and shows what the expression says or was skipped', () => {
   const anyField = fc.tuple(field(0, 59), field(0, 23));
   const anyMoment = fc.integer({ min: Date.UTC(2024, 0), max: Date.UTC(2032, 0) });
   fc.assert(

@@ -1,6 +1,6 @@
 // When a cron expression fires next on the clocks of a time zone. A time that the clocks skip in spring fires when they
-// would have shown it had they not been changed; a time that they show twice in autumn fires the first time only, except
-// where every hour is named: what runs every quarter of an hour goes on doing that.
+// would have shown it had they not been changed; a time that they show twice in autumn fires the first time only,
+// except where every hour is named: what runs every quarter of an hour goes on doing that.
 import type { CronExpression } from './expression.ts';
 import { momentsOf, type TimeZone } from './time-zone.ts';
 

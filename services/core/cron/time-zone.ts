@@ -1,6 +1,6 @@
-// Time zones of the IANA database, as the runtime brings them: how far a zone is from UTC at a moment, and which moments
-// a clock on the wall of the zone shows a time at. That is one as a rule, two when clocks go back, and none when they go
-// forward: then it is the moment that the clock would have shown it at, had it not been changed yet.
+// Time zones of the IANA database, as the runtime brings them: how far a zone is from UTC at a moment, and which
+// moments a clock on the wall of the zone shows a time at. That is one as a rule, two when clocks go back, and none
+// when they go forward: then it is the moment that the clock would have shown it at, had it not been changed yet.
 import { failure, type Outcome, success } from '../errors.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1_000;

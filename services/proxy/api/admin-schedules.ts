@@ -1,5 +1,5 @@
-// Recurring messages as administrators see them. A schedule lives on one broker set of its topic, chosen by its name, and
-// is looked for on all of them, so that a name means one schedule in the whole cluster.
+// Recurring messages as administrators see them. A schedule lives on one broker set of its topic, chosen by its name,
+// and is looked for on all of them, so that a name means one schedule in the whole cluster.
 import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import type { ScheduleDescription, ScheduledMessage } from '@fulmar/core/schedule-api.ts';

@@ -1,6 +1,6 @@
-// Questions of people to one connected client, over its Telemetry stream: its stacks, or to try a message. A nonce tells
-// to which question an answer belongs; only the client that was asked can give it. A client that is silent, because its
-// language knows no such question, costs the asker some seconds and nothing more.
+// Questions of people to one connected client, over its Telemetry stream: its stacks, or to try a message. A nonce
+// tells to which question an answer belongs; only the client that was asked can give it. A client that is silent,
+// because its language knows no such question, costs the asker some seconds and nothing more.
 import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Random, Timers } from '@fulmar/core/ports.ts';

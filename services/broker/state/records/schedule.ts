@@ -1,5 +1,5 @@
-// The payloads of records about recurring messages. When a schedule fires next was computed by the leader that wrote the
-// record, so that replicas whose time zones differ do not: applying a record computes nothing.
+// The payloads of records about recurring messages. When a schedule fires next was computed by the leader that wrote
+// the record, so that replicas whose time zones differ do not: applying a record computes nothing.
 //
 //   put     u8 version (1), u32 id, u32 topic, u8 paused, u64 created at, u64 next at, string name, string cron,
 //           string time zone, u8 type, string tag, string message group, u16 keys: string each,

@@ -1,5 +1,5 @@
-// What the handlers of apache.rocketmq.v2.Admin share. They answer as the messaging service does: the gRPC status is OK,
-// and the result is in the `status` of the answer. `deployment_name` is ignored, since a cluster is one deployment.
+// What the handlers of apache.rocketmq.v2.Admin share. They answer as the messaging service does: the gRPC status is
+// OK, and the result is in the `status` of the answer. `deployment_name` is ignored, since a cluster is one deployment.
 import { FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';

@@ -1,5 +1,6 @@
-// Who reads what, as official tools ask for it: what brokers know of the progress of groups, together with the consumers
-// that are connected to this proxy. Proxies do not know each other's clients; of those elsewhere nothing is told.
+// Who reads what, as official tools ask for it: what brokers know of the progress of groups, together with the
+// consumers that are connected to this proxy. Proxies do not know each other's clients; of those elsewhere nothing is
+// told.
 import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Session } from '../../clients/sessions.ts';

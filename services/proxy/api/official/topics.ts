@@ -1,5 +1,6 @@
 // Topics as official tools ask for them. A topic that takes several types tells the first, and the others in words. Its
-// route, in the JSON of the older protocol, names the address of this proxy for every broker set: clients reach no other.
+// route, in the JSON of the older protocol, names the address of this proxy for every broker set: clients reach no
+// other.
 import type { CallContext, UnaryHandler } from '../call.ts';
 import { addressText, endpointsOf } from '../endpoints.ts';
 import { type WireTime, wireTime } from '../messages.ts';

@@ -127,6 +127,8 @@ export const LIMITS = {
   schedulesBytes: 4 * MIB,
   scheduledMessageBytes: 64 * KIB,
   cronLength: 256,
+  /** Recurring messages sent in one turn: a next time takes up to two milliseconds on days when clocks are changed. */
+  scheduleFireBatch: 32,
 
   // --- record of a broker set
   setMembers: 16,

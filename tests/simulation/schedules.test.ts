@@ -158,6 +158,20 @@ describe('one broker', () => {
     expect(await sent()).toHaveLength(10);
   });
 
+  test('many that are due together all come, each once', async () => {
+    const { scheduler, settle, sent } = await world();
+    for (let i = 0; i < 200; i++) await settle((broker) => broker.schedules.create(schedule({ name: `tick-${i}` })));
+    const before = (await sent()).length;
+    await scheduler.runFor(MINUTE);
+    const all = (await sent()).slice(before);
+    expect(all.length).toBeGreaterThanOrEqual(200);
+    expect(new Set(all.map(({ messageId }) => messageId)).size).toBe(all.length);
+    const listed = await settle((broker) => broker.schedules.list());
+    const counts = new Set(listed.value!.map((each) => `${each.sent} ${each.lastAtMs}`));
+    expect(listed.value!.every((each) => each.sent > 0)).toBe(true);
+    expect(counts.size).toBeLessThanOrEqual(2);
+  });
+
   test('times that were missed are made up for by one message, and the next one is on time', async () => {
     const { scheduler, settle, sent, jump } = await world();
     await settle((broker) => broker.schedules.create(schedule()));

@@ -51,8 +51,8 @@ const NOT_FOUND = fault('NOT_FOUND', 'There is no such schedule. See fulmar sche
 
 export class Scheduling implements ScheduleApi {
   private readonly parts: SchedulingParts;
-  /** A record about it is being written. */
-  private readonly changing = new Set<string>();
+  /** Bytes of the messages of those about which a record is being written. */
+  private readonly changing = new Map<string, number>();
   private readonly firing = new Set<number>();
   private nextId = 1;
   private timer: Timer | undefined;
@@ -152,7 +152,8 @@ export class Scheduling implements ScheduleApi {
         `A recurring message has at most ${LIMITS.scheduledMessageBytes} bytes. Send a reference to more.`,
       );
     }
-    const total = [...schedules.byId.values()].reduce((sum, each) => sum + scheduledBytes(each.message), bytes);
+    const kept = [...schedules.byId.values()].map((each) => scheduledBytes(each.message));
+    const total = [...kept, ...this.changing.values()].reduce((sum, each) => sum + each, bytes);
     if (schedules.byId.size + this.changing.size >= LIMITS.schedules || total > LIMITS.schedulesBytes) {
       return fault(
         'TOO_MANY_REQUESTS',
@@ -170,7 +171,7 @@ export class Scheduling implements ScheduleApi {
 
   private put(payload: SchedulePutRecord): Promise<Outcome<ScheduleDescription>> {
     const { state, committer } = this.parts;
-    this.changing.add(payload.name);
+    this.changing.set(payload.name, scheduledBytes(payload.message));
     return new Promise((resolve) => {
       const record = { type: RECORD_TYPE.schedulePut, payload } as const;
       committer.append(record, schedulePutBytes(payload), writeSchedulePut, (committed) => {
@@ -197,15 +198,23 @@ export class Scheduling implements ScheduleApi {
   }
 
   private look(): void {
-    const { state, committer, wallMs } = this.parts;
+    const { state, committer, wallMs, timers } = this.parts;
+    if (this.stopped) return;
     if (refusalOf(committer) !== undefined) {
       this.arm(RETRY_MS);
       return;
     }
     const nowMs = wallMs();
+    let fired = 0;
     for (const schedule of state.schedules.byId.values()) {
       const isDue = !schedule.paused && schedule.nextAtMs <= nowMs && !this.firing.has(schedule.id);
-      if (isDue) this.fire(schedule, nowMs);
+      if (!isDue) continue;
+      if (fired === LIMITS.scheduleFireBatch) {
+        timers.soon(() => this.look());
+        return;
+      }
+      fired++;
+      this.fire(schedule, nowMs);
     }
     this.arm();
   }

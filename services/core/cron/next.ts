@@ -32,15 +32,17 @@ function fitsDay({ months, daysOfMonth, daysOfWeek, bothDays }: CronExpression, 
 
 /** On a day when clocks are changed later times of the wall may be earlier moments, so all of the day are looked at. */
 function firstOfDay(cron: CronExpression, zone: TimeZone, dayMs: number, afterMs: number): number | undefined {
-  const isPlain = zone.offsetMs(dayMs - DAY_MS) === zone.offsetMs(dayMs + 2 * DAY_MS);
+  const offsets = [zone.offsetMs(dayMs - DAY_MS), zone.offsetMs(dayMs + 2 * DAY_MS)];
+  const [least, most] = [Math.min(...offsets), Math.max(...offsets)];
   let first: number | undefined;
   for (const hour of cron.hours) {
     for (const minute of cron.minutes) {
       const wallMs = dayMs + (hour * 60 + minute) * MINUTE_MS;
-      for (const atMs of isPlain ? [wallMs - zone.offsetMs(dayMs)] : firing(cron, zone, wallMs)) {
+      // Asking a zone is dear, and most times cannot be the first one behind, whatever it says.
+      if (wallMs - least <= afterMs || (first !== undefined && wallMs - most >= first)) continue;
+      for (const atMs of least === most ? [wallMs - least] : firing(cron, zone, wallMs)) {
         if (atMs > afterMs && (first === undefined || atMs < first)) first = atMs;
       }
-      if (isPlain && first !== undefined) return first;
     }
   }
   return first;

@@ -49,6 +49,7 @@ import { QueueOffsets } from './serve/queue-offsets.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Resetting } from './serve/resetting.ts';
+import { Scheduling } from './serve/scheduling.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
@@ -110,6 +111,7 @@ export class Broker implements MasterApi {
   private readonly presence: Presence;
   private readonly checks: OrphanChecks;
   readonly transactions: Transactions;
+  readonly schedules: Scheduling;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
   private readonly offsets: QueueOffsets;
@@ -139,6 +141,7 @@ export class Broker implements MasterApi {
     const { committer, early } = this;
     const { maxDelayMs, delayedBytesMax, transactionPolicy: policy } = options;
     const kept = { state, committer, wallMs, observer, setHash };
+    this.schedules = new Scheduling({ ...kept, timers });
     this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
@@ -169,6 +172,7 @@ export class Broker implements MasterApi {
     this.presence.start();
     this.checks.start();
     this.delaying.start();
+    this.schedules.start();
     this.armTick();
   }
 
@@ -199,6 +203,7 @@ export class Broker implements MasterApi {
     this.presence.stop();
     this.checks.stop();
     this.delaying.stop();
+    this.schedules.stop();
     this.receiving.close();
     this.pulling.close();
   }
@@ -273,6 +278,10 @@ export class Broker implements MasterApi {
 
   deleteGroup(name: string): Promise<Fault | undefined> {
     return this.catalog.deleteGroup(name);
+  }
+
+  deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    return this.catalog.deleteSubscription(group, topic);
   }
 
   async listGroups(): Promise<readonly GroupDescription[]> {

@@ -21,10 +21,12 @@ import {
   DELETE_BYTES,
   type GroupPutRecord,
   groupPutBytes,
+  SUBSCRIPTION_DELETE_BYTES,
   type TopicPutRecord,
   topicPutBytes,
   writeDelete,
   writeGroupPut,
+  writeSubscriptionDelete,
   writeTopicPut,
 } from './state/records/definitions.ts';
 import type { BrokerState } from './state/state.ts';
@@ -162,6 +164,26 @@ export class Catalog {
       return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group, so there is nothing to delete.');
     }
     return this.writeDelete(RECORD_TYPE.groupDelete, group.id);
+  }
+
+  /** Has a group forget its place in a topic: it meets the topic anew when it comes again. */
+  async deleteSubscription(groupName: string, topicName: string): Promise<Fault | undefined> {
+    const group = this.state.groups.byName.get(groupName);
+    const topic = this.state.topics.byName.get(topicName);
+    if (group === undefined) return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group.');
+    if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Look whether the name is right.');
+    if (!group.subscriptions.has(topic.id)) return fault('NOT_FOUND', 'The group has no place in this topic.');
+    const refused = refusalOf(this.committer);
+    if (refused !== undefined) return refused;
+    const record = {
+      type: RECORD_TYPE.subscriptionDelete,
+      payload: { groupId: group.id, topicId: topic.id },
+    } as const;
+    return new Promise((resolve) => {
+      this.committer.append(record, SUBSCRIPTION_DELETE_BYTES, writeSubscriptionDelete, (committed) =>
+        resolve(committed ? undefined : FAILED),
+      );
+    });
   }
 
   /** The group of that name; with `create` one with default settings is made if there is none. */

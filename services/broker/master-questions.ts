@@ -27,11 +27,13 @@ import type {
   QueueReset,
   ResetCommand,
 } from '@fulmar/core/offsets.ts';
+import { refusingSchedules, type ScheduleApi } from '@fulmar/core/schedule-api.ts';
 import { refusingTransactions, type TransactionApi } from '@fulmar/core/transaction-api.ts';
 import type { Broker, MasterApi } from './broker.ts';
 
 export const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
 const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
+const NO_SCHEDULES = refusingSchedules(NOT_MASTER);
 
 export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
   /** There as long as this replica leads. */
@@ -39,6 +41,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   get transactions(): TransactionApi {
     return this.broker?.transactions ?? NO_TRANSACTIONS;
+  }
+
+  get schedules(): ScheduleApi {
+    return this.broker?.schedules ?? NO_SCHEDULES;
   }
 
   send(command: SendCommand): Promise<readonly SendResult[]> {
@@ -99,6 +105,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   async deleteGroup(name: string): Promise<Fault | undefined> {
     return this.broker === undefined ? NOT_MASTER : this.broker.deleteGroup(name);
+  }
+
+  async deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    return this.broker === undefined ? NOT_MASTER : this.broker.deleteSubscription(group, topic);
   }
 
   async listGroups(): Promise<readonly GroupDescription[]> {

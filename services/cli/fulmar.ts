@@ -15,6 +15,7 @@ import { LAG_COMMANDS } from './lag.ts';
 import { MESSAGE_COMMANDS } from './messages.ts';
 import type { ProxyClient, Tls } from './proxy.ts';
 import { RESET_COMMANDS } from './reset.ts';
+import { SCHEDULE_COMMANDS } from './schedules.ts';
 import { TOPIC_COMMANDS } from './topics.ts';
 import { TRANSACTION_COMMANDS } from './transactions.ts';
 
@@ -24,6 +25,7 @@ export const COMMANDS: readonly Command[] = [
   ...RESET_COMMANDS,
   ...MESSAGE_COMMANDS,
   ...TRANSACTION_COMMANDS,
+  ...SCHEDULE_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...BROKER_COMMANDS,
   ...LAG_COMMANDS,

@@ -64,7 +64,7 @@ function momentOf(text: string): number {
   return atMs;
 }
 
-function propertiesOf(given: readonly string[]): Record<string, string> {
+export function propertiesOf(given: readonly string[]): Record<string, string> {
   const properties: Record<string, string> = {};
   for (const text of given) {
     const equals = text.indexOf('=');

@@ -12,6 +12,7 @@ import type {
   ResetCommand,
 } from './offsets.ts';
 import type { Placement } from './placement.ts';
+import type { ScheduleApi } from './schedule-api.ts';
 import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
@@ -292,6 +293,7 @@ export interface BrokerApi {
   recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
+  readonly schedules: ScheduleApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */
   ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>>;
@@ -301,6 +303,8 @@ export interface BrokerApi {
   describeTopic(name: string): Promise<Outcome<TopicStatus>>;
   putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>>;
   deleteGroup(name: string): Promise<Fault | undefined>;
+  /** The group forgets its place in the topic, and what it holds there is void. NOT_FOUND if it has none. */
+  deleteSubscription(group: string, topic: string): Promise<Fault | undefined>;
   listGroups(): Promise<readonly GroupDescription[]>;
   /** Lag of one group, or of all with an empty name. */
   lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;

@@ -44,6 +44,17 @@ export const LIMITS = {
   subscriptionsPerClient: 256,
   telemetrySettingsBytes: 64 * KIB,
 
+  // --- administration
+  /** Clients that are being asked something for people. */
+  clientQuestions: 256,
+  /** Subscriptions in one answer of the official admin service, which knows no pages. */
+  listedSubscriptions: 10_000,
+  /** Queues whose times one question may be about. */
+  timeSpanQueues: 1_024,
+  foundMessages: 64,
+  /** Messages that one question looks at before it says where to go on. */
+  searchedMessages: 20_000,
+
   // --- receiving
   receiveBatchMessages: 32,
   receiveBatchBytes: 5 * MIB,
@@ -113,6 +124,16 @@ export const LIMITS = {
   delayedFireBatch: 512,
   /** Bytes of messages on their way into their queues that are not committed yet. */
   delayedFiringBytes: 8 * MIB,
+
+  // --- recurring messages
+  /** Of one broker set. */
+  schedules: 1_000,
+  /** Their messages together: they are kept in memory, and written into every snapshot. */
+  schedulesBytes: 4 * MIB,
+  scheduledMessageBytes: 64 * KIB,
+  cronLength: 256,
+  /** Recurring messages sent in one turn: a next time takes up to two milliseconds on days when clocks are changed. */
+  scheduleFireBatch: 32,
 
   // --- record of a broker set
   setMembers: 16,

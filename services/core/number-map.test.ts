@@ -5,7 +5,10 @@ import { NumberMap } from './number-map.ts';
 const step = fc.record({
   kind: fc.constantFrom('set', 'set', 'delete', 'get', 'clear'),
   // Few enough to meet each other, and some beyond 32 bits.
-  key: fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 40 }).map((n) => n * 0x1_0000_0000 + n)),
+  key: fc.oneof(
+    fc.integer({ min: 0, max: 40 }),
+    fc.integer({ min: 0, max: 40 }).map((n) => n * 0x1_0000_0000 + n),
+  ),
 });
 
 test('a map of numbers holds what was set and not deleted since, as a Map does', () => {

@@ -62,6 +62,13 @@ export const RECORD_TYPE = {
   groupReset: 61,
   /** How far a consumer that pulls has come in a queue, as it says. */
   pullOffset: 62,
+  /** A recurring message is made, paused or goes on. */
+  schedulePut: 80,
+  scheduleDelete: 81,
+  /** It is sent for one of its times. */
+  scheduleFire: 82,
+  /** A group forgets its place in a topic. */
+  subscriptionDelete: 83,
 } as const;
 
 export interface RecordHeader {

@@ -12,7 +12,7 @@ export interface Language {
   readonly transport: 'TLS' | 'plaintext';
 }
 
-const allLanguages: readonly Language[] = [
+export const allLanguages: readonly Language[] = [
   { name: 'java', client: 'org.apache.rocketmq:rocketmq-client-java 5.2.0', transport: 'TLS' },
   { name: 'go', client: 'github.com/apache/rocketmq-clients/golang/v5 5.1.4', transport: 'TLS' },
   { name: 'python', client: 'rocketmq-python-client 5.1.2', transport: 'plaintext' },

@@ -16,10 +16,17 @@ import type {
   PopRecord,
 } from './records/consumption.ts';
 import type { DeadLetterRecord } from './records/dead-letter.ts';
-import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
+import type {
+  DeleteRecord,
+  GroupPutRecord,
+  SubscriptionDeleteRecord,
+  SubscriptionPutRecord,
+  TopicPutRecord,
+} from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
+import type { ScheduleDeleteRecord, ScheduleFireRecord, SchedulePutRecord } from './records/schedule.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import type {
   HalfMessageRecord,
@@ -27,6 +34,7 @@ import type {
   TransactionChangeRecord,
   TransactionEndRecord,
 } from './records/transaction.ts';
+import { Schedules } from './schedules.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
 import { Transactions } from './transactions.ts';
@@ -57,7 +65,11 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord }
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
-  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord };
+  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
+  | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
+  | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
+  | { readonly type: typeof RECORD_TYPE.subscriptionDelete; readonly payload: SubscriptionDeleteRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -72,6 +84,7 @@ export class BrokerState {
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
   readonly delayed = new DelayedMessages();
   readonly transactions = new Transactions(LIMITS.endedTransactions);
+  readonly schedules = new Schedules();
   /** Position behind the last record applied. */
   position = 0;
   /** Log time of the last record applied. */
@@ -156,6 +169,7 @@ export class BrokerState {
         this.delayed.removeTopic(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
+        this.schedules.removeTopic(record.payload.id);
         return undefined;
       }
       case RECORD_TYPE.groupPut:
@@ -184,6 +198,19 @@ export class BrokerState {
       case RECORD_TYPE.pullOffset: {
         const { groupId, topicId, queueId, offset } = record.payload;
         this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
+        return undefined;
+      }
+      case RECORD_TYPE.schedulePut:
+        if (this.topics.byId.has(record.payload.topicId)) this.schedules.put(record.payload);
+        return undefined;
+      case RECORD_TYPE.scheduleDelete:
+        this.schedules.remove(record.payload.id);
+        return undefined;
+      case RECORD_TYPE.scheduleFire:
+        return this.schedules.fire(record.payload) ? this.place(record.payload.message, false) : undefined;
+      case RECORD_TYPE.subscriptionDelete: {
+        const subscription = this.subscription(record.payload.groupId, record.payload.topicId);
+        if (subscription !== undefined) this.drop(subscription);
         return undefined;
       }
       case RECORD_TYPE.segmentStart:

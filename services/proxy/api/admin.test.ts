@@ -84,6 +84,47 @@ describe('administration', () => {
     expect((await call('ListTransactions', { expiredOnly: true })).transactions).toEqual([]);
   });
 
+  test('a recurring message is made once in the cluster, listed, paused, resumed and deleted', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    const message = { tag: 'a', keys: ['k'], properties: { color: 'red' }, body: Buffer.from('body') };
+    const wanted = { name: 'weekly', topic: 'T', cron: '0 9 * * MON', timeZone: 'Europe/Berlin', message };
+    const { schedule } = await call('CreateSchedule', { schedule: wanted });
+    expect(schedule).toMatchObject({ ...wanted, paused: false, sent: 0, nextAtMs: 60_000 });
+    await call('CreateSchedule', { schedule: wanted });
+    const kept = await Promise.all(harness.cluster.sets.map((broker) => broker.schedules.list()));
+    expect(kept.map(({ value }) => value!.length).sort()).toEqual([0, 1]);
+    expect(await refusal('CreateSchedule', { schedule: { ...wanted, cron: '@daily' } })).toBe('PRECONDITION_FAILED');
+    for (const name of ['b', 'c']) await call('CreateSchedule', { schedule: { ...wanted, name } });
+    const first = await call('ListSchedules', { pageSize: 2 });
+    expect(first.schedules.map(({ name }: Message) => name)).toEqual(['b', 'c']);
+    expect((await call('ListSchedules', { page: first.nextPage })).schedules).toEqual([schedule]);
+    expect((await call('PauseSchedule', { name: 'weekly' })).schedule.paused).toBe(true);
+    expect((await call('DescribeSchedule', { name: 'weekly' })).schedule.paused).toBe(true);
+    expect((await call('ResumeSchedule', { name: 'weekly' })).schedule.paused).toBe(false);
+    await call('DeleteSchedule', { name: 'weekly' });
+    for (const method of ['DescribeSchedule', 'PauseSchedule', 'ResumeSchedule', 'DeleteSchedule'] as const) {
+      expect(await refusal(method, { name: 'weekly' })).toBe('NOT_FOUND');
+    }
+  });
+
+  test('a recurring message is judged by the rules of every message, and of its topic', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    await call('CreateTopic', { name: 'later', type: 3 });
+    await call('CreateTopic', { name: 'lines', type: 2 });
+    const message = { body: Buffer.from('body') };
+    const wanted = { name: 's', topic: 'T', cron: '@daily', message };
+    const cases: [Message, ErrorName | undefined][] = [
+      [{ ...wanted, topic: 'none' }, 'TOPIC_NOT_FOUND'],
+      [{ ...wanted, topic: 'later' }, 'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE'],
+      [{ ...wanted, topic: 'lines' }, 'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE'],
+      [{ ...wanted, message: {} }, 'MESSAGE_BODY_EMPTY'],
+      [{ ...wanted, message: { ...message, tag: 'a|b' } }, 'ILLEGAL_MESSAGE_TAG'],
+      [{ ...wanted, topic: 'lines', message: { ...message, messageGroup: 'one' } }, undefined],
+      [null, 'TOPIC_NOT_FOUND'],
+    ];
+    for (const [schedule, error] of cases) expect(await refusal('CreateSchedule', { schedule })).toBe(error);
+  });
+
   test('a topic is created on every set, found, listed, described and deleted', async () => {
     const { topic } = await call('CreateTopic', { name: 'ns/T', type: 2, queues: 3 });
     expect(topic).toEqual({
@@ -215,11 +256,17 @@ describe('administration', () => {
   });
 
   test('a group is reset on every set, and what that does is told for each queue of each', async () => {
-    await call('CreateTopic', { name: 'T' });
+    await call('CreateTopic', { name: 'T', queues: 1 });
     await call('CreateGroup', { name: 'G' });
-    const reset = { topic: 'T', queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
+    const client = new TestClient(harness.handlers);
+    for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
+    const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
+    expect(taken).toHaveLength(20);
     const { queues } = await call('ResetGroup', { group: 'G', topic: 'T', timeMs: 1_000, dryRun: true });
-    expect(queues).toEqual(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    const reset = { topic: 'T', queueId: 0, toOffset: 0 };
+    expect(queues).toMatchObject(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    for (const { fromOffset, inFlightMessages } of queues)
+      expect([fromOffset > 0, inFlightMessages]).toEqual([true, fromOffset]);
     const command = { group: 'G', topic: 'T', to: { kind: 'time', value: 1_000 }, dryRun: true };
     expect(harness.broker.resets).toEqual([command]);
     expect(await refusal('ResetGroup', { group: 'G', topic: 'T' })).toBe('BAD_REQUEST');

@@ -4,10 +4,16 @@ import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
+import { type ScheduleHandlers, scheduleHandlers } from './admin-schedules.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
 import { type TransactionHandlers, transactionHandlers } from './admin-transactions.ts';
 
-export type AdminHandlers = TopicHandlers & GroupHandlers & ResetHandlers & TransactionHandlers & ClusterHandlers;
+export type AdminHandlers = TopicHandlers &
+  GroupHandlers &
+  ResetHandlers &
+  TransactionHandlers &
+  ScheduleHandlers &
+  ClusterHandlers;
 
 export function adminService(dependencies: AdminDependencies): AdminHandlers {
   return {
@@ -15,6 +21,7 @@ export function adminService(dependencies: AdminDependencies): AdminHandlers {
     ...groupHandlers(dependencies),
     ...resetHandlers(dependencies),
     ...transactionHandlers(dependencies),
+    ...scheduleHandlers(dependencies),
     ...clusterHandlers(dependencies),
   };
 }

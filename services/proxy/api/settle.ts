@@ -129,8 +129,7 @@ function ackBySet(
       for (const [at, i] of indexes.entries()) faults[i] = outcome.fault ?? outcome.value[at];
     });
   };
-  const ackAll = (): Promise<unknown> =>
-    Promise.all([...indexesBySet].map(([set, indexes]) => ackSet(set, indexes)));
+  const ackAll = (): Promise<unknown> => Promise.all([...indexesBySet].map(([set, indexes]) => ackSet(set, indexes)));
   const findUnknown = async (): Promise<void> => {
     for (const i of unknown) {
       const set = await setOf(context, patience, topic, entries[i]!.receiptHandle);

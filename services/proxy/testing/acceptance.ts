@@ -5,6 +5,7 @@ import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
 import { fifoStatements } from './acceptance-fifo.ts';
+import { officialAdminStatements } from './acceptance-official-admin.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
 import { priorityStatements } from './acceptance-priority.ts';
 import { produceStatements } from './acceptance-produce.ts';
@@ -25,6 +26,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     offsetStatements(make);
     fifoStatements(make);
     priorityStatements(make);
+    officialAdminStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

@@ -34,6 +34,7 @@ import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
 import { FakeOffsets } from './fake-offsets.ts';
+import { fakeSchedules } from './fake-schedules.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 import { fakeTransactions } from './fake-transactions.ts';
 
@@ -46,6 +47,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
   readonly transactions: ReturnType<typeof fakeTransactions>;
+  readonly schedules = fakeSchedules();
   readonly #timers: Timers;
   readonly #offsets = new FakeOffsets(this.topics);
   readonly #subscriptions = new Map<string, FakeSubscription>();
@@ -162,7 +164,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
     const found = this.topics.get(topic);
     if (found === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
-    const waiting = this.#subscription(group, topic).waiting(found.messages, this.clock.monotonicMs());
+    const waiting = this.#subscription(group, topic).visible(found.messages, this.clock.monotonicMs());
     return success(Math.max(-1, ...waiting.map(({ queueId }) => queueId)));
   }
 
@@ -300,10 +302,15 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       if (group !== '' && group !== ofGroup) continue;
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
-      const readyMessages = states.filter((state) => state === 'waiting').length;
+      const readyMessages = subscription.waiting(this.topics.get(topic)?.messages ?? []);
       lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0, filter: '*', refusedFilters: [] });
     }
     return success(lags);
+  }
+
+  async deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    if (!this.groups.has(group)) return fault('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    return this.#subscriptions.delete(`${group}\n${topic}`) ? undefined : fault('NOT_FOUND', 'no place there');
   }
 
   async pull(command: PullCommand): Promise<Outcome<PulledMessages>> {
@@ -325,8 +332,18 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   async resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>> {
     if (!this.groups.has(command.group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
     this.resets.push(command);
-    const reset = { topic: command.topic, queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
-    return success([reset]);
+    const { group, topic, to } = command;
+    const subscription = this.#subscriptions.get(`${group}\n${topic}`);
+    const queues = this.topics.get(topic)?.nextOffsets ?? [];
+    return success(
+      queues.map((_, queueId) => ({
+        ...{ topic, queueId, fromOffset: subscription?.cursor(queueId) ?? 0 },
+        toOffset: this.#offsets.find({ topic, queueId }, to).value!,
+        inFlightMessages: [...(subscription?.leases() ?? [])].filter(
+          ({ state, stored }) => state === 'leased' && stored.queueId === queueId,
+        ).length,
+      })),
+    );
   }
 
   async status(): Promise<BrokerStatus> {

@@ -33,6 +33,14 @@ const transaction = {
   endsInMs: 86_400_000,
 };
 
+const schedule = {
+  ...{ name: 'weekly', topic: 'ns/topic', cron: '0 9 * * MON', timeZone: 'Europe/Berlin' },
+  message: {
+    ...{ type: 2, tag: 'täg', keys: ['a', 'b'], messageGroup: 'one' },
+    ...{ userPart: bytes('user'), systemPart: bytes('system'), body: bytes('body') },
+  },
+};
+
 const CALLS: readonly BrokerCall[] = [
   {
     method: 'send',
@@ -160,6 +168,11 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'listTransactions', query: { topic: 't', expiredOnly: true, after: 'a', count: 300 } },
   { method: 'showTransaction', transactionId: 'a' },
   { method: 'resumeTransaction', transactionId: 'b' },
+  { method: 'createSchedule', request: schedule },
+  { method: 'pauseSchedule', name: 'weekly', paused: true },
+  { method: 'deleteSchedule', name: 'weekly' },
+  { method: 'listSchedules' },
+  { method: 'deleteSubscription', group: 'g', topic: 't' },
   { method: 'cancel', callId: 2 ** 40 },
 ];
 
@@ -264,7 +277,14 @@ const TRANSACTION_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
-const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES];
+const SCHEDULE_REPLIES: readonly BrokerReply[] = [
+  {
+    kind: 'schedules',
+    schedules: [{ ...schedule, paused: true, createdAtMs: 2 ** 41, nextAtMs: 2 ** 42, lastAtMs: 7, sent: 2 ** 33 }],
+  },
+];
+
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...SCHEDULE_REPLIES];
 
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {

@@ -17,6 +17,7 @@ import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
+import { readScheduleRequest } from './schedules.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
@@ -76,7 +77,18 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'describeTopic':
     case 'deleteGroup':
     case 'lag':
+    case 'deleteSchedule':
       return { method, name: readNamed(reader).name };
+    case 'createSchedule':
+      return { method, request: readScheduleRequest(reader) };
+    case 'pauseSchedule': {
+      const { name, flag } = readNamed(reader);
+      return { method, name, paused: flag };
+    }
+    case 'deleteSubscription': {
+      const { group, topic } = readGroupOffset(reader);
+      return { method, group, topic };
+    }
     case 'pull':
       return { method, command: readPull(reader) };
     case 'putOffset':
@@ -101,6 +113,7 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, callId: readCancel(reader) };
     case 'listTopics':
     case 'listGroups':
+    case 'listSchedules':
     case 'status':
       return { method };
   }

@@ -16,6 +16,7 @@ import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
+import { readSchedule } from './schedules.ts';
 import { readHalfMessage, readOpenTransaction } from './transactions.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
@@ -80,6 +81,8 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, messages: readList(reader, 1, readHalfMessage) };
     case 'transactions':
       return { kind, transactions: readList(reader, 1, readOpenTransaction) };
+    case 'schedules':
+      return { kind, schedules: readList(reader, 1, readSchedule) };
     case 'done':
       return { kind };
   }

@@ -5,6 +5,7 @@ import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
+import { writeScheduleRequest } from './schedules.ts';
 import { writeEndTransaction, writeHalfOrigin, writeListTransactions, writeTakeChecks } from './transactions.ts';
 
 /** What a message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -75,6 +76,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'describeTopic':
     case 'deleteGroup':
     case 'lag':
+    case 'deleteSchedule':
       writeText(writer, 1, call.name);
       break;
     case 'pull':
@@ -106,11 +108,22 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'resumeTransaction':
       writeText(writer, 1, call.transactionId);
       break;
+    case 'createSchedule':
+      writeScheduleRequest(writer, call.request);
+      break;
+    case 'pauseSchedule':
+      writeText(writer, 1, call.name);
+      writeFlag(writer, 2, call.paused);
+      break;
+    case 'deleteSubscription':
+      writer.string(1, call.group).string(2, call.topic);
+      break;
     case 'cancel':
       writer.varint(1, call.callId);
       break;
     case 'listTopics':
     case 'listGroups':
+    case 'listSchedules':
     case 'status':
       break;
   }

@@ -12,6 +12,7 @@ import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
+import { writeSchedule } from './schedules.ts';
 import { writeHalfMessage, writeOpenTransaction } from './transactions.ts';
 
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -92,6 +93,9 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
       break;
     case 'transactions':
       for (const each of reply.transactions) nested(writer, 1, () => writeOpenTransaction(writer, each));
+      break;
+    case 'schedules':
+      for (const schedule of reply.schedules) nested(writer, 1, () => writeSchedule(writer, schedule));
       break;
     case 'done':
       break;

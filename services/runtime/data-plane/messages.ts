@@ -20,6 +20,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
+import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
   EndTransactionCommand,
   HalfMessage,
@@ -57,6 +58,11 @@ export type BrokerCall =
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
   | { readonly method: 'listTransactions'; readonly query: ListTransactionsQuery }
   | { readonly method: 'showTransaction' | 'resumeTransaction'; readonly transactionId: string }
+  | { readonly method: 'createSchedule'; readonly request: ScheduleRequest }
+  | { readonly method: 'pauseSchedule'; readonly name: string; readonly paused: boolean }
+  | { readonly method: 'deleteSchedule'; readonly name: string }
+  | { readonly method: 'listSchedules' }
+  | { readonly method: 'deleteSubscription'; readonly group: string; readonly topic: string }
   /** Ends the wait of the pop with this id. */
   | { readonly method: 'cancel'; readonly callId: number };
 
@@ -78,7 +84,8 @@ export type BrokerReply =
   | { readonly kind: 'priority'; readonly priority: number }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
-  | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
+  | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
+  | { readonly kind: 'schedules'; readonly schedules: readonly ScheduleDescription[] };
 
 export type ReplyKind = BrokerReply['kind'];
 
@@ -115,6 +122,11 @@ export const CALL_FIELD = {
   getOffset: 62,
   findOffset: 63,
   resetGroup: 64,
+  createSchedule: 80,
+  pauseSchedule: 81,
+  deleteSchedule: 82,
+  listSchedules: 83,
+  deleteSubscription: 84,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -137,4 +149,5 @@ export const REPLY_FIELD = {
   pulled: 60,
   offset: 61,
   resets: 62,
+  schedules: 80,
 } as const satisfies Record<ReplyKind, number>;

@@ -78,7 +78,9 @@ afterAll(async () => {
   client.close();
   const log = await cluster.stop();
   await endAll();
-  expect(log.split('\n').filter((line) => line.includes('"error"') || line.includes('rror:'))).toEqual([]);
+  // Whoever can call administrators' RPCs can make it tell more; what it tells then of refused requests is no error.
+  const lines = log.split('\n').filter((line) => !/"level":"(debug|info)"/.test(line));
+  expect(lines.filter((line) => line.includes('"error"') || line.includes('rror:'))).toEqual([]);
 }, START_MS);
 
 test(

@@ -99,8 +99,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
   const [beginTimestamp, endTimestamp] = [duration(1_700_000_000_000), duration(1_800_000_000_000)];
   const clientId = 'a-client@1@1';
   const official: Record<string, object> = {
-    // INFO, as it is.
-    ChangeLogLevel: { level: 2 },
+    ChangeLogLevel: { level: 3 },
     DescribeTopicStatus: { topic },
     ListSubscription: { topic, group },
     DescribeSubscription: { topic, group },

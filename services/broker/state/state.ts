@@ -7,6 +7,7 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { DelayedMessages } from './delayed-messages.ts';
 import { Groups } from './groups.ts';
+import { OffsetRanges } from './offset-ranges.ts';
 import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
 import type {
   AckRecord,
@@ -20,6 +21,7 @@ import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecor
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
+import type { RedriveRecord } from './records/redrive.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import type {
   HalfMessageRecord,
@@ -57,7 +59,8 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord }
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
-  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord };
+  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
+  | { readonly type: typeof RECORD_TYPE.redrive; readonly payload: RedriveRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -72,6 +75,8 @@ export class BrokerState {
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
   readonly delayed = new DelayedMessages();
   readonly transactions = new Transactions(LIMITS.endedTransactions);
+  /** For each dead-letter topic the letters that their group has got again. */
+  readonly redriven = new Map<number, OffsetRanges>();
   /** Position behind the last record applied. */
   position = 0;
   /** Log time of the last record applied. */
@@ -156,6 +161,7 @@ export class BrokerState {
         this.delayed.removeTopic(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
+        this.redriven.delete(record.payload.id);
         return undefined;
       }
       case RECORD_TYPE.groupPut:
@@ -186,6 +192,9 @@ export class BrokerState {
         this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
         return undefined;
       }
+      case RECORD_TYPE.redrive:
+        this.redrive(record.payload, logTimeMs);
+        return undefined;
       case RECORD_TYPE.segmentStart:
       case RECORD_TYPE.epochStart:
       case RECORD_TYPE.tick:
@@ -212,6 +221,27 @@ export class BrokerState {
     group.subscriptions.set(topic.id, subscription);
     topic.subscriptions.set(group.id, subscription);
     return subscription;
+  }
+
+  /** The letters of a dead-letter topic that its group has got again. */
+  redrivenIn(letterTopicId: number): OffsetRanges {
+    let redriven = this.redriven.get(letterTopicId);
+    if (redriven === undefined) {
+      redriven = new OffsetRanges();
+      this.redriven.set(letterTopicId, redriven);
+    }
+    return redriven;
+  }
+
+  private redrive({ groupId, letterTopicId, again, forgetBefore, letters }: RedriveRecord, logTimeMs: number): void {
+    if (!this.topics.byId.has(letterTopicId)) return;
+    const redriven = this.redrivenIn(letterTopicId);
+    for (const { letterOffset, topicId, queueId, queueOffset, lane } of letters) {
+      if (redriven.has(letterOffset) && !again) continue;
+      redriven.add(letterOffset);
+      this.withSubscription(groupId, topicId, (of) => of.reopen(queueId, queueOffset, lane, logTimeMs));
+    }
+    redriven.forgetBefore(forgetBefore);
   }
 
   private withSubscription(groupId: number, topicId: number, change: (subscription: Subscription) => void): void {

@@ -8,6 +8,7 @@ import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './d
 import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
 import { readGroupReset, readPullOffset } from './offsets.ts';
+import { readRedrive } from './redrive.ts';
 import { readSubscriptionFilter } from './subscription-filter.ts';
 import { readHalfMessage, readTransactionCarry, readTransactionChange, readTransactionEnd } from './transaction.ts';
 
@@ -60,6 +61,8 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readGroupReset(bytes, at, end) };
     case RECORD_TYPE.pullOffset:
       return { type, payload: readPullOffset(bytes, at, end) };
+    case RECORD_TYPE.redrive:
+      return { type, payload: readRedrive(bytes, at, end) };
     default:
       throw new Error(`the log holds a record of type ${type}, which this program does not know; run a newer version`);
   }

@@ -1,6 +1,6 @@
 // What a broker offers to find messages with, to tell what became of one, and to look after dead letters: the part of
 // `BrokerApi` that people use. Every call does a bounded amount of work and says where the next one goes on.
-import type { Outcome } from './errors.ts';
+import type { Fault, Outcome } from './errors.ts';
 
 /** By id, by key in a topic, or by time in a topic: the first of these that is given counts. */
 export interface FindQuery {
@@ -64,6 +64,8 @@ export interface FoundMessage {
   readonly systemPart: Uint8Array;
   /** Empty unless it was asked for. */
   readonly body: Uint8Array;
+  /** Of a half message in the past: commit, rollback or forgotten, as long as that is remembered; else empty. */
+  readonly detail: string;
   readonly letter?: DeadLetterOrigin | undefined;
 }
 
@@ -196,4 +198,9 @@ export interface FindingApi {
   trace(query: TraceQuery): Promise<Outcome<MessageTrace>>;
   /** Hands letters out once more to their own group, from where the messages lie. The same again changes nothing. */
   redrive(command: RedriveCommand): Promise<Outcome<Redriven>>;
+}
+
+/** What answers while nobody can. */
+export function refusingFinding(fault: Fault): FindingApi {
+  return { find: async () => ({ fault }), trace: async () => ({ fault }), redrive: async () => ({ fault }) };
 }

@@ -42,7 +42,12 @@ const WITHOUT_SECTIONS = 1;
 const WITH_SECTIONS = 2;
 
 /** Ascending by tag, which is the order in which they are written. */
-const SECTIONS: readonly SnapshotSection[] = [TIMERS_SECTION, TRANSACTIONS_SECTION, SUBSCRIPTIONS_SECTION, REDRIVEN_SECTION];
+const SECTIONS: readonly SnapshotSection[] = [
+  TIMERS_SECTION,
+  TRANSACTIONS_SECTION,
+  SUBSCRIPTIONS_SECTION,
+  REDRIVEN_SECTION,
+];
 
 class Chunks {
   readonly list: Buffer[] = [];

@@ -2,18 +2,25 @@
 // gRPC statuses, so a handler that refuses rejects with a FaultError.
 import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
+import { type FindingHandlers, findingHandlers } from './admin-finding.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
 import { type TransactionHandlers, transactionHandlers } from './admin-transactions.ts';
 
-export type AdminHandlers = TopicHandlers & GroupHandlers & ResetHandlers & TransactionHandlers & ClusterHandlers;
+export type AdminHandlers = TopicHandlers &
+  GroupHandlers &
+  ResetHandlers &
+  FindingHandlers &
+  TransactionHandlers &
+  ClusterHandlers;
 
 export function adminService(dependencies: AdminDependencies): AdminHandlers {
   return {
     ...topicHandlers(dependencies),
     ...groupHandlers(dependencies),
     ...resetHandlers(dependencies),
+    ...findingHandlers(dependencies),
     ...transactionHandlers(dependencies),
     ...clusterHandlers(dependencies),
   };

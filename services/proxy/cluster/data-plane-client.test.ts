@@ -45,6 +45,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     getOffset: unused,
     findOffset: unused,
     resetGroup: unused,
+    finding: { find: unused, trace: unused, redrive: unused },
     status: unused,
     stepDown: unused,
     transactions: refusingTransactions(fault('NOT_MASTER', 'not used in this test')),

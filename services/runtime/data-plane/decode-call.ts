@@ -15,6 +15,7 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
@@ -82,6 +83,12 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, find: readFindOffset(reader) };
     case 'resetGroup':
       return { method, command: readReset(reader) };
+    case 'find':
+      return { method, query: readFindQuery(reader) };
+    case 'trace':
+      return { method, query: readTraceQuery(reader) };
+    case 'redrive':
+      return { method, command: readRedriveCommand(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'endTransaction':

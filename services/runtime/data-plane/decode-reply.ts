@@ -14,6 +14,7 @@ import { type Fault, fault } from '@fulmar/core/errors.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
 import { readHalfMessage, readOpenTransaction } from './transactions.ts';
@@ -70,6 +71,12 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, pulled: readPulled(reader, readPopped) };
     case 'offset':
       return { kind, offset: readOffset(reader) };
+    case 'found':
+      return { kind, found: readFoundMessages(reader) };
+    case 'trace':
+      return { kind, trace: readMessageTrace(reader) };
+    case 'redriven':
+      return { kind, redriven: readRedriven(reader) };
     case 'resets':
       return { kind, resets: readList(reader, 1, readQueueReset) };
     case 'status':

@@ -19,6 +19,14 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
+import type {
+  FindQuery,
+  FoundMessages,
+  MessageTrace,
+  RedriveCommand,
+  Redriven,
+  TraceQuery,
+} from '@fulmar/core/finding-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type {
   EndTransactionCommand,
@@ -51,6 +59,9 @@ export type BrokerCall =
   | { readonly method: 'putOffset' | 'getOffset'; readonly offset: GroupOffset }
   | { readonly method: 'findOffset'; readonly find: FindOffset }
   | { readonly method: 'resetGroup'; readonly command: ResetCommand }
+  | { readonly method: 'find'; readonly query: FindQuery }
+  | { readonly method: 'trace'; readonly query: TraceQuery }
+  | { readonly method: 'redrive'; readonly command: RedriveCommand }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -74,6 +85,9 @@ export type BrokerReply =
   | { readonly kind: 'pulled'; readonly pulled: PulledMessages }
   | { readonly kind: 'offset'; readonly offset: number }
   | { readonly kind: 'resets'; readonly resets: readonly QueueReset[] }
+  | { readonly kind: 'found'; readonly found: FoundMessages }
+  | { readonly kind: 'trace'; readonly trace: MessageTrace }
+  | { readonly kind: 'redriven'; readonly redriven: Redriven }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
@@ -112,6 +126,9 @@ export const CALL_FIELD = {
   getOffset: 62,
   findOffset: 63,
   resetGroup: 64,
+  find: 65,
+  trace: 66,
+  redrive: 67,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -133,4 +150,7 @@ export const REPLY_FIELD = {
   pulled: 60,
   offset: 61,
   resets: 62,
+  found: 63,
+  trace: 64,
+  redriven: 65,
 } as const satisfies Record<ReplyKind, number>;

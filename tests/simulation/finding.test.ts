@@ -9,6 +9,7 @@ import { MESSAGE_TYPE, type PoppedMessage } from '@fulmar/core/broker-api.ts';
 import type { FindQuery, FoundMessage, MessageTrace, RedriveCommand, RedriveResult } from '@fulmar/core/finding-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
+import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { afterEach, describe, expect, test } from '@jest/globals';
 import { SimulatedDisk } from './disk.ts';
 import { SeededRandom } from './random.ts';
@@ -87,7 +88,7 @@ class World {
     const type = messageGroup !== '' ? MESSAGE_TYPE.fifo : deliverAtMs > 0 ? MESSAGE_TYPE.delay : MESSAGE_TYPE.normal;
     const message = {
       ...{ messageId, type, tag, keys, messageGroup, bornAtMs: 1, deliverAtMs },
-      ...{ userPart: new Uint8Array(), systemPart: new Uint8Array(), body: Buffer.from(messageId) },
+      ...{ userPart: new Uint8Array(), systemPart: tagged(tag), body: Buffer.from(messageId) },
     };
     const [result] = await this.settle(this.broker.send({ topic: TOPIC, messages: [message] }));
     expect(result!.fault).toBeUndefined();
@@ -156,6 +157,11 @@ class World {
   async letters(group = 'readers'): Promise<FoundMessage[]> {
     return this.find({ topic: `%DLQ%${group}` });
   }
+}
+
+/** System properties with nothing but a tag. */
+function tagged(tag: string): Uint8Array {
+  return tag === '' ? new Uint8Array() : new ProtobufWriter(64).string(1, tag).finish();
 }
 
 const idsOf = (messages: readonly { readonly body: Uint8Array }[]): string[] =>
@@ -293,6 +299,7 @@ describe('the trace of a message', () => {
     await world.scheduler.runFor(11_000);
     await world.ack(await world.pop('readers', 'client-2', true));
     await world.pop('others', 'client-3');
+    await world.scheduler.runFor(100);
     await world.restart();
     const { groups, events } = await world.trace(place!);
     expect(groups).toMatchObject([

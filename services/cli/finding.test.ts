@@ -1,5 +1,6 @@
 // The commands that find messages, tell their story and look after dead letters, against answers from a table.
 import { methodDefinition } from '@fulmar/runtime/protos.ts';
+import { RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { describe, expect, test } from '@jest/globals';
 import { EXIT } from './fulmar.ts';
 import { run } from './testing.ts';
@@ -184,9 +185,13 @@ describe('fulmar dlq', () => {
 
   test('says what was done before something failed', async () => {
     const letter = { set: 'set-0', messageId: '01AB', topic: 'orders', queueId: 3, queueOffset: 17, letterOffset: 2 };
-    const { output } = await run(['dlq', 'redrive', 'billing', '--all'], {
-      RedriveDeadLetters: [{ letters: [{ ...letter, outcome: 'redriven' }], nextPage: 'more' }, new Error('lost')],
-    }).catch((problem: Error) => ({ output: problem.message }));
-    expect(output).toBe('lost');
+    const failed = await run(['dlq', 'redrive', 'billing', '--all'], {
+      RedriveDeadLetters: [
+        { letters: [{ ...letter, outcome: 'redriven' }], nextPage: 'more' },
+        new RpcFailure(14, 'Broker set set-1 has no master at the moment. Repeat it.', 50_002),
+      ],
+    });
+    expect(failed).toMatchObject({ code: EXIT.refused, output: 'Until then: 1 letter redriven.' });
+    expect(failed.error).toContain('set-1 has no master');
   });
 });

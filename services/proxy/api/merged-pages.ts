@@ -1,6 +1,7 @@
 // One list out of the lists of all broker sets, page by page. Each set goes on behind the last of its messages that was
 // shown; the token holds one place for each set and nothing else, so that any proxy can answer for the next page.
 import type { FoundMessage, FoundMessages } from '@fulmar/core/finding-api.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 
 /** By set: the page of its broker; DONE for one that has shown all. A set that is missing begins. */
 export type Places = ReadonlyMap<string, number>;
@@ -26,7 +27,9 @@ export function mergePages(
 ): MergedPage {
   const lists = answers.map(({ set, found }) => ({ set, found, shown: 0 }));
   const messages: (FoundMessage & { readonly set: string })[] = [];
-  while (messages.length < size) {
+  let bytes = 0;
+  // Each set keeps to the bound; all together have to as well.
+  while (messages.length < size && bytes < LIMITS.foundBytes) {
     let next: (typeof lists)[number] | undefined;
     for (const list of lists) {
       const message = list.found.messages[list.shown];
@@ -36,7 +39,9 @@ export function mergePages(
       if (comes) next = list;
     }
     if (next === undefined) break;
-    messages.push({ set: next.set, ...next.found.messages[next.shown++]! });
+    const message = next.found.messages[next.shown++]!;
+    messages.push({ set: next.set, ...message });
+    bytes += message.userPart.length + message.systemPart.length + message.body.length;
   }
   const places = new Map(before);
   for (const { set, found, shown } of lists) {

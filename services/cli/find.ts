@@ -91,8 +91,12 @@ function nowOf({ standing, ahead, attempt, untilMs }: GroupStanding, events: rea
   }
 }
 
+function storedWhere({ set, position, storedAtMs }: FoundMessage): string {
+  return `on ${set}, log ${position}, stored ${time(storedAtMs)}`;
+}
+
 function traceText(place: FoundMessage, { groups, events, isCut }: Trace): string {
-  const head = `${place.topic} ${placeOf(place)} on ${place.set}, log ${place.position}, stored ${time(place.storedAtMs)}`;
+  const head = `${place.topic} ${placeOf(place)} ${storedWhere(place)}`;
   if (groups.length === 0) return `${head}\nNo group reads the topic.`;
   const rows = groups.map((one) => {
     const own = events.filter(({ group }) => group === one.group);
@@ -112,7 +116,7 @@ function traceText(place: FoundMessage, { groups, events, isCut }: Trace): strin
 
 /** A message that was only here for a time has no group; the line says what became of it. */
 function pastText(place: FoundMessage): string {
-  return `${place.topic} on ${place.set}, log ${place.position}, stored ${time(place.storedAtMs)}: ${standingOf(place)}`;
+  return `${place.topic} ${storedWhere(place)}: ${standingOf(place)}`;
 }
 
 const EXAMPLE_ID = '015D8D1634C723335B0B1586D2B69CAB55';

@@ -105,7 +105,7 @@ describe('administration', () => {
     expect(await refusal('TraceMessage', { set: 'set-a' })).toBe('BAD_REQUEST');
   });
 
-  test('dead letters are redriven one set after the other, page by page, and never all of them by mistake', async () => {
+  test('dead letters are redriven set after set, page by page, and never all of them by mistake', async () => {
     await call('CreateGroup', { name: 'readers' });
     const letter = { messageId: 'id', topic: 'orders', queueId: 0, queueOffset: 1 };
     for (const broker of harness.brokers) {

@@ -1,5 +1,5 @@
-// Finding messages in the fake broker: a plain look through its lists. Traces and redrives are not carried out; what was
-// asked is kept, and a test says what is answered.
+// Finding messages in the fake broker: a plain look through its lists. Traces and redrives are not carried out; what
+// was asked is kept, and a test says what is answered.
 import { failure } from '@fulmar/core/errors.ts';
 import type {
   FindingApi,

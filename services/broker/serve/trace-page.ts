@@ -12,8 +12,8 @@ export const NO_POINTS: TracePage['points'] = new Map();
 
 export function writeTracePage(position: number, stories: ReadonlyMap<number, { readonly story: TraceStory }>): string {
   const rows = [...stories].map(([groupId, { story }]) => {
-    const { phase, popId, attempt, client } = story.point;
-    return [groupId, phase, popId, attempt, client];
+    const { phase, popId, attempt, client, renewed } = story.point;
+    return [groupId, phase, popId, attempt, client, renewed];
   });
   return Buffer.from(JSON.stringify([position, ...rows])).toString('base64url');
 }
@@ -32,10 +32,10 @@ export function readTracePage(token: string): TracePage | undefined {
   const points = new Map<number, StoryPoint>();
   for (const row of rows) {
     if (!Array.isArray(row)) return undefined;
-    const [groupId, phase, popId, attempt, client]: unknown[] = row;
+    const [groupId, phase, popId, attempt, client, renewed]: unknown[] = row;
     const isWhole = isCount(groupId) && isCount(phase) && isCount(popId) && isCount(attempt);
-    if (!isWhole || typeof client !== 'string') return undefined;
-    points.set(groupId, { phase, popId, attempt, client });
+    if (!isWhole || typeof client !== 'string' || typeof renewed !== 'boolean') return undefined;
+    points.set(groupId, { phase, popId, attempt, client, renewed });
   }
   return { position, points };
 }

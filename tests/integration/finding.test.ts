@@ -2,11 +2,12 @@
 // found by key, shown, traced, and redriven after their group gave them up, also when other replicas lead by then.
 import { afterEach, expect, test } from '@jest/globals';
 import { endAll, run, start, temporaryDirectory } from './commands.ts';
-import { MessagingClient } from './support/messaging.ts';
+import { MessagingClient, OK } from './support/messaging.ts';
 import { until } from './support/waiting.ts';
 
 const TEST_MS = 180_000;
-const MESSAGES = 8;
+/** So many that each set gets some. */
+const MESSAGES = 24;
 
 afterEach(endAll, 60_000);
 
@@ -17,6 +18,17 @@ interface Found {
   readonly keys: readonly string[];
   readonly letter?: { readonly reason: string; readonly attempts: number; readonly redriven: boolean };
   readonly events?: readonly { readonly group: string; readonly kind: string; readonly client: string }[];
+}
+
+function messageNumber(i: number): object {
+  return {
+    topic: { name: 'orders' },
+    systemProperties: {
+      ...{ messageId: `01${i.toString(16).padStart(32, '0')}`, keys: ['all', `o-${i}`], messageType: 1 },
+      ...{ bodyEncoding: 1, bornTimestamp: { seconds: 1_800_000_000, nanos: 0 }, bornHost: 'tester' },
+    },
+    body: Buffer.from(`order ${i}`),
+  };
 }
 
 test(
@@ -37,7 +49,13 @@ test(
     for (const group of ['billing', 'shipping']) {
       await fulmar('group', 'create', group, '--max-attempts', '1', '--from', 'earliest');
     }
-    for (let i = 0; i < MESSAGES; i++) await fulmar('send', 'orders', `order ${i}`, '--key', 'all', '--key', `o-${i}`);
+    const client = new MessagingClient(endpoint);
+    for (let i = 0; i < MESSAGES; i++) {
+      const { entries } = await client.call<{ entries: { status: { code: number } }[] }>('SendMessage', {
+        messages: [messageNumber(i)],
+      });
+      expect(entries.map(({ status }) => status.code)).toEqual([OK]);
+    }
 
     const all = await found('message', 'find', '--topic', 'orders', '--key', 'all');
     expect(all).toHaveLength(MESSAGES);
@@ -47,7 +65,6 @@ test(
     expect(await fulmar('message', 'show', third!.messageId)).toContain('order 3');
 
     // One group consumes everything, the other one gives everything up.
-    const client = new MessagingClient(endpoint);
     const receive = (group: string, invisibleMs: number) =>
       client.receive({ group, topic: 'orders', batchSize: 32, invisibleMs, longPollMs: 1_000 });
     const take = async (group: string, invisibleMs: number): Promise<string[]> => {
@@ -75,7 +92,9 @@ test(
     );
     expect(await fulmar('dlq', 'show', 'billing', third!.messageId)).toContain('all attempts used up');
 
-    expect(await fulmar('dlq', 'redrive', 'billing', '--all', '--dry-run')).toContain('8 letters would be redriven.');
+    expect(await fulmar('dlq', 'redrive', 'billing', '--all', '--dry-run')).toContain(
+      `${MESSAGES} letters would be redriven.`,
+    );
     expect(await fulmar('dlq', 'redrive', 'billing', third!.messageId)).toBe('1 letter redriven.\n');
     for (const set of ['set-0', 'set-1']) await fulmar('broker', 'step-down', set);
     await until('everything else is redriven by the new masters', async () => {
@@ -84,7 +103,7 @@ test(
     });
     expect(await take('billing', 30_000)).toEqual(ids);
     expect(await receive('shipping', 30_000)).toEqual([]);
-    expect(await fulmar('dlq', 'redrive', 'billing', '--all')).toContain('8 letters redriven before');
+    expect(await fulmar('dlq', 'redrive', 'billing', '--all')).toContain(`${MESSAGES} letters redriven before`);
 
     const [place] = (await found('message', 'trace', third!.messageId)).filter(({ letter }) => letter === undefined);
     const kindsOf = (group: string) => place!.events!.filter((each) => each.group === group).map(({ kind }) => kind);

@@ -1,5 +1,6 @@
-// Writes the pages of docs/ that repeat what tables in the code say: settings, metrics, errors. `node scripts/docs.ts`
-// rewrites them, and tests/docs.test.ts fails when one is not what it would be written as.
+// Writes the pages of docs/ that repeat what tables in the code say: settings, metrics, errors, promises and their
+// tests. `node scripts/docs.ts` rewrites them, and tests/docs.test.ts fails when one is not what it would be written
+// as.
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -12,12 +13,10 @@ import { showBytes, showDuration } from '@fulmar/core/quantities.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { PROXY_SETTINGS } from '@fulmar/proxy/config.ts';
 import { METRICS, type MetricRow, PROCESS_METRICS } from '@fulmar/runtime/metrics-table.ts';
+import { code, GENERATED, markdownTable } from './markdown.ts';
+import { complaintsPage, rpcsPage } from './promise-pages.ts';
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
-
-const GENERATED =
-  '<!-- Generated from tables in the code. Do not edit: change the table, or scripts/docs.ts, ' +
-  'and run `node scripts/docs.ts`. -->';
 
 /** The generated pages, by their path from the project's root. */
 export function generatedPages(): ReadonlyMap<string, string> {
@@ -26,6 +25,8 @@ export function generatedPages(): ReadonlyMap<string, string> {
     ['docs/configuration.md', configurationPage()],
     ['docs/metrics.md', metricsPage(sources)],
     ['docs/errors.md', errorsPage(sources)],
+    ['docs/rpcs.md', rpcsPage()],
+    ['docs/complaints.md', complaintsPage()],
   ]);
 }
 
@@ -41,14 +42,6 @@ function readSources(): ReadonlyMap<string, string> {
 function usersOf(text: string, sources: ReadonlyMap<string, string>, table: string): string[] {
   return [...sources].filter(([name, code]) => name !== table && code.includes(`'${text}'`)).map(([name]) => name);
 }
-
-function markdownTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string =>
-    `| ${cells.map((cell) => cell.replaceAll('|', '\\|').replaceAll('\n', ' ')).join(' | ')} |`;
-  return [line(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(line)].join('\n');
-}
-
-const code = (text: string): string => `\`${text}\``;
 
 // --- settings
 

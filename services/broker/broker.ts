@@ -53,12 +53,14 @@ import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Redriving } from './serve/redriving.ts';
 import { Resetting } from './serve/resetting.ts';
+import { Scheduling } from './serve/scheduling.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
 import { Tracing } from './serve/tracing.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { countHalfMessages, Transactions } from './serve/transactions.ts';
+import { TypeChanges } from './serve/type-changes.ts';
 import type { BrokerState } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
 
@@ -115,11 +117,13 @@ export class Broker implements MasterApi {
   private readonly checks: OrphanChecks;
   readonly transactions: Transactions;
   readonly finding: FindingApi;
+  readonly schedules: Scheduling;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
   private readonly offsets: QueueOffsets;
   private readonly resetting: Resetting;
   private readonly pulling: Pulling;
+  private readonly typeChanges: TypeChanges;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -143,6 +147,7 @@ export class Broker implements MasterApi {
     const { committer, early } = this;
     const { maxDelayMs, delayedBytesMax, transactionPolicy: policy } = options;
     const kept = { state, committer, wallMs, observer, setHash };
+    this.schedules = new Scheduling({ ...kept, timers });
     this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
@@ -172,6 +177,8 @@ export class Broker implements MasterApi {
       trace: (query) => tracing.trace(query),
       redrive: (redrive) => redriving.redrive(redrive),
     };
+    const { catalog } = this;
+    this.typeChanges = new TypeChanges({ state, committer, catalog, sending: this.sending, receiving: this.receiving });
     this.insight = new Insight(state, log, offsets, wallMs, (of) => this.receiving.agreementOf(of));
   }
 
@@ -180,6 +187,7 @@ export class Broker implements MasterApi {
     this.presence.start();
     this.checks.start();
     this.delaying.start();
+    this.schedules.start();
     this.armTick();
   }
 
@@ -210,6 +218,7 @@ export class Broker implements MasterApi {
     this.presence.stop();
     this.checks.stop();
     this.delaying.stop();
+    this.schedules.stop();
     this.receiving.close();
     this.pulling.close();
   }
@@ -221,6 +230,10 @@ export class Broker implements MasterApi {
   pop(command: PopCommand): PopCall {
     this.presence.noteReceive(command.clientId);
     return this.receiving.pop(command);
+  }
+
+  async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    return this.receiving.peekPriority(group, topic);
   }
 
   release(command: AckCommand): Promise<void> {
@@ -252,7 +265,7 @@ export class Broker implements MasterApi {
   }
 
   putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
-    return this.catalog.putTopic(request);
+    return request.typeChange === undefined ? this.catalog.putTopic(request) : this.typeChanges.change(request);
   }
 
   deleteTopic(name: string): Promise<Fault | undefined> {
@@ -280,6 +293,10 @@ export class Broker implements MasterApi {
 
   deleteGroup(name: string): Promise<Fault | undefined> {
     return this.catalog.deleteGroup(name);
+  }
+
+  deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    return this.catalog.deleteSubscription(group, topic);
   }
 
   async listGroups(): Promise<readonly GroupDescription[]> {

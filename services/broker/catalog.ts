@@ -1,6 +1,12 @@
 // Topics and groups of one broker set: what may be made, changed and deleted, and the records that do it. A definition
 // counts from the moment its record is committed; two callers that make the same thing at once get the same answer.
-import type { GroupDescription, GroupRequest, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
+import type {
+  GroupDescription,
+  GroupRequest,
+  TopicDescription,
+  TopicRequest,
+  TopicType,
+} from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
@@ -8,16 +14,19 @@ import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { newerPlacement, type Placement, samePlacement } from '@fulmar/core/placement.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import { type Committer, refusalOf } from './committer.ts';
 import type { Group } from './state/groups.ts';
 import {
   DELETE_BYTES,
   type GroupPutRecord,
   groupPutBytes,
+  SUBSCRIPTION_DELETE_BYTES,
   type TopicPutRecord,
   topicPutBytes,
   writeDelete,
   writeGroupPut,
+  writeSubscriptionDelete,
   writeTopicPut,
 } from './state/records/definitions.ts';
 import type { BrokerState } from './state/state.ts';
@@ -59,7 +68,8 @@ export class Catalog {
   }
 
   /** Makes a topic, gives an existing one more queues or a newer placement, or does nothing if it is as asked. */
-  async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
+  async putTopic(asked: TopicRequest): Promise<Outcome<TopicDescription>> {
+    const request = { ...asked, queues: queuesFor(asked.type, asked.queues) };
     const refused =
       checkTopicName(splitResourceKey(request.name).name) ??
       checkQueues(request.queues) ??
@@ -81,7 +91,7 @@ export class Catalog {
     if (existing.type !== request.type) {
       return failure(
         'PRECONDITION_FAILED',
-        `The topic exists with type ${existing.type}. Use that type, or delete the topic first.`,
+        `The topic exists with type ${existing.type}. Use that type, or change it (fulmar topic change-type).`,
       );
     }
     if (existing.nextOffsets.length > request.queues) {
@@ -95,6 +105,14 @@ export class Catalog {
       return success(describeTopic(existing));
     }
     return this.writeTopic({ ...request, placement, topicId: existing.id, createdAtMs: existing.createdAtMs });
+  }
+
+  /** Writes the definition of an existing topic anew, with this type. Whatever was written before is applied then. */
+  async rewriteTopic(topic: Topic, type: TopicType): Promise<Outcome<TopicDescription>> {
+    await this.topicsUnderWay.get(topic.name);
+    const { id: topicId, name, createdAtMs, placement } = topic;
+    const queues = Math.max(topic.nextOffsets.length, queuesFor(type, 1));
+    return this.writeTopic({ topicId, name, type, queues, createdAtMs, placement });
   }
 
   async deleteTopic(name: string): Promise<Fault | undefined> {
@@ -146,6 +164,26 @@ export class Catalog {
       return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group, so there is nothing to delete.');
     }
     return this.writeDelete(RECORD_TYPE.groupDelete, group.id);
+  }
+
+  /** Has a group forget its place in a topic: it meets the topic anew when it comes again. */
+  async deleteSubscription(groupName: string, topicName: string): Promise<Fault | undefined> {
+    const group = this.state.groups.byName.get(groupName);
+    const topic = this.state.topics.byName.get(topicName);
+    if (group === undefined) return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group.');
+    if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Look whether the name is right.');
+    if (!group.subscriptions.has(topic.id)) return fault('NOT_FOUND', 'The group has no place in this topic.');
+    const refused = refusalOf(this.committer);
+    if (refused !== undefined) return refused;
+    const record = {
+      type: RECORD_TYPE.subscriptionDelete,
+      payload: { groupId: group.id, topicId: topic.id },
+    } as const;
+    return new Promise((resolve) => {
+      this.committer.append(record, SUBSCRIPTION_DELETE_BYTES, writeSubscriptionDelete, (committed) =>
+        resolve(committed ? undefined : FAILED),
+      );
+    });
   }
 
   /** The group of that name; with `create` one with default settings is made if there is none. */

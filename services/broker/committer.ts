@@ -225,6 +225,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.topicDelete:
     case RECORD_TYPE.groupPut:
     case RECORD_TYPE.groupDelete:
+    case RECORD_TYPE.subscriptionDelete:
       return true;
     default:
       return false;

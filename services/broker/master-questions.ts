@@ -28,12 +28,14 @@ import type {
   QueueReset,
   ResetCommand,
 } from '@fulmar/core/offsets.ts';
+import { refusingSchedules, type ScheduleApi } from '@fulmar/core/schedule-api.ts';
 import { refusingTransactions, type TransactionApi } from '@fulmar/core/transaction-api.ts';
 import type { Broker, MasterApi } from './broker.ts';
 
 export const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
 const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
 const NO_FINDING = refusingFinding(NOT_MASTER);
+const NO_SCHEDULES = refusingSchedules(NOT_MASTER);
 
 export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
   /** There as long as this replica leads. */
@@ -47,12 +49,20 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
     return this.broker?.finding ?? NO_FINDING;
   }
 
+  get schedules(): ScheduleApi {
+    return this.broker?.schedules ?? NO_SCHEDULES;
+  }
+
   send(command: SendCommand): Promise<readonly SendResult[]> {
     return this.broker?.send(command) ?? Promise.resolve(command.messages.map(() => ({ fault: NOT_MASTER })));
   }
 
   pop(command: PopCommand): PopCall {
     return this.broker?.pop(command) ?? { result: Promise.resolve({ fault: NOT_MASTER }), cancel() {} };
+  }
+
+  peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    return this.master((broker) => broker.peekPriority(group, topic));
   }
 
   async release(command: AckCommand): Promise<void> {
@@ -101,6 +111,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   async deleteGroup(name: string): Promise<Fault | undefined> {
     return this.broker === undefined ? NOT_MASTER : this.broker.deleteGroup(name);
+  }
+
+  async deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    return this.broker === undefined ? NOT_MASTER : this.broker.deleteSubscription(group, topic);
   }
 
   async listGroups(): Promise<readonly GroupDescription[]> {

@@ -3,7 +3,7 @@ import { methodDefinition } from '@fulmar/runtime/protos.ts';
 import { RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { describe, expect, test } from '@jest/globals';
 import { EXIT } from './fulmar.ts';
-import { run } from './testing.ts';
+import { run } from './testing/run.ts';
 
 const STORED_AT_MS = Date.UTC(2026, 10, 28, 10);
 

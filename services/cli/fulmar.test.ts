@@ -2,7 +2,7 @@ import { RpcFailure } from '@fulmar/runtime/rpc.ts';
 import { describe, expect, test } from '@jest/globals';
 import { COMMANDS, EXIT } from './fulmar.ts';
 import type { ProxyClient } from './proxy.ts';
-import { run } from './testing.ts';
+import { run } from './testing/run.ts';
 
 const TOPIC = {
   name: 'orders',
@@ -80,7 +80,8 @@ describe('the fulmar command', () => {
     [['topic', 'crate', 'x'], 'There is no command "topic crate". Did you mean "topic create"?'],
     [
       ['topic'],
-      '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic spread, topic delete.',
+      '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic spread, ' +
+        'topic change-type, topic delete.',
     ],
     [['namesever'], 'There is no command "namesever". Did you mean "nameserver"?'],
     [['xyzzy'], 'There is no command "xyzzy". See fulmar --help.'],
@@ -130,6 +131,13 @@ describe('the fulmar command', () => {
     });
     expect(done).toMatchObject({ code: EXIT.done, output: 'Topic orders (fifo) has 12 queues: a:4 b:8.', closed: 1 });
     expect(done.calls).toEqual([{ method: 'CreateTopic', request: { name: 'orders', type: 2, queues: 6 } }]);
+  });
+
+  test('gives a topic another type', async () => {
+    const ChangeTopicType = { topic: { ...TOPIC, type: 3 } };
+    const done = await run(['topic', 'change-type', 'orders', '--type', 'delay'], { ChangeTopicType });
+    expect(done).toMatchObject({ code: EXIT.done, output: 'Topic orders takes delay messages from now on.' });
+    expect(done.calls).toEqual([{ method: 'ChangeTopicType', request: { name: 'orders', type: 3 } }]);
   });
 
   test('prints a table for people and JSON for programs', async () => {
@@ -282,7 +290,8 @@ describe('the fulmar command', () => {
   test.each([
     [['--delay', '1s', '--at', '2030-01-02'], 'Give --delay or --at, not both.'],
     [['--at', 'tomorrow'], '--at cannot be "tomorrow"'],
-    [['--at', '2030-01-02', '--message-group', 'g'], 'A message cannot have --message-group and a time.'],
+    [['--at', '2030-01-02', '--message-group', 'g'], 'A message has one of --message-group, --priority and a time.'],
+    [['--priority', '3', '--message-group', 'g'], 'A message has one of --message-group, --priority and a time.'],
   ])('a time that makes no sense is a usage error: %s', async (flags, sentence) => {
     const done = await run(['send', 'orders', 'x', ...flags], {});
     expect(done).toMatchObject({ code: EXIT.usage, calls: [] });

@@ -17,6 +17,7 @@ import { LAG_COMMANDS } from './lag.ts';
 import { MESSAGE_COMMANDS } from './messages.ts';
 import type { ProxyClient, Tls } from './proxy.ts';
 import { RESET_COMMANDS } from './reset.ts';
+import { SCHEDULE_COMMANDS } from './schedules.ts';
 import { TOPIC_COMMANDS } from './topics.ts';
 import { TRANSACTION_COMMANDS } from './transactions.ts';
 
@@ -28,6 +29,7 @@ export const COMMANDS: readonly Command[] = [
   ...FIND_COMMANDS,
   ...DEAD_LETTER_COMMANDS,
   ...TRANSACTION_COMMANDS,
+  ...SCHEDULE_COMMANDS,
   ...CLUSTER_COMMANDS,
   ...BROKER_COMMANDS,
   ...LAG_COMMANDS,

@@ -14,18 +14,24 @@ export function messageToSend(topic: object, body: Buffer, values: Values): obje
   const nowMs = systemClock.wallMs();
   const group = values.text('message-group');
   const deliverAtMs = deliverAt(values, nowMs);
-  if (group !== undefined && deliverAtMs !== undefined) {
-    throw new UsageError('A message cannot have --message-group and a time. Give one of them.');
+  const priority = values.number('priority');
+  const types = [
+    ...(group === undefined ? [] : [MESSAGE_TYPE.fifo]),
+    ...(deliverAtMs === undefined ? [] : [MESSAGE_TYPE.delay]),
+    ...(priority === undefined ? [] : [MESSAGE_TYPE.priority]),
+  ];
+  if (types.length > 1) {
+    throw new UsageError('A message has one of --message-group, --priority and a time. Give one of them.');
   }
-  const isDelayed = deliverAtMs !== undefined;
-  const type = group !== undefined ? MESSAGE_TYPE.fifo : isDelayed ? MESSAGE_TYPE.delay : MESSAGE_TYPE.normal;
+  const [type = MESSAGE_TYPE.normal] = types;
   return {
     topic,
     userProperties: propertiesOf(values.list('property')),
     systemProperties: {
       ...(values.has('tag') ? { tag: values.text('tag') } : {}),
       ...(group === undefined ? {} : { messageGroup: group }),
-      ...(isDelayed ? { deliveryTimestamp: timestamp(deliverAtMs) } : {}),
+      ...(deliverAtMs === undefined ? {} : { deliveryTimestamp: timestamp(deliverAtMs) }),
+      ...(priority === undefined ? {} : { priority }),
       keys: values.list('key'),
       messageId: newMessageId(nowMs),
       bodyDigest: { type: DIGEST_MD5, checksum: createHash('md5').update(body).digest('hex').toUpperCase() },
@@ -58,7 +64,7 @@ function momentOf(text: string): number {
   return atMs;
 }
 
-function propertiesOf(given: readonly string[]): Record<string, string> {
+export function propertiesOf(given: readonly string[]): Record<string, string> {
   const properties: Record<string, string> = {};
   for (const text of given) {
     const equals = text.indexOf('=');

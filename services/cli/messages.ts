@@ -186,6 +186,13 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
       key: { value: 'KEY', text: 'A key to find it by; may be repeated.', repeated: true },
       property: { value: 'NAME=VALUE', text: 'A property of your own; may be repeated.', repeated: true },
       'message-group': { value: 'GROUP', text: 'Messages of one group are consumed in order (FIFO topics).' },
+      priority: {
+        value: 'N',
+        type: 'number',
+        min: 0,
+        max: LIMITS.priorities - 1,
+        text: 'The message with the higher one is delivered first (priority topics).',
+      },
       delay: { value: 'TIME', text: 'Deliver it only after this time: 30s, 10m, 2h (delay topics).' },
       at: { value: 'MOMENT', text: 'Deliver it at this date and time: 2026-12-24T18:00:00Z (delay topics).' },
     },

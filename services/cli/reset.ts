@@ -32,7 +32,9 @@ function described(queues: readonly QueueReset[], dryRun: boolean): string {
   const again = queues.reduce((sum, { fromOffset, toOffset }) => sum + Math.max(0, fromOffset - toOffset), 0);
   const skipped = queues.reduce((sum, { fromOffset, toOffset }) => sum + Math.max(0, toOffset - fromOffset), 0);
   const inFlight = queues.reduce((sum, { inFlightMessages }) => sum + inFlightMessages, 0);
-  const rows = queues.map((one) => [
+  // A priority topic has a queue for each priority, of which most hold nothing.
+  const used = queues.filter((one) => one.fromOffset + one.toOffset + one.inFlightMessages > 0);
+  const rows = (used.length > 0 ? used : queues).map((one) => [
     one.topic,
     one.set,
     one.queueId,

@@ -87,6 +87,9 @@ async function start(settings: RunSettings): Promise<void> {
     },
     logger,
     metrics,
+    setLogLevel: (level) => {
+      logger.level = level;
+    },
     ...(brokers.connect === undefined ? {} : { connectBroker: brokers.connect }),
   });
   probes.askWhetherReady(() => brokers.unready() ?? proxy.unready());

@@ -6,6 +6,7 @@ import { count, table, time } from './table.ts';
 /** Numbers of `fulmar.v1.TopicType`, in their order. */
 export const TYPES: readonly string[] = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
 export const SETTABLE = ['normal', 'fifo', 'delay', 'transaction', 'priority', 'lite'];
+const CHANGEABLE = ['normal', 'fifo', 'delay', 'transaction', 'priority', 'mixed'];
 
 interface TopicInfo {
   readonly name: string;
@@ -45,7 +46,9 @@ function queuesOf(topic: TopicInfo): number {
 }
 
 function describe({ topic, createdAtMs, queues, subscriptions, delayedMessages }: TopicDetails): Answer {
-  const rows = queues.map((queue) => [
+  // A priority topic has a queue for each priority, of which most hold nothing.
+  const shown = typeName(topic.type) === 'priority' ? queues.filter(({ maxOffset }) => maxOffset > 0) : queues;
+  const rows = shown.map((queue) => [
     queue.set,
     queue.queueId,
     queue.minOffset,
@@ -131,6 +134,24 @@ export const TOPIC_COMMANDS: readonly Command[] = [
       const { topic } = await proxy.admin<{ topic: TopicInfo }>('SpreadTopic', { name: values.required('NAME') });
       const text = `The message groups of ${topic.name} are on ${topic.messageGroupSets.join(' ')}.`;
       return { json: plain(topic), text };
+    },
+  },
+  {
+    name: 'topic change-type',
+    text: 'Give a topic another type; to or from fifo and priority only when every group has consumed everything.',
+    positional: ['NAME'],
+    flags: {
+      type: {
+        value: 'TYPE',
+        text: `What messages it takes from now on: ${CHANGEABLE.join(', ')}.`,
+        choices: CHANGEABLE,
+      },
+    },
+    example: 'fulmar topic change-type orders --type delay',
+    async run({ proxy, values }) {
+      const request = { name: values.required('NAME'), type: TYPES.indexOf(values.required('type')) };
+      const { topic } = await proxy.admin<{ topic: TopicInfo }>('ChangeTopicType', request);
+      return { json: plain(topic), text: `Topic ${topic.name} takes ${typeName(topic.type)} messages from now on.` };
     },
   },
   {

@@ -13,6 +13,7 @@ import type {
   ResetCommand,
 } from './offsets.ts';
 import type { Placement } from './placement.ts';
+import type { ScheduleApi } from './schedule-api.ts';
 import type { HalfOrigin, TransactionApi } from './transaction-api.ts';
 
 /** Numbers as in the MessageType enum of apache.rocketmq.v2. */
@@ -68,6 +69,8 @@ export interface MessageToStore {
   readonly keys: readonly string[];
   /** Empty for none. */
   readonly messageGroup: string;
+  /** Of a priority message; the higher one is delivered first. */
+  readonly priority?: number;
   readonly bornAtMs: number;
   /** 0 for "at once". */
   readonly deliverAtMs: number;
@@ -122,6 +125,8 @@ export interface PopCommand {
   readonly waitMs: number;
   /** Names one logical receive: repeated by a client that never saw the answer. Empty for none. */
   readonly attemptId: string;
+  /** In a priority topic: ends at once when there is nothing of this priority or a higher one. */
+  readonly leastPriority?: number;
 }
 
 export interface PoppedMessage {
@@ -192,6 +197,8 @@ export interface TopicRequest {
   readonly queues: number;
   /** Counts if the topic is new or has an older one. */
   readonly placement?: Placement | undefined;
+  /** The topic exists with another type and is to get this one; `check` only asks whether it could. */
+  readonly typeChange?: 'check' | 'change' | undefined;
 }
 
 export interface GroupRequest {
@@ -272,6 +279,11 @@ export interface BrokerApi {
   /** One result for each message, in order; all of them are durable (by the flush policy) when the promise resolves. */
   send(command: SendCommand): Promise<readonly SendResult[]>;
   pop(command: PopCommand): PopCall;
+  /**
+   * The highest priority that a receive of this group would find in this priority topic now, as far as can be said
+   * without looking at messages; -1 when there is nothing.
+   */
+  peekPriority(group: string, topic: string): Promise<Outcome<number>>;
   /** Gives popped messages back at once without a counted attempt, because their answer did not reach the client. */
   release(command: AckCommand): Promise<void>;
   /** One entry for each handle: undefined when it is settled (or was already), else why not. */
@@ -283,6 +295,7 @@ export interface BrokerApi {
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
   readonly finding: FindingApi;
+  readonly schedules: ScheduleApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */
   ensureGroup(name: string, create: boolean): Promise<Outcome<GroupDescription>>;
@@ -292,6 +305,8 @@ export interface BrokerApi {
   describeTopic(name: string): Promise<Outcome<TopicStatus>>;
   putGroup(request: GroupRequest): Promise<Outcome<GroupDescription>>;
   deleteGroup(name: string): Promise<Fault | undefined>;
+  /** The group forgets its place in the topic, and what it holds there is void. NOT_FOUND if it has none. */
+  deleteSubscription(group: string, topic: string): Promise<Fault | undefined>;
   listGroups(): Promise<readonly GroupDescription[]>;
   /** Lag of one group, or of all with an empty name. */
   lag(group: string): Promise<Outcome<readonly SubscriptionLag[]>>;

@@ -44,6 +44,17 @@ export const LIMITS = {
   subscriptionsPerClient: 256,
   telemetrySettingsBytes: 64 * KIB,
 
+  // --- administration
+  /** Clients that are being asked something for people. */
+  clientQuestions: 256,
+  /** Subscriptions in one answer of the official admin service, which knows no pages. */
+  listedSubscriptions: 10_000,
+  /** Queues whose times one question may be about. */
+  timeSpanQueues: 1_024,
+  foundMessages: 64,
+  /** Messages that one question looks at before it says where to go on. */
+  searchedMessages: 20_000,
+
   // --- receiving
   receiveBatchMessages: 32,
   receiveBatchBytes: 5 * MIB,
@@ -76,6 +87,11 @@ export const LIMITS = {
   recentMessageIds: 262_144,
   recentMessageIdMs: 60 * SECOND,
   maxAttempts: 1_000,
+  /** Messages have a priority below this; each is a queue of its own in a priority topic. */
+  priorities: 100,
+  /** A priority that has waited so long behind higher ones has one of so many messages until it has caught up. */
+  priorityPatienceMs: 10 * SECOND,
+  priorityMessagesForOneOutOfTurn: 10,
   /** Broker sets that the message groups of one topic are spread over. */
   placementSets: 256,
   /** Half messages without a decision, expired ones included. */
@@ -110,7 +126,7 @@ export const LIMITS = {
   delayedFiringBytes: 8 * MIB,
 
   // --- finding messages
-  foundMessages: 1_000,
+  findMessages: 1_000,
   /** Bytes of messages in one answer, unless a single one is larger. */
   foundBytes: 4 * MIB,
   /** Segments that one call looks into for a key. */
@@ -125,6 +141,15 @@ export const LIMITS = {
   redriveLetters: 512,
   /** Gaps between the redriven letters of a group, of which each is remembered. */
   redrivenRanges: 10_000,
+  // --- recurring messages
+  /** Of one broker set. */
+  schedules: 1_000,
+  /** Their messages together: they are kept in memory, and written into every snapshot. */
+  schedulesBytes: 4 * MIB,
+  scheduledMessageBytes: 64 * KIB,
+  cronLength: 256,
+  /** Recurring messages sent in one turn: a next time takes up to two milliseconds on days when clocks are changed. */
+  scheduleFireBatch: 32,
 
   // --- record of a broker set
   setMembers: 16,
@@ -172,6 +197,7 @@ assert(
   'the largest half message fits into one answer',
 );
 assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
+assert(LIMITS.priorities <= LIMITS.queuesPerTopic, 'a topic can have a queue for each priority');
 assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');
 // Of texts without characters that JSON has to escape.
 assert(

@@ -25,8 +25,12 @@ describe('what a process may keep in memory', () => {
   });
 
   test('leaves more than half of it to buffers, threads and code, and less where there are no buffers', () => {
-    expect(heapSizes(256 * MIB, true)).toEqual({ oldSpaceMebibytes: 107, semiSpaceMebibytes: 4 });
-    expect(heapSizes(256 * MIB, false)).toEqual({ oldSpaceMebibytes: 153, semiSpaceMebibytes: 4 });
-    expect(heapSizes(4096 * MIB, true)).toEqual({ oldSpaceMebibytes: 1720, semiSpaceMebibytes: 16 });
+    expect(heapSizes(256 * MIB, true)).toEqual({ oldSpaceMebibytes: 107, semiSpaceMebibytes: 4, growthPercent: 100 });
+    expect(heapSizes(256 * MIB, false)).toEqual({ oldSpaceMebibytes: 153, semiSpaceMebibytes: 4, growthPercent: 100 });
+    expect(heapSizes(4096 * MIB, true)).toEqual({
+      oldSpaceMebibytes: 1720,
+      semiSpaceMebibytes: 8,
+      growthPercent: 200,
+    });
   });
 });

@@ -106,7 +106,12 @@ export interface HeapSizes {
   readonly oldSpaceMebibytes: number;
   /** Of one of the two halves of the young generation. */
   readonly semiSpaceMebibytes: number;
+  /** How much of the heap's live part may gather as garbage, log chunks included, before all of it is collected. */
+  readonly growthPercent: number;
 }
+
+/** From here on there is room for garbage that is left lying for a while. */
+const ROOMY_MEBIBYTES = 1024;
 
 /**
  * The sizes of V8's heap. What V8 takes by itself is as much as the whole limit, which leaves nothing for buffers,
@@ -116,7 +121,8 @@ export function heapSizes(limitBytes: number, hasBuffers: boolean): HeapSizes {
   const mebibytes = Math.max(limitBytes, MEMORY_LIMIT_MIN_BYTES) / MIB;
   return {
     oldSpaceMebibytes: Math.floor(mebibytes * (hasBuffers ? 0.42 : 0.6)),
-    // Larger than 16 MiB serves no faster here, and leaves the memory to others.
-    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 16),
+    // Larger than 8 MiB serves no faster here, and leaves the memory to others.
+    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 8),
+    growthPercent: mebibytes >= ROOMY_MEBIBYTES ? 200 : 100,
   };
 }

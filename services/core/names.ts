@@ -104,6 +104,14 @@ export function checkGroupName(name: string): Fault | undefined {
   return undefined;
 }
 
+export function checkScheduleName(name: string): Fault | undefined {
+  if (name !== '' && name.length <= LIMITS.groupNameLength && consistsOfNameCharacters(name)) return undefined;
+  return fault(
+    'BAD_REQUEST',
+    `A schedule has a name of 1 to ${LIMITS.groupNameLength} letters, digits, "_", "-" and "%". Choose another one.`,
+  );
+}
+
 export function checkNamespace(namespace: string): Fault | undefined {
   if (namespace.length > LIMITS.namespaceLength || !consistsOfNameCharacters(namespace)) {
     return fault(

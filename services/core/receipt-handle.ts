@@ -2,7 +2,7 @@
 // because the broker set checks it against the lease in its log. It is stable: extending a lease does not change it.
 // Text form: base64url of 32 bytes. The checksum tells garbage from a stale handle; what makes forging useless is the
 // random pop id, which has to match the lease.
-import { crc32 } from 'node:zlib';
+import { shortCrc32 } from './crc32.ts';
 import { hash32 } from './hash.ts';
 
 export interface ReceiptHandle {
@@ -36,7 +36,7 @@ export function encodeReceiptHandle(handle: ReceiptHandle): string {
   scratch.writeUInt16BE(handle.attempt, 21);
   scratch.writeUInt32BE(handle.popId, 23);
   scratch[27] = 0;
-  scratch.writeUInt32BE(crc32(scratch.subarray(0, 28)), 28);
+  scratch.writeUInt32BE(shortCrc32(scratch, 0, 28), 28);
   return scratch.toString('base64url');
 }
 
@@ -46,7 +46,7 @@ export function decodeReceiptHandle(text: string): ReceiptHandle | undefined {
   const bytes = Buffer.from(text, 'base64url');
   // The last character carries two bits that decoding ignores: one handle, one text.
   if (bytes.length !== BYTES || bytes[0] !== VERSION || bytes.toString('base64url') !== text) return undefined;
-  if (crc32(bytes.subarray(0, 28)) !== bytes.readUInt32BE(28)) return undefined;
+  if (shortCrc32(bytes, 0, 28) !== bytes.readUInt32BE(28)) return undefined;
   return {
     setHash: bytes.readUInt32BE(1),
     topicId: bytes.readUInt32BE(5),

@@ -18,6 +18,7 @@
 // (epoch, position, chain) on two replicas mean equal logs up to there; the durable distance lets recovery tell a torn
 // tail, which was never acknowledged, from damage to something that was (see docs/formats.md).
 import { crc32 } from 'node:zlib';
+import { shortCrc32 } from './crc32.ts';
 
 export const RECORD_MAGIC = 0x464c4d52;
 export const RECORD_VERSION = 1;
@@ -63,6 +64,13 @@ export const RECORD_TYPE = {
   pullOffset: 62,
   /** Dead letters that their group gets again. */
   redrive: 63,
+  /** A recurring message is made, paused or goes on. */
+  schedulePut: 80,
+  scheduleDelete: 81,
+  /** It is sent for one of its times. */
+  scheduleFire: 82,
+  /** A group forgets its place in a topic. */
+  subscriptionDelete: 83,
 } as const;
 
 export interface RecordHeader {
@@ -115,13 +123,13 @@ export function sealRecord(
   target.writeUInt32BE(Math.min(durableDistance, 0xffffffff), at + 32);
   const checksum = checksumOf(target, at, length);
   target.writeUInt32BE(checksum, at + 40);
-  const chain = crc32(target.subarray(at + 40, at + 44), previousChain);
+  const chain = shortCrc32(target, at + 40, at + 44, previousChain);
   target.writeUInt32BE(chain, at + 36);
   return chain;
 }
 
 function checksumOf(source: Buffer, at: number, length: number): number {
-  const head = crc32(source.subarray(at, at + 36));
+  const head = shortCrc32(source, at, at + 36);
   return length === RECORD_HEADER_BYTES ? head : crc32(source.subarray(at + RECORD_HEADER_BYTES, at + length), head);
 }
 
@@ -172,7 +180,7 @@ export function checkRecord(
   if (source[at + 4] !== RECORD_VERSION) return 'version';
   if (source.readUInt16BE(at + 6) !== 0) return 'flags';
   if (previousChain !== undefined) {
-    if (crc32(source.subarray(at + 40, at + 44), previousChain) !== source.readUInt32BE(at + 36)) return 'chain';
+    if (shortCrc32(source, at + 40, at + 44, previousChain) !== source.readUInt32BE(at + 36)) return 'chain';
   }
   return undefined;
 }

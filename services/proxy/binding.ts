@@ -1,6 +1,7 @@
 // Which RPC of the public services is carried out by which handler, and which of them read and write their own bytes.
 import { duplex, RAW, type ServiceBinding, stream, unary } from '@fulmar/runtime/rpc.ts';
 import type { AdminHandlers } from './api/admin.ts';
+import type { OfficialAdminHandlers } from './api/official/admin.ts';
 import type { MessagingHandlers } from './api/service.ts';
 
 export function messagingBinding({ raw, rawStream, plain, duplex: duplexes }: MessagingHandlers): ServiceBinding {
@@ -31,6 +32,13 @@ export function messagingBinding({ raw, rawStream, plain, duplex: duplexes }: Me
 export function adminBinding(handlers: AdminHandlers): ServiceBinding {
   return {
     service: 'fulmar.v1.Admin',
+    methods: Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, unary(handler)])),
+  };
+}
+
+export function officialAdminBinding(handlers: OfficialAdminHandlers): ServiceBinding {
+  return {
+    service: 'apache.rocketmq.v2.Admin',
     methods: Object.fromEntries(Object.entries(handlers).map(([name, handler]) => [name, unary(handler)])),
   };
 }

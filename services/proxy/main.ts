@@ -12,7 +12,7 @@ import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/gr
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { lastWords } from '@fulmar/runtime/last-words.ts';
-import { createLogger } from '@fulmar/runtime/logger.ts';
+import { createLogger, type LogLevel } from '@fulmar/runtime/logger.ts';
 import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
@@ -20,8 +20,9 @@ import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { adminService } from './api/admin.ts';
+import { officialAdminService } from './api/official/admin.ts';
 import { messagingService } from './api/service.ts';
-import { adminBinding, messagingBinding } from './binding.ts';
+import { adminBinding, messagingBinding, officialAdminBinding } from './binding.ts';
 import type { ConnectBroker } from './cluster/broker-links.ts';
 import { ClusterView } from './cluster/cluster-view.ts';
 import { connectBroker } from './cluster/data-plane-client.ts';
@@ -46,6 +47,7 @@ export interface ProxyParts {
   /** How brokers are reached; over gRPC if absent. */
   readonly connectBroker?: ConnectBroker;
   readonly metrics: Metrics;
+  readonly setLogLevel: (level: LogLevel) => void;
 }
 
 export async function startProxy({ settings, logger, metrics, ...parts }: ProxyParts): Promise<RunningProxy> {
@@ -88,6 +90,12 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
     clients: () => messaging.clients(),
     groupChanged: (group) => messaging.groupChanged(group),
   });
+  const official = officialAdminService({
+    ...messaging.official,
+    version: VERSION,
+    connections: () => server.load().connections,
+    setLogLevel: parts.setLogLevel,
+  });
   metrics.onCollect(() => sampleClients(messaging.clients(), observer));
   metrics.onCollect(() => sampleCluster(cluster, observer));
   const limits = { ...transportLimits(bounds), ageMs: settings.connectionAge };
@@ -97,7 +105,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
     ...(settings.stateDir === '' ? {} : { certificateDirectory: settings.stateDir }),
     plaintext: settings.plaintext,
     transport: settings.edge,
-    services: [messagingBinding(messaging.handlers), adminBinding(admin)],
+    services: [messagingBinding(messaging.handlers), adminBinding(admin), officialAdminBinding(official)],
     logger,
     observer,
     limits,
@@ -157,7 +165,10 @@ export async function runProxy(flags: readonly string[]): Promise<number> {
     const metrics = createMetrics({ labels: labelsOf(settings) });
     const probes = new Probes('The port for clients is being opened.');
     const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
-    const running = await startProxy({ settings, logger, metrics });
+    const setLogLevel = (level: LogLevel): void => {
+      logger.level = level;
+    };
+    const running = await startProxy({ settings, logger, metrics, setLogLevel });
     probes.askWhetherReady(() => running.unready());
     probes.started();
     life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS - 5_000) });

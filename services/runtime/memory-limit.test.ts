@@ -14,7 +14,7 @@ function taken(setting: number, flags: readonly string[] = [], environment: Reco
     takeFittingHeap(${setting}, true);
     console.log(JSON.stringify({
       samePid: process.env.FIRST_PID === String(process.pid),
-      flags: process.execArgv.filter((flag) => flag.startsWith('--max')),
+      flags: process.execArgv.filter((flag) => /^--(max|heap)/.test(flag)),
       threshold: process.env.MALLOC_MMAP_THRESHOLD_,
       words: process.argv.slice(1),
     }));`;
@@ -35,7 +35,7 @@ describe('the memory of a process', () => {
   test('gets a heap that fits into it, under the same pid, with the same words', () => {
     expect(taken(512 * MIB, ['--max-semi-space-size=16'])).toEqual({
       samePid: true,
-      flags: ['--max-old-space-size=215', '--max-semi-space-size=8'],
+      flags: ['--max-old-space-size=215', '--max-semi-space-size=8', '--heap-growing-percent=100'],
       threshold: '131072',
       words: ['one', 'two'],
     });

@@ -103,6 +103,7 @@ export const METRICS: readonly MetricRow[] = [
     MILLISECONDS,
     'Milliseconds from the time of a delayed message to the moment at which it was visible.',
   ),
+  counter('fulmar_scheduled_messages_total', ['topic'], 'Recurring messages sent.'),
   sampled('rocketmq_timing_messages', ['topic'], 'Delayed messages that wait for their time.'),
 
   // --- state

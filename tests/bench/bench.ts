@@ -1,37 +1,52 @@
 // scripts/bench: measures Fulmar, and beside it Apache RocketMQ where it can be started, with one load generator on one
 // machine. Servers take turns case by case, so that both see the same neighbours. Results go to stdout as Markdown
-// tables and to a file of JSON lines. It judges nothing: these are figures for people, never a test.
+// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of docs/measurements.md.
+// It judges nothing: these are figures for people, never a test.
 import { execFileSync } from 'node:child_process';
-import { appendFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
 import { buildLoad, CACHE, describeMachine, LOAD, PEERS, runLoad } from './load-generator.ts';
-import { type MeasuredServer, startFulmar, startRocketMq } from './servers.ts';
+import { readResults, targetTable, writePlots } from './report.ts';
+import { type MeasuredServer, startFulmar, startFulmarProcesses, startRocketMq } from './servers.ts';
+import { firstMessageMs, standing } from './standing.ts';
 import { type Measured, table } from './table.ts';
 
 const HELP = `scripts/bench [flags]
   --flush sync|async|both   flush policies to measure (default both)
-  --peer                    measure Apache RocketMQ (local mode) beside Fulmar, taking turns
+  --processes               NameServer, broker and proxy as three processes instead of one
+  --peer                    measure Apache RocketMQ (local mode; with --processes its three) beside Fulmar, taking turns
   --repeats N               runs of each case (default 5)
   --seconds N               length of a run (default 5)
+  --warm N                  seconds of warming up, five times as long for RocketMQ (default 8)
   --messages N              messages of a receive run (default 100000)
-  --only TEXT               only cases whose name contains TEXT
-  --out FILE                JSON lines of every run (default .cache/bench/results.jsonl)
-The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java.`;
+  --only 'TEXT;TEXT'        only cases whose name contains one of these
+  --standing                instead of cases: start, idle, 1,000 polls, memory after a million messages
+  --out FILE                JSON lines of every run, appended (default .cache/bench/results.jsonl)
+  --report FILE...          measure nothing; the table of aims from result files, and plots into docs/
+The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java and what
+setup-peers has brought. What is missing is said, and the rest is measured.`;
 
-const { values } = parseArgs({
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     flush: { type: 'string', default: 'both' },
+    processes: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
     repeats: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
+    warm: { type: 'string', default: '8' },
     messages: { type: 'string', default: '100000' },
     only: { type: 'string', default: '' },
+    standing: { type: 'boolean', default: false },
     out: { type: 'string', default: join(CACHE, 'results.jsonl') },
+    report: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 });
+
+const STANDING_SECONDS = 15;
 
 function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
   if (of.fill > 0) {
@@ -46,7 +61,8 @@ function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
 /** A JVM compiles while it runs, and so does V8: what is measured is the server that has been up for a while. */
 function warmUp(server: MeasuredServer): void {
   const send = ['send', '--topic', 'bench', '--size', '1024', '--inflight', '64', '--conns', '4'];
-  runLoad(server, [...send, '--seconds', server.name.startsWith('RocketMQ') ? '40' : '8']);
+  const seconds = Number(values.warm) * (server.name.startsWith('RocketMQ') ? 5 : 1);
+  runLoad(server, [...send, '--seconds', String(seconds)]);
   execFileSync(LOAD, ['join', '--topic', 'bench-r', '--group', 'bench-g', '--endpoint', server.endpoint], {
     stdio: 'ignore',
   });
@@ -56,24 +72,71 @@ function warmUp(server: MeasuredServer): void {
   runLoad(server, [...empty, '--conns', '4', '--seconds', '60']);
 }
 
-async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
-  const servers: MeasuredServer[] = [];
-  const measured: Measured[] = [];
+function note(measured: Measured[], server: MeasuredServer, name: string, result: Record<string, unknown>): void {
+  measured.push({ server: server.name, case: name, result });
+  appendFileSync(values.out, `${JSON.stringify({ ...result, server: server.name, case: name })}\n`);
+}
+
+/** Says what is missing instead of failing: the other servers can be measured without it. */
+async function startPeer(flush: 'sync' | 'async'): Promise<MeasuredServer | undefined> {
+  const missing = (why: string): undefined => {
+    process.stdout.write(`\nRocketMQ is not measured: ${why}\n`);
+  };
+  if (!existsSync(join(PEERS, 'run-peer'))) return missing(`there is no ${join(PEERS, 'run-peer')}.`);
   try {
-    servers.push(await startFulmar(flush, join(CACHE, `data-${flush}`)));
-    if (values.peer) servers.push(await startRocketMq(flush, PEERS));
-    for (const server of servers) warmUp(server);
-    for (const of of cases(Number(values.seconds), Number(values.messages))) {
-      if (!of.name.includes(values.only)) continue;
-      for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
-        for (const server of servers) {
-          const result = measure(server, of);
-          measured.push({ server: server.name, case: of.name, result });
-          appendFileSync(values.out, `${JSON.stringify({ server: server.name, case: of.name, ...result })}\n`);
-        }
-      }
-      process.stderr.write(`${flush}: ${of.name}\n`);
+    return await startRocketMq(flush, PEERS, values.processes);
+  } catch (error) {
+    return missing(`${(error as Error).message}. Has ${join(PEERS, 'setup-peers')} been run?`);
+  }
+}
+
+async function startServers(flush: 'sync' | 'async'): Promise<MeasuredServer[]> {
+  const directory = join(CACHE, `data-${flush}`);
+  const servers = [await (values.processes ? startFulmarProcesses(flush) : startFulmar(flush, directory))];
+  const peer = values.peer ? await startPeer(flush) : undefined;
+  return peer === undefined ? servers : [...servers, peer];
+}
+
+async function measureCases(servers: readonly MeasuredServer[], flush: string): Promise<readonly Measured[]> {
+  const measured: Measured[] = [];
+  for (const server of servers) warmUp(server);
+  for (const of of cases(Number(values.seconds), Number(values.messages))) {
+    if (!values.only.split(';').some((part) => of.name.includes(part))) continue;
+    for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
+      for (const server of servers) note(measured, server, of.name, measure(server, of));
     }
+    process.stderr.write(`${flush}: ${of.name}\n`);
+  }
+  return measured;
+}
+
+/** What a server takes when it is fresh, when nobody asks, when a thousand wait, and when a million have been sent. */
+async function measureStanding(servers: readonly MeasuredServer[]): Promise<readonly Measured[]> {
+  const measured: Measured[] = [];
+  for (const server of servers) {
+    note(measured, server, 'start', { start_ms: firstMessageMs(server) });
+    note(measured, server, 'idle', { ...(await standing(server, STANDING_SECONDS)) });
+    const seconds = 20;
+    const polls = runLoad(server, [
+      ...['idle', '--topic', 'bench-r', '--group', 'bench-g', '--consumers', '1000', '--conns', '4'],
+      ...['--seconds', String(seconds), '--warmup', '3'],
+    ]);
+    const { server_cpu_s } = polls.use as { readonly server_cpu_s: number };
+    note(measured, server, '1,000 polls', { ...polls, cpu_percent: (100 * server_cpu_s) / seconds });
+    runLoad(server, [
+      ...['send', '--topic', 'bench', '--count', '1000000', '--size', '1024', '--inflight', '16', '--conns', '4'],
+      ...['--batch', '32', '--seconds', '120'],
+    ]);
+    note(measured, server, 'after a million messages', { ...(await standing(server, 1)) });
+  }
+  return measured;
+}
+
+async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
+  const servers = await startServers(flush);
+  let measured: readonly Measured[];
+  try {
+    measured = await (values.standing ? measureStanding(servers) : measureCases(servers, flush));
   } finally {
     for (const server of servers) await server.stop();
   }
@@ -81,14 +144,32 @@ async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
   for (const server of servers) {
     process.stdout.write(`- ${server.name}: ready ${Math.round(server.startMs)} ms after its start\n`);
   }
-  process.stdout.write(`\n${table(measured)}\n`);
+  process.stdout.write(values.standing ? `\n${listOf(measured)}\n` : `\n${table(measured)}\n`);
+}
+
+function listOf(measured: readonly Measured[]): string {
+  const figures = ['start_ms', 'cpu_percent', 'rss_mb', 'anon_mb'];
+  return measured
+    .map(({ server, case: name, result }) => {
+      const told = figures.filter((figure) => figure in result).map((figure) => `${figure} ${result[figure]}`);
+      return `- ${server}, ${name}: ${told.join(', ')}`;
+    })
+    .join('\n');
 }
 
 if (values.help) {
   process.stdout.write(`${HELP}\n`);
+} else if (values.report) {
+  const measured = readResults(positionals);
+  process.stdout.write(
+    `${targetTable(measured)}\n\n${table(measured.filter(({ result }) => 'msgs_per_s' in result))}\n`,
+  );
+  for (const file of writePlots(measured, join(import.meta.dirname, '..', '..', 'docs'))) {
+    process.stderr.write(`${file}\n`);
+  }
 } else {
   buildLoad();
-  writeFileSync(values.out, '');
+  if (!existsSync(values.out)) writeFileSync(values.out, '');
   process.stdout.write(
     `${describeMachine()}; median of ${values.repeats} runs, \`scripts/bench ${process.argv.slice(2).join(' ')}\`\n`,
   );

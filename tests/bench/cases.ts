@@ -27,6 +27,15 @@ export function sends(size: number, inFlights: readonly number[], seconds: numbe
 
 export function cases(seconds: number, receiveCount: number): readonly Case[] {
   const list: Case[] = [100, 1024].flatMap((size) => sends(size, [1, 64, 256], seconds));
+  list.push({
+    name: 'send 32 x 100 B, 16 in flight',
+    size: 100,
+    fill: 0,
+    arguments: [
+      ...['send', '--topic', 'bench', '--size', '100', '--batch', '32', '--inflight', '16', '--conns', '4'],
+      ...['--seconds', String(seconds), '--warmup', '1.5'],
+    ],
+  });
   for (const size of [100, 1024]) {
     for (const receivers of [1, 16, 64]) {
       const count = receivers === 1 ? Math.ceil(receiveCount / 4) : receiveCount;
@@ -51,6 +60,7 @@ export function cases(seconds: number, receiveCount: number): readonly Case[] {
   }
   for (const [receivers, inFlight] of [
     [1, 1],
+    [8, 32],
     [8, 64],
     [8, 256],
   ] as const) {

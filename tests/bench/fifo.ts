@@ -216,21 +216,21 @@ async function measurePaces(cluster: Cluster): Promise<string> {
     const second = await measurePace(cluster, 2 * round + 2, !isSickFirst);
     rounds.push(isSickFirst ? { healthy: second, sick: first } : { healthy: first, sick: second });
   }
+  const paces = rounds.map(({ healthy, sick }) => sick.perSecond / healthy.perSecond);
+  const times = rounds.map(({ healthy, sick }) => sick.processorTime / healthy.processorTime);
+  const show = ({ perSecond, processorTime }: Pace) => `${perSecond.toFixed(0)}, ${processorTime.toFixed(1)}`;
   const row = ({ healthy, sick }: (typeof rounds)[number], at: number) =>
-    `| ${at + 1} | ${healthy.perSecond.toFixed(0)}, ${healthy.processorTime.toFixed(1)} ` +
-    `| ${sick.perSecond.toFixed(0)}, ${sick.processorTime.toFixed(1)} ` +
-    `| ${(sick.perSecond / healthy.perSecond).toFixed(3)} ` +
-    `| ${(sick.processorTime / healthy.processorTime).toFixed(3)} |\n`;
-  const middle = (pick: (of: (typeof rounds)[number]) => Pace) =>
-    `${median(rounds.map((of) => pick(of).perSecond)).toFixed(0)}, ` +
-    median(rounds.map((of) => pick(of).processorTime)).toFixed(1);
+    `| ${at + 1} | ${show(healthy)} | ${show(sick)} | ${paces[at]!.toFixed(3)} | ${times[at]!.toFixed(3)} |\n`;
+  const middle = (side: readonly Pace[]) =>
+    show({
+      perSecond: median(side.map(({ perSecond }) => perSecond)),
+      processorTime: median(side.map(({ processorTime }) => processorTime)),
+    });
   return (
     '| round | none fails: healthy messages/s, CPU µs of the servers | one fails for ever | ratio of pace ' +
-    '| of CPU |\n' +
-    `|---|---|---|---|---|\n${rounds.map(row).join('')}` +
-    `| median (middle half) | ${middle(({ healthy }) => healthy)} | ${middle(({ sick }) => sick)} ` +
-    `| ${spread(rounds.map(({ healthy, sick }) => sick.perSecond / healthy.perSecond))} ` +
-    `| ${spread(rounds.map(({ healthy, sick }) => sick.processorTime / healthy.processorTime))} |\n`
+    `| of CPU |\n|---|---|---|---|---|\n${rounds.map(row).join('')}` +
+    `| median (middle half) | ${middle(rounds.map(({ healthy }) => healthy))} ` +
+    `| ${middle(rounds.map(({ sick }) => sick))} | ${spread(paces)} | ${spread(times)} |\n`
   );
 }
 

@@ -23,6 +23,7 @@ export interface ReplicaProcess {
 export interface ReplicaSetOptions {
   readonly replicas: number;
   readonly basePort: number;
+  readonly flush?: 'sync' | 'async';
   /** More flags of every broker. */
   readonly flags?: readonly string[];
 }
@@ -78,7 +79,7 @@ export class ReplicaSet {
     const { child, logFile } = this.launch(name, [
       ...['broker', '--replica', name, '--data-dir', dataDirectory, '--nameservers', this.nameServer],
       ...['--listen', `127.0.0.1:${port}`, '--replication-listen', `127.0.0.1:${port + 1}`, '--http', http],
-      ...['--flush', 'sync', '--acknowledge', 'isr'],
+      ...['--flush', this.options.flush ?? 'sync', '--acknowledge', 'isr'],
       ...(this.options.replicas > 1 ? coordination : []),
       ...(this.options.flags ?? []),
     ]);

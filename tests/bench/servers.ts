@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CACHE } from './load-generator.ts';
+import { ReplicaSet } from './replica-set.ts';
 
 export interface MeasuredServer {
   readonly name: string;
@@ -39,8 +40,7 @@ export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string
   JSON.parse(line);
   const startMs = performance.now() - startedAt;
   const endpoint = '127.0.0.1:18081';
-  for (const topic of ['bench', 'bench-r']) fulmar(endpoint, 'topic', 'create', topic, '--queues', '8');
-  fulmar(endpoint, 'group', 'create', 'bench-g');
+  makeTopics(endpoint);
   return {
     name: `Fulmar ${flush}`,
     endpoint,
@@ -55,6 +55,11 @@ export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string
   };
 }
 
+function makeTopics(endpoint: string): void {
+  for (const topic of ['bench', 'bench-r']) fulmar(endpoint, 'topic', 'create', topic, '--queues', '8');
+  fulmar(endpoint, 'group', 'create', 'bench-g');
+}
+
 function firstLine(child: ChildProcess): Promise<[string]> {
   return new Promise((resolve, reject) => {
     createInterface({ input: child.stdout! }).once('line', (line) => resolve([line]));
@@ -66,8 +71,22 @@ function fulmar(endpoint: string, ...words: string[]): void {
   execFileSync(join(ROOT, 'scripts', 'fulmar'), [...words, '--endpoint', endpoint], { stdio: 'ignore' });
 }
 
-export function startRocketMq(flush: 'sync' | 'async', peers: string): Promise<MeasuredServer> {
-  return startPeer({ name: `RocketMQ ${flush}`, peer: 'rocketmq-local', flush, processes: 'proxy' }, peers);
+/** Broker and proxy in one JVM, or with `apart` those and the name server in one each, all of which count. */
+export function startRocketMq(flush: 'sync' | 'async', peers: string, apart = false): Promise<MeasuredServer> {
+  if (!apart) return startPeer({ name: `RocketMQ ${flush}`, peer: 'rocketmq-local', flush, processes: 'proxy' }, peers);
+  const name = `RocketMQ ${flush}, three processes`;
+  return startPeer({ name, peer: 'rocketmq-cluster', flush, processes: '*' }, peers);
+}
+
+/** NameServer, broker and proxy, each a process of its own; all of them count. */
+export async function startFulmarProcesses(flush: 'sync' | 'async'): Promise<MeasuredServer> {
+  const startedAt = performance.now();
+  const set = await ReplicaSet.start({ replicas: 1, basePort: 17_800, flush });
+  const startMs = performance.now() - startedAt;
+  const { endpoint } = set;
+  makeTopics(endpoint);
+  const name = `Fulmar ${flush}, three processes`;
+  return { name, endpoint, processes: set.pids.join(','), startMs, stop: () => set.stop() };
 }
 
 /** A SYNC_MASTER with SYNC_FLUSH, one slave, a name server and a proxy, each a JVM of its own; all of them count. */

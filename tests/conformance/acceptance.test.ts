@@ -9,7 +9,7 @@ import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import type { Cluster, TopicRoute } from '@fulmar/core/route.ts';
 import { messagingService } from '@fulmar/proxy/api/service.ts';
 import { acceptance } from '@fulmar/proxy/testing/acceptance.ts';
-import type { Harness, HarnessOptions } from '@fulmar/proxy/testing/harness.ts';
+import { type Harness, type HarnessOptions, officialOf } from '@fulmar/proxy/testing/harness.ts';
 import { manualTime, settle } from '@fulmar/proxy/testing/manual-time.ts';
 import { jest } from '@jest/globals';
 import { SimulatedDisk } from '../simulation/disk.ts';
@@ -88,6 +88,7 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
   return {
     handlers: first.handlers,
     other: second.handlers,
+    official: officialOf(first),
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),
     async putTopic(request) {

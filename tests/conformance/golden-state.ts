@@ -9,7 +9,7 @@ import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 
 /** The version of the layout, and what of it. */
-export type GoldenState = '1' | '2' | '2-transactions';
+export type GoldenState = '1' | '2' | '2-transactions' | '2-schedules';
 
 export const goldenStatePath = (name: GoldenState) =>
   fileURLToPath(new URL(`../golden/broker-state-v${name}`, import.meta.url));
@@ -109,10 +109,40 @@ const VERSION_2_TRANSACTIONS: readonly StateRecord[] = [
   { type: RECORD_TYPE.transactionEnd, payload: { id: halfId(5), ended: 'forgotten' } },
 ];
 
+const scheduled = (id: number, more = {}): StateRecord => ({
+  type: RECORD_TYPE.schedulePut,
+  payload: {
+    ...{ id, topicId: 1, name: `schedule-${id}`, cron: '0 9 * * MON', timeZone: 'Europe/Berlin', paused: false },
+    ...{ createdAtMs: STARTED_AT_MS, nextAtMs: STARTED_AT_MS + 60_000 },
+    message: {
+      ...{ type: 1, tag: 'tag', keys: ['a', 'b'], messageGroup: '' },
+      ...{ userPart: Buffer.from('user'), systemPart: Buffer.from('system'), body: Buffer.from(`body ${id}`) },
+    },
+    ...more,
+  },
+});
+
+/** The same with recurring messages: one that was sent, one that is paused, one that was deleted. */
+const VERSION_2_SCHEDULES: readonly StateRecord[] = [
+  ...VERSION_1,
+  scheduled(1),
+  scheduled(2, { paused: true }),
+  scheduled(3),
+  {
+    type: RECORD_TYPE.scheduleFire,
+    payload: {
+      ...{ id: 1, dueAtMs: STARTED_AT_MS + 60_000, nextAtMs: STARTED_AT_MS + 120_000 },
+      message: goldenMessage(20),
+    },
+  },
+  { type: RECORD_TYPE.scheduleDelete, payload: { id: 3 } },
+];
+
 const RECORDS: Readonly<Record<GoldenState, readonly StateRecord[]>> = {
   '1': VERSION_1,
   '2': VERSION_2,
   '2-transactions': VERSION_2_TRANSACTIONS,
+  '2-schedules': VERSION_2_SCHEDULES,
 };
 
 /** The records that a golden file holds the state of, in log order. */

@@ -1,7 +1,7 @@
 // Which official clients there are, what each can do by itself, and what a published client lacks. A cell of the matrix
 // is left out only for a reason in `unsupportedByClient`, and the tests count that the two sides add up.
 
-export const kinds = ['producer', 'push consumer', 'simple consumer', 'recall'] as const;
+export const kinds = ['producer', 'push consumer', 'simple consumer', 'recall', 'priority'] as const;
 export type Kind = (typeof kinds)[number];
 
 export interface Language {
@@ -12,7 +12,7 @@ export interface Language {
   readonly transport: 'TLS' | 'plaintext';
 }
 
-const allLanguages: readonly Language[] = [
+export const allLanguages: readonly Language[] = [
   { name: 'java', client: 'org.apache.rocketmq:rocketmq-client-java 5.2.0', transport: 'TLS' },
   { name: 'go', client: 'github.com/apache/rocketmq-clients/golang/v5 5.1.4', transport: 'TLS' },
   { name: 'python', client: 'rocketmq-python-client 5.1.2', transport: 'plaintext' },
@@ -39,6 +39,12 @@ export const unsupportedByClient: readonly Unsupported[] = [
     kind: 'recall',
     reason: 'the newest published crate has no call that recalls a message',
     reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/struct.Producer.html',
+  },
+  {
+    language: 'rust',
+    kind: 'priority',
+    reason: 'the newest published crate has no call that gives a message a priority',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/struct.MessageBuilder.html',
   },
 ];
 

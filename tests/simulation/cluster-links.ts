@@ -137,6 +137,7 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
         return call((api) => api.send(sent));
       },
       pop: (command) => link.pop(command),
+      peekPriority: (group, topic) => call((api) => api.peekPriority(group, topic)),
       release: (command) => call((api) => api.release(command)),
       ack: (command) => call((api) => api.ack(command)),
       changeInvisible: (command) => call((api) => api.changeInvisible(command)),
@@ -155,6 +156,13 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       getOffset: (group, queue) => call((api) => api.getOffset(group, queue)),
       findOffset: (queue, target) => call((api) => api.findOffset(queue, target)),
       resetGroup: (command) => call((api) => api.resetGroup(command)),
+      deleteSubscription: (group, topic) => call((api) => api.deleteSubscription(group, topic)),
+      schedules: {
+        create: (request) => call((api) => api.schedules.create(copied(request))),
+        setPaused: (name, paused) => call((api) => api.schedules.setPaused(name, paused)),
+        delete: (name) => call((api) => api.schedules.delete(name)),
+        list: () => call((api) => api.schedules.list()),
+      },
       listGroups: () => call((api) => api.listGroups()),
       lag: (group) => call((api) => api.lag(group)),
       transactions: {

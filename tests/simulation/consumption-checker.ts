@@ -1,6 +1,8 @@
 // Judges the history of producers and consumers against what the broker promises, as it grows: nothing lost, nothing
 // forged, nothing returned after an acknowledgement that was answered OK, nobody else's lease overlapped, order within
-// a message group, attempts without gap, dead letters exactly once. Times are simulated milliseconds.
+// a message group, the higher priority first, attempts without gap, dead letters exactly once. Times are simulated
+// milliseconds.
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { demand } from './log-model.ts';
 
 export interface SentMessage {
@@ -9,6 +11,8 @@ export interface SentMessage {
   /** Message group; empty for none. */
   readonly key: string;
   readonly body: string;
+  /** 0 in topics without priorities. */
+  readonly priority: number;
   /** Place in its message group, counted by the producer. */
   readonly order: number;
   /** Undefined while nobody knows where it is stored. */
@@ -35,13 +39,26 @@ interface Seen {
   forwarded: boolean;
   /** How many crashes there had been at the last delivery: each may have hidden one more from its consumer. */
   crashes: number;
+  /** From then on it can be had for certain, unless somebody gets it; infinite when that cannot be said. */
+  availableFromMs: number;
 }
 
 export interface GroupRules {
   readonly name: string;
   readonly maxAttempts: number;
   readonly ordered: (topic: string) => boolean;
+  /** Whether messages of this topic come in the order of their priorities. */
+  readonly byPriority: (topic: string) => boolean;
 }
+
+/** One receive of a consumer. */
+export interface Asked {
+  readonly atMs: number;
+  readonly invisibleMs: number;
+}
+
+/** A lease ends so long after its time at the latest, while the broker runs. */
+const LEASE_MARGIN_MS = 100;
 
 export class ConsumptionChecker {
   readonly counts = {
@@ -53,12 +70,19 @@ export class ConsumptionChecker {
     repeatedSends: 0,
     delayed: 0,
     recalled: 0,
+    overtaken: 0,
   };
   private readonly sent = new Map<string, SentMessage>();
   private readonly places = new Map<string, string>();
   private readonly byKey = new Map<string, SentMessage[]>();
   private readonly seen = new Map<string, Seen>();
   private crashes = 0;
+  /** Messages that this life of the broker has answered, and when. */
+  private readonly storedInLife = new Map<string, number>();
+  /** Those of them with a priority above the lowest. */
+  private readonly urgent = new Set<SentMessage>();
+  /** By group and topic, when this life of the broker was first asked for messages: nothing can have waited longer. */
+  private readonly firstAskedMs = new Map<string, number>();
   /** The latest time that a broker has seen on its wall. */
   private latestWallMs = 0;
   private readonly groups: ReadonlyMap<string, GroupRules>;
@@ -78,9 +102,13 @@ export class ConsumptionChecker {
     this.byKey.set(key, [...(this.byKey.get(key) ?? []), message]);
   }
 
-  sendAnswered(id: string, place: string): void {
+  sendAnswered(id: string, place: string, nowMs: number): void {
     this.counts.sends++;
-    this.found(this.sent.get(id)!, place);
+    const message = this.sent.get(id)!;
+    this.found(message, place);
+    if (this.storedInLife.has(id)) return;
+    this.storedInLife.set(id, nowMs);
+    if (message.priority > 0) this.urgent.add(message);
   }
 
   /** Stored, to be delivered later. */
@@ -122,6 +150,11 @@ export class ConsumptionChecker {
     this.places.set(`${message.topic} ${place}`, message.id);
   }
 
+  asking(group: string, topic: string, nowMs: number): void {
+    const key = `${group} ${topic}`;
+    if (!this.firstAskedMs.has(key)) this.firstAskedMs.set(key, nowMs);
+  }
+
   delivered(
     group: string,
     id: string,
@@ -129,7 +162,7 @@ export class ConsumptionChecker {
     place: string,
     attempt: number,
     nowMs: number,
-    untilMs: number,
+    asked: Asked,
   ): void {
     const rules = this.groups.get(group)!;
     const message = this.sent.get(id);
@@ -148,10 +181,13 @@ export class ConsumptionChecker {
     demand(attempt >= least && attempt <= most, () => `${what}: the attempt before was ${seen.attempt}`);
     demand(attempt <= rules.maxAttempts, () => `${what}: more attempts than the group has`);
     if (rules.ordered(message!.topic)) this.checkOrder(group, message!, what);
+    if (rules.byPriority(message!.topic)) this.checkPriority(rules, message!, asked.atMs, nowMs, what);
     this.counts.deliveries++;
     if (seen.attempt > 0) this.counts.redeliveries++;
     seen.attempt = attempt;
-    seen.leasedUntilMs = untilMs;
+    // The lease began between the question and the answer.
+    seen.leasedUntilMs = asked.atMs + asked.invisibleMs - 1;
+    seen.availableFromMs = nowMs + asked.invisibleMs + LEASE_MARGIN_MS;
     seen.uncounted = false;
     seen.crashes = this.crashes;
   }
@@ -180,6 +216,30 @@ export class ConsumptionChecker {
     }
   }
 
+  /** Nothing with a higher priority could be had when the receive was asked; or this had waited for long. */
+  private checkPriority(
+    { name }: GroupRules,
+    message: SentMessage,
+    askedAtMs: number,
+    nowMs: number,
+    what: string,
+  ): void {
+    let above: SentMessage | undefined;
+    for (const other of this.urgent) {
+      if (other.topic !== message.topic) continue;
+      const seen = this.seenOf(name, other.id);
+      if (seen.settled !== 'no' || this.mayBeDead(name, seen)) continue;
+      if (seen.attempt > 0 && other.priority < message.priority) this.counts.overtaken++;
+      const fromMs = seen.attempt === 0 ? this.storedInLife.get(other.id)! : seen.availableFromMs;
+      if (other.priority > message.priority && fromMs < askedAtMs) above = other;
+    }
+    if (above === undefined) return;
+    demand(
+      nowMs - this.firstAskedMs.get(`${name} ${message.topic}`)! >= LIMITS.priorityPatienceMs,
+      () => `${what}: priority ${message.priority} before ${above.id}, which has ${above.priority}`,
+    );
+  }
+
   /** Sent, and if no answer comes nobody knows whether it counts. */
   acknowledging(group: string, id: string): void {
     const seen = this.seenOf(group, id);
@@ -195,24 +255,41 @@ export class ConsumptionChecker {
 
   /** Asked to become visible earlier or later: from now on any time will do. */
   negativelyAcknowledged(group: string, id: string): void {
-    this.seenOf(group, id).leasedUntilMs = 0;
+    const seen = this.seenOf(group, id);
+    seen.leasedUntilMs = 0;
+    seen.availableFromMs = Number.POSITIVE_INFINITY;
   }
 
   givenBack(group: string, id: string): void {
     const seen = this.seenOf(group, id);
     seen.leasedUntilMs = 0;
+    seen.availableFromMs = Number.POSITIVE_INFINITY;
     seen.uncounted = true;
   }
 
   /** The broker went down: a delivery in an unordered group may have been forgotten. Log time stood still meanwhile. */
   crashed(): void {
     this.crashes++;
+    // Each of them may have been handed out at the end, to somebody who never saw it.
+    this.storedInLife.clear();
+    this.urgent.clear();
+    this.firstAskedMs.clear();
     for (const [key, seen] of this.seen) {
       const [group, id] = key.split(' ') as [string, string];
       if (this.groups.get(group)!.ordered(this.sent.get(id)!.topic)) continue;
       seen.uncounted = true;
       seen.leasedUntilMs = 0;
     }
+  }
+
+  /** Whatever was handed out before has run out: all that is stored can be had, unless it has come to its end. */
+  allDue(nowMs: number): void {
+    for (const message of this.sent.values()) {
+      if (message.place === undefined) continue;
+      this.storedInLife.set(message.id, nowMs);
+      if (message.priority > 0) this.urgent.add(message);
+    }
+    for (const seen of this.seen.values()) seen.availableFromMs = nowMs;
   }
 
   deadLettered(group: string, id: string): void {
@@ -250,6 +327,7 @@ export class ConsumptionChecker {
         deadLetters: 0,
         forwarded: false,
         crashes: 0,
+        availableFromMs: Number.POSITIVE_INFINITY,
       };
       this.seen.set(key, seen);
     }

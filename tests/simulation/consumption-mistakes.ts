@@ -2,6 +2,7 @@
 // replacing one of its parts. A simulation that does not find them proves nothing about a broker without them.
 import { Committer } from '@fulmar/broker/committer.ts';
 import { DueQueue } from '@fulmar/broker/serve/due-queue.ts';
+import { PriorityTurns } from '@fulmar/broker/serve/priority-turns.ts';
 import { Reservations } from '@fulmar/broker/serve/reservations.ts';
 import { DelayedMessages } from '@fulmar/broker/state/delayed-messages.ts';
 import { RecentMessageIds } from '@fulmar/broker/state/recent-message-ids.ts';
@@ -19,7 +20,8 @@ function replaced<T extends object, K extends keyof T>(target: T, key: K, value:
 }
 
 const { append } = Committer.prototype;
-const { applyAck, applyChange, applyPop } = Subscription.prototype;
+const { applyAck, applyChange, applyPop, takeReady } = Subscription.prototype;
+const { next } = PriorityTurns.prototype;
 const { apply } = BrokerState.prototype;
 const { takeDue, nextMs } = DueQueue.prototype;
 
@@ -102,6 +104,36 @@ export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
         ...place,
       );
     }),
+
+  'the lowest priority comes first': () =>
+    replaced(PriorityTurns.prototype, 'next', function (this: PriorityTurns, waiting, isWanted, nowMs) {
+      const lowest = waiting.findLast(isWanted);
+      return next.call(this, waiting, (priority) => priority === lowest, nowMs);
+    }),
+
+  'a message that comes again has lost its priority': () => {
+    const undoQueues = replaced(Subscription.prototype, 'readyQueues', function (this: Subscription) {
+      return this.hasReady() ? [0] : [];
+    });
+    const undoTake = replaced(Subscription.prototype, 'takeReady', function (this: Subscription, accept, queueId) {
+      return queueId === undefined || queueId === 0 ? takeReady.call(this, accept) : undefined;
+    });
+    return () => {
+      undoQueues();
+      undoTake();
+    };
+  },
+
+  'the flag of the group alone says whether a FIFO topic is consumed in order': () => {
+    const original = Object.getOwnPropertyDescriptor(Subscription.prototype, 'ordered')!;
+    Object.defineProperty(Subscription.prototype, 'ordered', {
+      ...original,
+      get(this: Subscription) {
+        return this.group.fifo;
+      },
+    });
+    return () => Object.defineProperty(Subscription.prototype, 'ordered', original);
+  },
 
   'an acknowledgement is answered before it is committed': () =>
     replaced(Committer.prototype, 'append', function (this: Committer, record, bytes, write, done) {

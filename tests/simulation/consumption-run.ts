@@ -19,8 +19,17 @@ const TOPICS = [
   { name: 'plain', type: 'normal', queues: 3 },
   { name: 'steps', type: 'fifo', queues: 2 },
   { name: 'later', type: 'delay', queues: 2 },
+  { name: 'ranks', type: 'priority', queues: 1 },
   TRANSACTION_TOPIC,
 ] as const;
+const PRIORITIES = 4;
+const TYPE_IN: Readonly<Record<string, number>> = {
+  plain: MESSAGE_TYPE.normal,
+  steps: MESSAGE_TYPE.fifo,
+  later: MESSAGE_TYPE.delay,
+  ranks: MESSAGE_TYPE.priority,
+  [TRANSACTION_TOPIC.name]: MESSAGE_TYPE.transaction,
+};
 const GROUPS = [
   { name: 'loose', fifo: false, maxAttempts: 3 },
   { name: 'strict', fifo: true, maxAttempts: 4 },
@@ -46,6 +55,8 @@ export class ConsumptionRun {
       name,
       maxAttempts,
       ordered: (topic) => fifo || topic === 'steps',
+      // In order, a message may have to wait for one of its own priority.
+      byPriority: (topic) => !fifo && topic === 'ranks',
     })),
   );
   crashes = 0;
@@ -188,15 +199,17 @@ export class ConsumptionRun {
     const id = `m${this.numbered++}`;
     const deliverAtMs = topic === 'later' ? life.process.wallMs() + this.random.below(DELAY_MS) : 0;
     const body = `${id} ${'x'.repeat(this.random.below(600))}`;
-    return { id, topic, key, order, body, deliverAtMs, place: undefined, handle: undefined, recalled: 'no' };
+    const priority = topic === 'ranks' ? this.random.below(PRIORITIES) : 0;
+    return { id, topic, key, order, priority, body, deliverAtMs, place: undefined, handle: undefined, recalled: 'no' };
   }
 
   private async send(life: Life, message: SentMessage): Promise<void> {
-    const { id, topic, key, body, deliverAtMs } = message;
+    const { id, topic, key, priority, body, deliverAtMs } = message;
     this.checker.sending(message);
     const stored = {
       ...{ messageId: id, tag: '', keys: [], messageGroup: key, bornAtMs: life.process.wallMs(), deliverAtMs },
-      type: deliverAtMs > 0 ? MESSAGE_TYPE.delay : key === '' ? MESSAGE_TYPE.normal : MESSAGE_TYPE.fifo,
+      type: TYPE_IN[topic]!,
+      ...(topic === 'ranks' && { priority }),
       ...{ userPart: Buffer.alloc(0), body: Buffer.from(body) },
       systemPart: new ProtobufWriter().string(MESSAGE_ID_FIELD, id).finish(),
     };
@@ -210,7 +223,7 @@ export class ConsumptionRun {
     if (result!.fault !== undefined) return;
     const { queueId, queueOffset, recallHandle } = result!;
     const waits = recallHandle !== undefined && decodeRecallHandle(recallHandle)!.position > 0;
-    if (!waits) this.checker.sendAnswered(id, `${queueId}/${queueOffset}`);
+    if (!waits) this.checker.sendAnswered(id, `${queueId}/${queueOffset}`, this.scheduler.nowMs);
     else {
       this.checker.delayAnswered(id, recallHandle);
       if (this.random.chance(0.2)) this.detached(this.recall(life, message, recallHandle));
@@ -262,19 +275,18 @@ export class ConsumptionRun {
     });
     const willCancel = !diligent && random.chance(0.1);
     if (willCancel) life.process.after(random.below(500), () => call.cancel());
-    const askedAtMs = this.scheduler.nowMs;
+    const asked = { atMs: this.scheduler.nowMs, invisibleMs };
+    checker.asking(group, topic, asked.atMs);
     const result = await call.result;
     if (life.over) return true;
     demand(result.fault === undefined, () => `a receive was refused: ${result.fault?.message}`);
     const messages = result.value ?? [];
     checker.wallShows(life.process.wallMs());
     for (const message of messages) {
-      // The lease began between the question and the answer.
-      const untilMs = askedAtMs + invisibleMs - 1;
       const place = `${message.queueId}/${message.queueOffset}`;
       const body = Buffer.from(message.body).toString();
       this.transactions.checker.delivered(idOf(message));
-      checker.delivered(group, idOf(message), body, place, message.attempt, this.scheduler.nowMs, untilMs);
+      checker.delivered(group, idOf(message), body, place, message.attempt, this.scheduler.nowMs, asked);
     }
     for (const message of messages) {
       if (diligent) await this.acknowledge(life, group, topic, message);
@@ -325,6 +337,7 @@ export class ConsumptionRun {
     await this.scheduler.runFor(ALL_DUE_MS);
     const { value: later } = await this.scheduler.settle(life.broker.describeTopic('later'));
     demand(later!.delayedMessages === 0, () => `${later!.delayedMessages} messages never fell due`);
+    this.checker.allDue(this.scheduler.nowMs - 1);
     // Longer than the longest lease, so that whatever was left lying comes back.
     for (let round = 0; round < 4; round++) {
       for (const { name: group } of GROUPS) {

@@ -195,11 +195,37 @@ function apply(change: NameChange, names: Map<string, Sectors>): void {
   }
 }
 
+/** As a kernel does it: each descriptor is told once that something of the file was lost, whoever wrote it. */
+class Descriptor {
+  private readonly sectors: Sectors;
+  private told: number;
+
+  constructor(sectors: Sectors) {
+    this.sectors = sectors;
+    this.told = sectors.losses;
+  }
+
+  /** Throws if something was lost since it was asked last. */
+  check(what: string): void {
+    if (this.told === this.sectors.losses) return;
+    this.told = this.sectors.losses;
+    throw new DiskError('EIO', `${what}: something that was written to the file is lost`);
+  }
+
+  lose(from?: number, to?: number): void {
+    this.sectors.loseChanges(from, to);
+    this.told = this.sectors.losses;
+  }
+}
+
 class SimulatedFile implements DiskFile {
   private readonly disk: SimulatedDisk;
   private readonly path: string;
   private readonly sectors: Sectors;
   private readonly writable: boolean;
+  private readonly plain: Descriptor;
+  /** What has to be durable at once goes through a descriptor of its own. */
+  private durable: Descriptor | undefined;
   private closed = false;
 
   constructor(disk: SimulatedDisk, path: string, sectors: Sectors, writable: boolean) {
@@ -207,6 +233,7 @@ class SimulatedFile implements DiskFile {
     this.path = path;
     this.sectors = sectors;
     this.writable = writable;
+    this.plain = new Descriptor(sectors);
   }
 
   async write(buffers: readonly Uint8Array[], position: number, durable: boolean): Promise<void> {
@@ -216,10 +243,18 @@ class SimulatedFile implements DiskFile {
     const bytes = Buffer.concat(buffers as Uint8Array[]);
     const room = this.sectors.sizeBytes + this.disk.freeBytes();
     const fits = bytes.subarray(0, Math.max(0, Math.min(bytes.length, room - position)));
+    if (durable) this.durable ??= new Descriptor(this.sectors);
+    const descriptor = durable ? this.durable : undefined;
     // From now on a crash may find any part of it.
     if (fits.length > 0) this.sectors.write(fits, position);
     const effect = () => {
-      this.disk.failSometimes('write', what);
+      try {
+        this.disk.failSometimes('write', what);
+      } catch (error) {
+        descriptor?.lose(position, position + bytes.length);
+        throw error;
+      }
+      descriptor?.check(what);
       if (fits.length < bytes.length) throw new DiskError('ENOSPC', `${what}: no space left`);
       if (crc32(Buffer.concat(buffers as Uint8Array[])) !== crc32(bytes)) {
         throw new Error(`${what}: a buffer was changed while it was being written`);
@@ -244,10 +279,11 @@ class SimulatedFile implements DiskFile {
       try {
         this.disk.failSometimes('sync', `sync ${this.path}`);
       } catch (error) {
-        this.sectors.loseChanges();
+        this.plain.lose();
         throw error;
       }
       this.sectors.makeAllDurable();
+      this.plain.check(`sync ${this.path}`);
     };
     return this.disk.call(`sync ${this.path}`, effect, true);
   }

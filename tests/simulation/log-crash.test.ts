@@ -15,7 +15,7 @@ const SEEDS = only === undefined ? Number(process.env.FULMAR_SEEDS ?? 3000) : 1;
 const PAIR_SEEDS = Math.ceil(SEEDS / 3);
 const FIRST = Number(only ?? 1);
 /** Some mistakes show only when two rare things meet. */
-const SEEDS_FOR_MISTAKES = 1500;
+const SEEDS_FOR_MISTAKES = 2500;
 
 type Story = new (seed: number, mistake?: Mistake) => LogRun | LogPairRun;
 

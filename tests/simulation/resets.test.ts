@@ -82,9 +82,14 @@ class World {
     }
   }
 
-  async pop(maxMessages = 32): Promise<readonly PoppedMessage[]> {
+  /** From now on every write that is to last takes up to so long. */
+  slowDown(flushMostMs: number): void {
+    this.disk.flushMostMs = flushMostMs;
+  }
+
+  async pop(maxMessages = 32, invisibleMs = 60_000): Promise<readonly PoppedMessage[]> {
     const command = { ...SUBJECT, clientId: 'reader', maxMessages, maxBytes: 1e6, filter: {}, waitMs: 1_000 };
-    const { result } = this.broker.pop({ ...command, invisibleMs: 60_000, autoRenew: false, attemptId: '' });
+    const { result } = this.broker.pop({ ...command, invisibleMs, autoRenew: false, attemptId: '' });
     return (await this.settle(result)).value ?? [];
   }
 
@@ -302,5 +307,23 @@ describe('a group that is set back or forward', () => {
     expect(await world.ack(old)).toEqual(['INVALID_RECEIPT_HANDLE']);
     expect((await world.settle(world.broker.getOffset('readers', { topic: 'letters', queueId: 1 }))).value).toBe(20);
     expect((await world.drain()).sort()).toEqual(from([20, 20], await world.ends()).sort());
+  });
+
+  test('is waited for without any work while it is on its way to a slow disk and leases run out', async () => {
+    const world = new World(13);
+    await world.begin('normal');
+    await world.send(10);
+    expect(await world.pop(3, 1_000)).toHaveLength(3);
+    await world.scheduler.runFor(500);
+    world.slowDown(60_000);
+    const reset = world.broker.resetGroup({ ...SUBJECT, to: { kind: 'earliest', value: 0 }, dryRun: false });
+    const endMs = world.scheduler.nowMs + 5_000;
+    world.scheduler.after(5_000, () => {});
+    let events = 0;
+    await world.scheduler.runUntil(() => ++events > 1_000 || world.scheduler.nowMs >= endMs);
+    expect(events).toBeLessThan(1_000);
+    expect((await world.settle(reset)).fault).toBeUndefined();
+    world.slowDown(0);
+    expect(await world.drain()).toHaveLength(10);
   });
 });

@@ -14,8 +14,10 @@ export class Sectors {
   private durableSizeBytes = 0;
   /** Durable content of the sectors that differ, or may differ, from what a program sees. */
   private readonly changed = new Map<number, Buffer>();
-  /** The same for sectors whose change a failed sync has dropped. */
+  /** The same for sectors whose change a failed write or sync has dropped. */
   private readonly lost = new Map<number, Buffer>();
+  /** How often something was dropped. */
+  losses = 0;
 
   read(target: Uint8Array, position: number): number {
     const length = Math.max(0, Math.min(target.length, this.sizeBytes - position));
@@ -69,10 +71,17 @@ export class Sectors {
     this.durableSizeBytes = this.sizeBytes;
   }
 
-  /** A sync failed: programs go on seeing the new content, nobody will ever write it, and the next sync succeeds. */
-  loseChanges(): void {
-    for (const [sector, content] of this.changed) if (!this.lost.has(sector)) this.lost.set(sector, content);
-    this.changed.clear();
+  /**
+   * A sync failed, or a write that was to be durable: programs go on seeing the new content, nobody will ever write it,
+   * and the next sync succeeds.
+   */
+  loseChanges(from = 0, to = this.data.length): void {
+    this.losses++;
+    for (const [sector, content] of this.changed) {
+      if (sector < Math.floor(from / SECTOR_BYTES) || sector * SECTOR_BYTES >= to) continue;
+      if (!this.lost.has(sector)) this.lost.set(sector, content);
+      this.changed.delete(sector);
+    }
   }
 
   /** What is found after the machine went down. */

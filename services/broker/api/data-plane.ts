@@ -6,6 +6,7 @@ import { type Fault, fault, faultOf, type Outcome } from '@fulmar/core/errors.ts
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { NumberMap } from '@fulmar/core/number-map.ts';
 import type { Clock, Logger } from '@fulmar/core/ports.ts';
+import type { ScheduleDescription } from '@fulmar/core/schedule-api.ts';
 import { BatchWriter, readBatch } from '@fulmar/runtime/batch-writer.ts';
 import { decodeCall } from '@fulmar/runtime/data-plane/decode-call.ts';
 import { encodeReply } from '@fulmar/runtime/data-plane/encode-reply.ts';
@@ -142,8 +143,12 @@ class ProxyStream {
     this.#port.pause();
   }
 
-  async #perform(id: number, call: Simple): Promise<void> {
-    this.#reply(id, await perform(this.#api, call));
+  #perform(id: number, call: Simple): Promise<void> {
+    // What comes with every message goes without the async function that serves all other calls.
+    if (call.method === 'send') {
+      return this.#api.send(call.command).then((results) => this.#reply(id, { kind: 'send', results }));
+    }
+    return perform(this.#api, call).then((reply) => this.#reply(id, reply));
   }
 
   async #pop(id: number, command: PopCommand): Promise<void> {
@@ -191,6 +196,10 @@ function done(refused: Fault | undefined): BrokerReply {
   return refused === undefined ? { kind: 'done' } : { kind: 'fault', fault: refused };
 }
 
+function oneSchedule(schedule: ScheduleDescription): BrokerReply {
+  return { kind: 'schedules', schedules: [schedule] };
+}
+
 async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
   switch (call.method) {
     case 'send':
@@ -206,6 +215,8 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return done(await api.deadLetter(call.command));
     case 'recall':
       return done(await api.recall(call.command));
+    case 'peekPriority':
+      return outcome(await api.peekPriority(call.group, call.topic), (priority) => ({ kind: 'priority', priority }));
     case 'reportClients':
       await api.reportClients(call.report);
       return { kind: 'done' };
@@ -268,6 +279,16 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       }));
     case 'resumeTransaction':
       return done(await api.transactions.resume(call.transactionId));
+    case 'createSchedule':
+      return outcome(await api.schedules.create(call.request), oneSchedule);
+    case 'pauseSchedule':
+      return outcome(await api.schedules.setPaused(call.name, call.paused), oneSchedule);
+    case 'deleteSchedule':
+      return done(await api.schedules.delete(call.name));
+    case 'listSchedules':
+      return outcome(await api.schedules.list(), (schedules) => ({ kind: 'schedules', schedules }));
+    case 'deleteSubscription':
+      return done(await api.deleteSubscription(call.group, call.topic));
     case 'stepDown':
       return done(await api.stepDown(call.preferred));
   }

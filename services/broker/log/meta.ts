@@ -154,20 +154,24 @@ export interface MetaOpening {
   readonly isEmpty: boolean;
 }
 
-/** Opens the meta file, or makes one where there is no log yet. Writes nothing into one that exists. */
+/** Opens the meta file, or makes one where there is no log yet. Changes nothing in one that exists. */
 export async function openMeta({ disk, directory, identity, random, isEmpty }: MetaOpening): Promise<MetaFile> {
   const path = `${directory}/${META_NAME}`;
   const file = await disk.open(path, 'create');
   try {
-    const slots = await readSlots(file, path);
+    const both = Buffer.alloc(2 * META_SLOT_BYTES);
+    await file.read(both, 0);
+    const slots = slotsOf(both, path);
     const newest = slots[0] !== undefined && slots[0].sequence > (slots[1]?.sequence ?? -1) ? 0 : 1;
     const slot = slots[newest];
     if (slot === undefined && !isEmpty) {
       throw new CorruptLogError(path, 0, 'neither of its two slots is intact although there are segments');
     }
     if (slot !== undefined) assertIdentity(path, slot.content, identity);
-    // The newest slot may live in the page cache only, so it becomes durable before the other one is touched.
-    await file.sync();
+    // The newest slot may live in the page cache only, and if a sync of it has failed the kernel even calls it clean. So
+    // it is written once more before the other one is touched.
+    const at = newest * META_SLOT_BYTES;
+    if (slot !== undefined) await file.write([both.subarray(at, at + META_SLOT_BYTES)], at, true);
     const meta = new MetaFile(file, slot?.content ?? newContent(identity, random), slot?.sequence ?? 0, newest);
     if (slot === undefined) {
       // Both slots exist from now on, so that a hint never meets a full disk.
@@ -219,9 +223,7 @@ export async function takeMeta(
   await meta.save({ storeUid, bootId: bootId ?? '', unflushed, closedInOrder: false, doubtful: false });
 }
 
-async function readSlots(file: DiskFile, path: string): Promise<(Slot | undefined)[]> {
-  const both = Buffer.alloc(2 * META_SLOT_BYTES);
-  await file.read(both, 0);
+function slotsOf(both: Buffer, path: string): (Slot | undefined)[] {
   const slots: (Slot | undefined)[] = [];
   let later: LogVersionError | undefined;
   for (const half of [both.subarray(0, META_SLOT_BYTES), both.subarray(META_SLOT_BYTES)]) {

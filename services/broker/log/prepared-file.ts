@@ -1,6 +1,8 @@
 // One segment file on its writing side. Zeros are written and synced ahead of the records, in the background, so that
 // a durable record write finds blocks that are allocated and a file size that need not be journalled. Records and zeros
 // never overlap: a range is claimed before it is written, and a record write waits for zeros that are under way in it.
+// They are written through files of their own, because they may share a page. If zeros fail, the kernel may lose records
+// beside them, and it tells so just once to each open file.
 import { DiskError, type DiskFile } from '@fulmar/core/ports.ts';
 
 export interface PreparationSizes {
@@ -20,6 +22,8 @@ function zeroBytes(length: number): Buffer {
 export class PreparedFile {
   readonly base: number;
   private readonly file: DiskFile;
+  private readonly openAgain: () => Promise<DiskFile>;
+  private zeroFile: DiskFile | undefined;
   private readonly sizes: PreparationSizes;
   /** Nothing is prepared behind it: the size at which a segment rolls. */
   private readonly limitBytes: number;
@@ -40,6 +44,7 @@ export class PreparedFile {
   constructor(
     base: number,
     file: DiskFile,
+    openAgain: () => Promise<DiskFile>,
     limitBytes: number,
     sizes: PreparationSizes,
     writtenBytes: number,
@@ -47,6 +52,7 @@ export class PreparedFile {
   ) {
     this.base = base;
     this.file = file;
+    this.openAgain = openAgain;
     this.limitBytes = limitBytes;
     this.sizes = sizes;
     this.claimedBytes = writtenBytes;
@@ -122,12 +128,13 @@ export class PreparedFile {
 
   private async prepareAhead(ahead: number): Promise<void> {
     const target = Math.min(this.claimedBytes + ahead, this.limitBytes);
+    this.zeroFile ??= await this.openAgain();
     while (!this.stopped) {
       const start = Math.max(this.preparedBytes, this.claimedBytes);
       const length = Math.min(this.sizes.pieceBytes, target - start);
       if (length <= 0) break;
       this.pieceFrom = start;
-      this.piece = this.file.write([zeroBytes(length)], start, true);
+      this.piece = this.zeroFile.write([zeroBytes(length)], start, true);
       try {
         await this.piece;
       } finally {
@@ -152,12 +159,13 @@ export class PreparedFile {
       await this.file.truncate(endPosition - this.base);
       await this.file.sync();
     } finally {
-      await this.file.close();
+      await this.close();
     }
   }
 
   async close(): Promise<void> {
     await this.stop();
+    await this.zeroFile?.close();
     await this.file.close();
   }
 }

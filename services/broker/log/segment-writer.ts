@@ -34,7 +34,13 @@ export class SegmentWriter {
 
   /** Goes on in a segment that recovery found, `writtenBytes` long and zeroed up to `sizeBytes`. */
   resume(base: number, file: DiskFile, writtenBytes: number, sizeBytes: number): void {
-    this.current = new PreparedFile(base, file, this.segmentBytes, this.sizes, writtenBytes, sizeBytes);
+    this.current = this.prepared(base, file, writtenBytes, sizeBytes);
+  }
+
+  private prepared(base: number, file: DiskFile, writtenBytes: number, preparedBytes: number): PreparedFile {
+    const { disk, segmentBytes, sizes } = this;
+    const openAgain = () => disk.open(this.pathOf(base), 'write');
+    return new PreparedFile(base, file, openAgain, segmentBytes, sizes, writtenBytes, preparedBytes);
   }
 
   /** Lets go of the current segment, so that the log's end can be cut; `resume` or `roll` goes on. */
@@ -59,7 +65,7 @@ export class SegmentWriter {
   async roll(base: number): Promise<void> {
     await this.current?.sync();
     await this.making;
-    const path = `${this.directory}/${numberedName(base, 'log')}`;
+    const path = this.pathOf(base);
     const spare = this.spare;
     let file: DiskFile;
     if (spare === undefined) file = await this.disk.open(path, 'create');
@@ -76,7 +82,11 @@ export class SegmentWriter {
     }
     this.spareLacksSpace = false;
     this.finishCurrent(base);
-    this.current = new PreparedFile(base, file, this.segmentBytes, this.sizes, 0, spare?.preparedBytes ?? 0);
+    this.current = this.prepared(base, file, 0, spare?.preparedBytes ?? 0);
+  }
+
+  private pathOf(base: number): string {
+    return `${this.directory}/${numberedName(base, 'log')}`;
   }
 
   /** The file length of a sealed segment is for tidiness only; recovery takes it from the next segment's position. */

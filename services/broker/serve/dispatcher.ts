@@ -25,6 +25,7 @@ import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
+import { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
 import { run } from './steps.ts';
@@ -79,15 +80,17 @@ export class Dispatcher {
   private working = false;
   private again = false;
   private nextQueue = 0;
+  private readonly turns = new PriorityTurns();
   private readonly attempts = new Attempts();
   private dueTimer: Timer | undefined;
   private dueTimerAtMs = Number.POSITIVE_INFINITY;
   private unsureTimer: Timer | undefined;
   /** How waits end and receives are answered from now on, after it was closed. */
   private closedWith: PopResult | undefined;
-  /** Resets whose record is not committed yet; meanwhile nothing is handed out. */
-  private resetting = 0;
-  private resetsBegun = 0;
+  /** Reasons to hand out nothing, such as a reset whose record is not committed yet. */
+  private holds = 0;
+  /** What was gathered before the latest of them is not handed out. */
+  private holdsBegun = 0;
   /** The filter that was prepared last: nearly every receive comes with the same one. */
   private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
@@ -142,19 +145,28 @@ export class Dispatcher {
   reset(queues: readonly QueueAdvance[], done: (committed: boolean) => void): void {
     const { committer } = this.serving;
     const payload = { groupId: this.subscription.group.id, topicId: this.subscription.topic.id, queues };
-    this.resetting++;
-    this.resetsBegun++;
+    this.hold();
     committer.append(
       { type: RECORD_TYPE.groupReset, payload },
       groupResetBytes(payload),
       writeGroupReset,
       (committed) => {
-        this.resetting--;
         if (committed) this.reservations.forgetCursors();
         done(committed);
-        this.serve();
+        this.letGo();
       },
     );
+  }
+
+  /** Hands out nothing until `letGo` was called as often. */
+  hold(): void {
+    this.holds++;
+    this.holdsBegun++;
+  }
+
+  letGo(): void {
+    this.holds--;
+    this.serve();
   }
 
   /** To be called after anything that may have made a message available. */
@@ -167,7 +179,11 @@ export class Dispatcher {
     this.working = true;
     do {
       this.again = false;
-      if (this.resetting > 0) break;
+      if (this.holds > 0) {
+        // Called again when the hold is over; a timer for what is due would only come back here at once.
+        this.working = false;
+        return;
+      }
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
         this.tryLater();
@@ -229,6 +245,17 @@ export class Dispatcher {
     return false;
   }
 
+  /** The highest priority that a receive would find now; -1 when there is nothing. */
+  peekPriority(): number {
+    const { subscription, reservations } = this;
+    subscription.collectDue(this.serving.committer.nowMs());
+    let highest = Math.max(-1, ...subscription.readyQueues());
+    for (const [queueId, end] of subscription.topic.nextOffsets.entries()) {
+      if (queueId > highest && end > reservations.cursor(subscription, queueId)) highest = queueId;
+    }
+    return highest;
+  }
+
   private gather(waiter: Waiter): Gathered | Promise<Gathered> {
     const { command, filter } = waiter;
     const { log, reader } = this.serving;
@@ -244,7 +271,10 @@ export class Dispatcher {
       leasesMax,
       filter,
       firstQueue,
-      resets: this.resetsBegun,
+      holds: this.holdsBegun,
+      byPriority: this.subscription.byPriority
+        ? { turns: this.turns, least: command.leastPriority ?? 0, nowMs: serving.nowMs() }
+        : undefined,
     };
     return run(new Gathering(this.subscription, this.reservations, log, reader, request).steps());
   }
@@ -252,13 +282,18 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closedWith !== undefined || gathered.resets !== this.resetsBegun) {
+    if (waiter.over || this.closedWith !== undefined || gathered.holds !== this.holdsBegun) {
       this.giveBack(gathered);
       return this.closedWith === undefined;
     }
-    if (taken.length + parked.length + advances.length + dropped.length === 0) return false;
-    const { committer, random } = this.serving;
     const { command } = waiter;
+    if (taken.length + parked.length + advances.length + dropped.length === 0) {
+      // One who wants high priorities only does not wait for them before those who take anything.
+      if (command.leastPriority === undefined || gathered.exhausted) return false;
+      this.finish(waiter, success([]));
+      return true;
+    }
+    const { committer, random } = this.serving;
     const invisibleMs = command.autoRenew ? LIMITS.autoRenewMaxMs : command.invisibleMs;
     const record: PopRecord = {
       groupId: this.subscription.group.id,

@@ -256,7 +256,7 @@ class Page {
   private bytes = 0;
 
   constructor({ count }: FindQuery) {
-    this.count = count > 0 ? Math.min(count, LIMITS.foundMessages) : LIMITS.foundMessages;
+    this.count = count > 0 ? Math.min(count, LIMITS.findMessages) : LIMITS.findMessages;
   }
 
   /** False if it has to wait for the next page. */

@@ -1,5 +1,6 @@
-// Chooses the messages of one receive: first those that are due again, then new ones from every queue in turn. It
-// decides and reads, but changes nothing: the outcome is a pop record for the log and the messages for the answer.
+// Chooses the messages of one receive: first those that are due again, then new ones from every queue in turn; in a
+// priority topic the higher priority first. It decides and reads, but changes nothing of the state: the outcome is a
+// pop record for the log and the messages for the answer.
 
 import { type CommitLog, type IndexEntry, queueKeyOf } from '../log/log.ts';
 import type { Lease } from '../state/lease.ts';
@@ -7,6 +8,7 @@ import type { MessagePlace, ParkedMessage, QueueAdvance, TakenMessage } from '..
 import type { MessageRecord } from '../state/records/message.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { PreparedFilter } from './filter.ts';
+import type { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import type { Reservations } from './reservations.ts';
 import { awaited, type Steps } from './steps.ts';
@@ -29,8 +31,18 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
-  /** How often the group had been reset when this began. */
-  readonly resets: number;
+  /** How often there had been a reason to hand out nothing when this began. */
+  readonly holds: number;
+  /** Of a priority topic only. */
+  readonly byPriority: ByPriority | undefined;
+}
+
+/** How a priority topic is served. */
+export interface ByPriority {
+  readonly turns: PriorityTurns;
+  /** Nothing of a lower priority is wanted. */
+  readonly least: number;
+  readonly nowMs: number;
 }
 
 export interface Gathered {
@@ -43,7 +55,7 @@ export interface Gathered {
   /** It looked at as much as one gathering may, and there may be more. */
   exhausted: boolean;
   /** As in the request: what was gathered before a reset is not handed out behind it. */
-  readonly resets: number;
+  readonly holds: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -95,23 +107,63 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
-    const { resets } = request;
-    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, resets };
+    const { holds } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, holds };
   }
 
   *steps(): Steps<Gathered> {
-    yield* this.takeDue();
-    if (!this.full) yield* this.takeNew();
+    const { byPriority } = this.request;
+    if (byPriority !== undefined) yield* this.takeByPriority(byPriority);
+    else {
+      yield* this.takeDue(this.request.maxMessages);
+      if (!this.full) yield* this.takeNew();
+    }
     for (const lease of this.passedOver) this.subscription.putBackReady(lease);
     this.result.exhausted = this.scanned >= SCAN_MAX;
     return this.result;
   }
 
-  private *takeDue(): Steps<void> {
+  /**
+   * Always from the priority whose turn it is. Its queue is looked at to the end, as far as that is allowed, before a
+   * lower one has its turn.
+   */
+  private *takeByPriority({ turns, least, nowMs }: ByPriority): Steps<void> {
+    const { result, request } = this;
+    const cursors = new Map(this.newMessages(0).map((cursor) => [cursor.queueId, cursor]));
+    const exhausted = new Set<number>();
+    const isWanted = (priority: number): boolean => priority >= least && !exhausted.has(priority);
+    while (!this.full && this.scanned < SCAN_MAX) {
+      const turn = turns.next(this.prioritiesWaiting(cursors.values()), isWanted, nowMs);
+      if (turn === undefined) break;
+      const before = { taken: result.taken.length, scanned: this.scanned };
+      const enough = Math.min(before.taken + turn.most, request.maxMessages);
+      yield* this.takeDue(enough, turn.priority);
+      const cursor = cursors.get(turn.priority);
+      if (cursor !== undefined && !this.full && result.taken.length < enough) {
+        const chosen: ChosenEntry[] = [];
+        yield* this.chooseFrom(cursor, enough - result.taken.length, chosen);
+        yield* this.takeChosen(chosen);
+      }
+      if (this.scanned === before.scanned) exhausted.add(turn.priority);
+      turns.handedOut(turn, result.taken.length - before.taken);
+    }
+    this.advance(cursors.values());
+  }
+
+  /** The highest first. */
+  private prioritiesWaiting(cursors: Iterable<QueueCursor>): readonly number[] {
+    const { nextOffsets } = this.subscription.topic;
+    const waiting = new Set(this.subscription.readyQueues());
+    for (const { queueId, next } of cursors) if (next < nextOffsets[queueId]!) waiting.add(queueId);
+    return [...waiting].sort((a, b) => b - a);
+  }
+
+  /** With a queue only what is due there, until so many messages are taken in all. */
+  private *takeDue(enough: number, queueOnly?: number): Steps<void> {
     const { subscription, reservations, result } = this;
     const { maxAttempts } = subscription.group;
-    while (!this.full && this.scanned < SCAN_MAX) {
-      const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of));
+    while (!this.full && this.scanned < SCAN_MAX && result.taken.length < enough) {
+      const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of), queueOnly);
       if (lease === undefined) return;
       this.scanned += this.judgingCost;
       const { queueId, queueOffset, lane } = lease;
@@ -141,14 +193,7 @@ export class Gathering {
    * together lies close together in the log.
    */
   private *takeNew(): Steps<void> {
-    const { topic } = this.subscription;
-    const queues = topic.nextOffsets.length;
-    const cursors: QueueCursor[] = [];
-    for (let i = 0; i < queues; i++) {
-      const queueId = (this.request.firstQueue + i) % queues;
-      const from = this.reservations.cursor(this.subscription, queueId);
-      if (from < topic.nextOffsets[queueId]!) cursors.push({ queueId, from, next: from });
-    }
+    const cursors = this.newMessages(this.request.firstQueue);
     const chosen: ChosenEntry[] = [];
     const share = Math.ceil((this.request.maxMessages - this.result.taken.length) / Math.max(1, cursors.length));
     for (const quota of [share, this.request.maxMessages]) {
@@ -158,6 +203,23 @@ export class Gathering {
       }
     }
     yield* this.takeChosen(chosen);
+    this.advance(cursors);
+  }
+
+  /** Where new messages begin in each queue that has some. */
+  private newMessages(firstQueue: number): QueueCursor[] {
+    const { nextOffsets } = this.subscription.topic;
+    const queues = nextOffsets.length;
+    const cursors: QueueCursor[] = [];
+    for (let i = 0; i < queues; i++) {
+      const queueId = (firstQueue + i) % queues;
+      const from = this.reservations.cursor(this.subscription, queueId);
+      if (from < nextOffsets[queueId]!) cursors.push({ queueId, from, next: from });
+    }
+    return cursors;
+  }
+
+  private advance(cursors: Iterable<QueueCursor>): void {
     for (const { queueId, from, next } of cursors) {
       if (next > from) this.result.advances.push({ queueId, nextOffset: next });
     }

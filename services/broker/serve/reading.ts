@@ -4,6 +4,7 @@ import { type CommitLog, type IndexEntry, queueKeyOf, type RecordPlace, type Sto
 import { DEAD_LETTER_MESSAGE_AT } from '../state/records/dead-letter.ts';
 import { DELAYED_COPY_MESSAGE_AT } from '../state/records/delayed.ts';
 import { type MessageRecord, readMessagePayload } from '../state/records/message.ts';
+import { SCHEDULE_FIRE_MESSAGE_AT } from '../state/records/schedule.ts';
 import {
   readHalfMessage,
   TRANSACTION_CARRY_MESSAGE_AT,
@@ -65,4 +66,5 @@ const MESSAGE_AT: ReadonlyMap<number, number> = new Map([
   [RECORD_TYPE.delayedCarry, DELAYED_COPY_MESSAGE_AT],
   [RECORD_TYPE.transactionEnd, TRANSACTION_END_MESSAGE_AT],
   [RECORD_TYPE.transactionCarry, TRANSACTION_CARRY_MESSAGE_AT],
+  [RECORD_TYPE.scheduleFire, SCHEDULE_FIRE_MESSAGE_AT],
 ]);

@@ -2,6 +2,7 @@
 // for the first time: it begins right behind the place in the log where the group itself came into being.
 import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { queueKeyOf } from '../log/log.ts';
 import type { Group } from '../state/groups.ts';
@@ -17,6 +18,8 @@ import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
+const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+
 export class Receiving {
   private readonly state: BrokerState;
   private readonly serving: Serving;
@@ -24,6 +27,7 @@ export class Receiving {
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
   private readonly membersKnownAtMs: number;
+  private readonly held = new Set<Topic>();
   private closed = false;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
@@ -61,6 +65,25 @@ export class Receiving {
     };
   }
 
+  /** Hands out nothing of this topic until `letGo`. */
+  hold(topic: Topic): void {
+    this.held.add(topic);
+    for (const subscription of topic.subscriptions.values()) this.dispatchers.get(subscription)?.hold();
+  }
+
+  letGo(topic: Topic): void {
+    this.held.delete(topic);
+    for (const subscription of topic.subscriptions.values()) this.dispatchers.get(subscription)?.letGo();
+  }
+
+  /** Of a group that is new to the topic nothing is known, so that it had better be asked. */
+  peekPriority(group: string, topic: string): Outcome<number> {
+    const found = this.state.topics.byName.get(topic);
+    if (found === undefined) return NO_TOPIC;
+    const subscription = this.state.groups.byName.get(group)?.subscriptions.get(found.id);
+    return success(subscription === undefined ? LIMITS.priorities : this.dispatcherOf(subscription).peekPriority());
+  }
+
   /** Wakes what waits for these topics and subscriptions. */
   wake(topics: ReadonlySet<Topic>, subscriptions: ReadonlySet<Subscription>): void {
     for (const topic of topics) {
@@ -77,6 +100,7 @@ export class Receiving {
       const membersKnownAtMs = this.inherited.has(subscription) ? this.membersKnownAtMs : 0;
       dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
       if (this.closed) dispatcher.close(success([]));
+      if (this.held.has(subscription.topic)) dispatcher.hold();
       this.dispatchers.set(subscription, dispatcher);
     }
     return dispatcher;
@@ -107,7 +131,7 @@ export class Receiving {
 
   private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
-    if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+    if (topic === undefined) return NO_TOPIC;
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');

@@ -1,13 +1,14 @@
 // What the master has decided about one subscription and the log has not committed yet: messages that a pop under way
 // has taken, leases that are being settled. It lives in memory only; when a pop is applied the state says the same and
 // the reservation ends, and when the master falls everything here is forgotten, because nothing of it was promised.
+import { NumberMap } from '@fulmar/core/number-map.ts';
 import { type Lease, placeKey } from '../state/lease.ts';
 import type { PopRecord } from '../state/records/consumption.ts';
 import type { Subscription } from '../state/subscription.ts';
 
 export class Reservations {
   private readonly cursors: number[] = [];
-  private readonly leases = new Map<number, { readonly popId: number; readonly attempt: number }>();
+  private readonly leases = new NumberMap<{ readonly popId: number; readonly attempt: number }>();
   private readonly lanes = new Map<number, number>();
   private readonly settling = new Map<number, number>();
 

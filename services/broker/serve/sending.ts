@@ -7,6 +7,7 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { NumberMap } from '@fulmar/core/number-map.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
+import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
 import { type Committer, refusalOf } from '../committer.ts';
@@ -32,6 +33,8 @@ const TOO_MANY_OPEN = fault(
   'TOO_MANY_REQUESTS',
   'This broker set has as many half messages without a decision as it can take. Commit or roll back some of them.',
 );
+
+const TYPE_CHANGES = fault('TOO_MANY_REQUESTS', 'The type of the topic is just being changed. Repeat the request.');
 
 export interface SendingParts {
   readonly state: BrokerState;
@@ -63,6 +66,7 @@ export class Sending {
   private readonly underWay = new NumberMap<UnderWay>();
   /** Half messages written and not yet committed. */
   private readonly halvesUnderWay = { count: 0, bytes: 0 };
+  private readonly held = new Set<Topic>();
 
   constructor(parts: SendingParts) {
     this.parts = parts;
@@ -89,12 +93,27 @@ export class Sending {
     });
   }
 
+  /** Takes nothing for this topic until `letGo`. */
+  hold(topic: Topic): void {
+    this.held.add(topic);
+  }
+
+  letGo(topic: Topic): void {
+    this.held.delete(topic);
+  }
+
   private refusalOf(topic: Topic | undefined): Fault | undefined {
     if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
+    if (this.held.has(topic)) return TYPE_CHANGES;
     return refusalOf(this.parts.committer);
   }
 
   private sendOne(topic: Topic, message: MessageToStore, settle: Settle): void {
+    const refused = checkFor(topic, message);
+    if (refused !== undefined) {
+      settle({ fault: refused });
+      return;
+    }
     const { messageId } = message;
     const key = RecentMessageIds.keyOf(topic.id, messageId);
     const same = this.underWay.get(key);
@@ -234,11 +253,23 @@ function resultOf(committed: boolean, placed: PlacedMessage | undefined): SendRe
   return { queueId: placed.queueId, queueOffset: placed.queueOffset };
 }
 
+/** The proxy has judged by the type that it knew, which may have been changed meanwhile. */
+function checkFor(topic: Topic, { type, priority = 0 }: MessageToStore): Fault | undefined {
+  const refused = checkAccepted(type, topic.type);
+  if (refused !== undefined || priority < topic.nextOffsets.length) return refused;
+  return fault(
+    'PRECONDITION_FAILED',
+    `The topic has no queue for priority ${priority}. Create it once more, with type priority: that adds the queue.`,
+  );
+}
+
 /**
  * Clients of different languages hash message groups differently and some only name queue 0, so the broker chooses:
- * all messages of one group into one queue, all others spread by their id.
+ * all messages of one group into one queue, all others spread by their id. In a priority topic the queue is the
+ * priority.
  */
 export function queueOf(topic: Topic, message: MessageToStore): number {
+  if (topic.type === 'priority') return message.priority ?? 0;
   const key = message.messageGroup === '' ? message.messageId : message.messageGroup;
   return hash32(key) % topic.nextOffsets.length;
 }

@@ -65,26 +65,36 @@ export class Settling {
     this.setHash = setHash;
   }
 
-  ack(command: AckCommand): Promise<readonly (Fault | undefined)[]> {
-    return Promise.all(command.receiptHandles.map((text) => this.ackOne(command.group, command.topic, text)));
+  ack({ group, topic, receiptHandles }: AckCommand): Promise<readonly (Fault | undefined)[]> {
+    return new Promise((resolve) => {
+      const faults = new Array<Fault | undefined>(receiptHandles.length);
+      let left = receiptHandles.length;
+      if (left === 0) resolve(faults);
+      for (let i = 0; i < receiptHandles.length; i++) {
+        this.ackOne(group, topic, receiptHandles[i]!, (found) => {
+          faults[i] = found;
+          if (--left === 0) resolve(faults);
+        });
+      }
+    });
   }
 
-  private ackOne(group: string, topic: string, text: string): Promise<Fault | undefined> {
+  private ackOne(group: string, topic: string, text: string, done: (found: Fault | undefined) => void): void {
     const named = this.find(group, topic, text);
-    if (named.kind === 'invalid') return Promise.resolve(INVALID);
-    if (named.kind === 'settled') return Promise.resolve(undefined);
+    if (named.kind !== 'held') {
+      done(named.kind === 'invalid' ? INVALID : undefined);
+      return;
+    }
     const { subscription, handle } = named;
     this.dispatcherOf(subscription).reservations.beginSettling(handle.queueId, handle.queueOffset);
-    return new Promise((resolve) => {
-      let batch = this.batches.get(subscription);
-      if (batch === undefined) {
-        batch = { leases: [], waiting: [] };
-        this.batches.set(subscription, batch);
-        this.timers.soon(() => this.writeBatch(subscription));
-      }
-      batch.leases.push({ queueId: handle.queueId, queueOffset: handle.queueOffset, popId: handle.popId });
-      batch.waiting.push(resolve);
-    });
+    let batch = this.batches.get(subscription);
+    if (batch === undefined) {
+      batch = { leases: [], waiting: [] };
+      this.batches.set(subscription, batch);
+      this.timers.soon(() => this.writeBatch(subscription));
+    }
+    batch.leases.push({ queueId: handle.queueId, queueOffset: handle.queueOffset, popId: handle.popId });
+    batch.waiting.push(done);
   }
 
   private writeBatch(subscription: Subscription): void {

@@ -25,6 +25,7 @@ import {
   writeTopicPut,
 } from './records/definitions.ts';
 import { REDRIVEN_SECTION } from './redriven-section.ts';
+import { SCHEDULES_SECTION } from './schedules-section.ts';
 import {
   readSections,
   type SnapshotSection,
@@ -47,6 +48,7 @@ const SECTIONS: readonly SnapshotSection[] = [
   TRANSACTIONS_SECTION,
   SUBSCRIPTIONS_SECTION,
   REDRIVEN_SECTION,
+  SCHEDULES_SECTION,
 ];
 
 class Chunks {

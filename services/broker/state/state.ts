@@ -17,11 +17,18 @@ import type {
   PopRecord,
 } from './records/consumption.ts';
 import type { DeadLetterRecord } from './records/dead-letter.ts';
-import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
+import type {
+  DeleteRecord,
+  GroupPutRecord,
+  SubscriptionDeleteRecord,
+  SubscriptionPutRecord,
+  TopicPutRecord,
+} from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
 import type { RedriveRecord } from './records/redrive.ts';
+import type { ScheduleDeleteRecord, ScheduleFireRecord, SchedulePutRecord } from './records/schedule.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import type {
   HalfMessageRecord,
@@ -29,6 +36,7 @@ import type {
   TransactionChangeRecord,
   TransactionEndRecord,
 } from './records/transaction.ts';
+import { Schedules } from './schedules.ts';
 import { Subscription } from './subscription.ts';
 import { type Topic, Topics } from './topics.ts';
 import { Transactions } from './transactions.ts';
@@ -60,7 +68,11 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
   | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
-  | { readonly type: typeof RECORD_TYPE.redrive; readonly payload: RedriveRecord };
+  | { readonly type: typeof RECORD_TYPE.redrive; readonly payload: RedriveRecord }
+  | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
+  | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
+  | { readonly type: typeof RECORD_TYPE.subscriptionDelete; readonly payload: SubscriptionDeleteRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -77,6 +89,7 @@ export class BrokerState {
   readonly transactions = new Transactions(LIMITS.endedTransactions);
   /** For each dead-letter topic the letters that their group has got again. */
   readonly redriven = new Map<number, OffsetRanges>();
+  readonly schedules = new Schedules();
   /** Position behind the last record applied. */
   position = 0;
   /** Log time of the last record applied. */
@@ -162,6 +175,7 @@ export class BrokerState {
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
         this.redriven.delete(record.payload.id);
+        this.schedules.removeTopic(record.payload.id);
         return undefined;
       }
       case RECORD_TYPE.groupPut:
@@ -195,6 +209,19 @@ export class BrokerState {
       case RECORD_TYPE.redrive:
         this.redrive(record.payload, logTimeMs);
         return undefined;
+      case RECORD_TYPE.schedulePut:
+        if (this.topics.byId.has(record.payload.topicId)) this.schedules.put(record.payload);
+        return undefined;
+      case RECORD_TYPE.scheduleDelete:
+        this.schedules.remove(record.payload.id);
+        return undefined;
+      case RECORD_TYPE.scheduleFire:
+        return this.schedules.fire(record.payload) ? this.place(record.payload.message, false) : undefined;
+      case RECORD_TYPE.subscriptionDelete: {
+        const subscription = this.subscription(record.payload.groupId, record.payload.topicId);
+        if (subscription !== undefined) this.drop(subscription);
+        return undefined;
+      }
       case RECORD_TYPE.segmentStart:
       case RECORD_TYPE.epochStart:
       case RECORD_TYPE.tick:

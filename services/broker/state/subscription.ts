@@ -5,20 +5,12 @@ import { assert } from '@fulmar/core/errors.ts';
 import { DueHeap } from './due-heap.ts';
 import type { Group } from './groups.ts';
 import { type Lease, placeKey } from './lease.ts';
+import { ReadyLeases } from './ready-leases.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord, QueueAdvance } from './records/consumption.ts';
 import type { Topic } from './topics.ts';
 
 /** The text of the filter that lets every message through. */
 export const EVERYTHING = '*';
-
-interface ReadyEntry {
-  readonly lease: Lease;
-  readonly turn: number;
-}
-
-function isStillReady({ lease, turn }: ReadyEntry): boolean {
-  return lease.live && lease.ready && lease.turn === turn;
-}
 
 export class Subscription {
   readonly group: Group;
@@ -37,9 +29,7 @@ export class Subscription {
   /** Leases that last as long as their client is online, by client. */
   readonly heldBy = new Map<string, Set<Lease>>();
   private readonly heap = new DueHeap();
-  /** Leases that are due and may be handed out, in the order in which they became so. Holds dead ones for a while. */
-  private ready: ReadyEntry[] = [];
-  private readyFrom = 0;
+  private readonly ready = new ReadyLeases(() => this.byPriority);
 
   constructor(group: Group, topic: Topic, cursors: number[]) {
     this.group = group;
@@ -60,6 +50,11 @@ export class Subscription {
   /** A FIFO topic is consumed in order whatever the group was made with, and a FIFO group orders every topic. */
   get ordered(): boolean {
     return this.group.fifo || this.topic.type === 'fifo';
+  }
+
+  /** A queue of a priority topic holds the messages of one priority, and the higher one comes first. */
+  get byPriority(): boolean {
+    return this.topic.type === 'priority';
   }
 
   cursor(queueId: number): number {
@@ -205,7 +200,7 @@ export class Subscription {
       if (lease.lane !== 0 && !this.isFirstOfLane(lease)) continue;
       lease.ready = true;
       lease.turn++;
-      this.ready.push({ lease, turn: lease.turn });
+      this.ready.add(lease);
     }
   }
 
@@ -214,39 +209,26 @@ export class Subscription {
     return this.heap.nextMs();
   }
 
-  /** The longest-due lease that `accept` takes, out of those collected; those that it refuses stay in place. */
-  takeReady(accept: (lease: Lease) => boolean): Lease | undefined {
-    this.trimReady();
-    for (let i = this.readyFrom; i < this.ready.length; i++) {
-      const entry = this.ready[i]!;
-      const { lease } = entry;
-      if (!isStillReady(entry) || !accept(lease)) continue;
-      if (i === this.readyFrom) this.readyFrom++;
-      else this.ready.splice(i, 1);
-      return lease;
-    }
-    return undefined;
+  /**
+   * The longest-due lease that `accept` takes, out of those collected; those that it refuses stay in place. In a
+   * priority topic a queue may be named, and the first lease of that comes.
+   */
+  takeReady(accept: (lease: Lease) => boolean, queueId?: number): Lease | undefined {
+    return this.ready.take(accept, queueId);
   }
 
   /** Undoes `takeReady` for a lease that was not handed out after all. */
   putBackReady(lease: Lease): void {
-    if (lease.live && lease.ready) this.ready.push({ lease, turn: lease.turn });
+    if (lease.live && lease.ready) this.ready.add(lease);
   }
 
   hasReady(): boolean {
-    this.trimReady();
-    return this.readyFrom < this.ready.length;
+    return !this.ready.isEmpty;
   }
 
-  private trimReady(): void {
-    while (this.readyFrom < this.ready.length) {
-      if (isStillReady(this.ready[this.readyFrom]!)) break;
-      this.readyFrom++;
-    }
-    if (this.readyFrom > 64 && this.readyFrom * 2 > this.ready.length) {
-      this.ready = this.ready.slice(this.readyFrom);
-      this.readyFrom = 0;
-    }
+  /** In a priority topic: the queues that have a lease to hand out. */
+  readyQueues(): Iterable<number> {
+    return this.ready.queues();
   }
 
   private open(key: number, queueId: number, queueOffset: number, lane: number): Lease {

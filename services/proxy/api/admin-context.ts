@@ -9,10 +9,14 @@ import type { Session } from '../clients/sessions.ts';
 import { unwrap } from './answering.ts';
 import { answerWithin } from './masters.ts';
 
-export interface AdminDependencies {
+/** What it takes to ask brokers. */
+export interface Asking {
   readonly cluster: Cluster;
   readonly timers: Timers;
   readonly logger: Logger;
+}
+
+export interface AdminDependencies extends Asking {
   readonly clusterName: string;
   /** Version of this proxy. */
   readonly version: string;
@@ -34,7 +38,7 @@ export interface SetAnswer<T> {
 
 /** The answers of all broker sets, in their order; one that is lost or silent throws a FaultError. */
 export function askEverySet<T>(
-  dependencies: AdminDependencies,
+  dependencies: Asking,
   ask: (broker: BrokerApi) => Promise<T>,
 ): Promise<readonly SetAnswer<T>[]> {
   const brokers = dependencies.cluster.brokers();
@@ -45,7 +49,7 @@ export function askEverySet<T>(
 }
 
 /** The broker's answer; one that is lost or silent throws a FaultError. */
-export async function answerInTime<T>(dependencies: AdminDependencies, set: string, ask: () => Promise<T>): Promise<T> {
+export async function answerInTime<T>(dependencies: Asking, set: string, ask: () => Promise<T>): Promise<T> {
   return unwrap(await answerWithin(dependencies, set, ANSWER_WITHIN_MS, async () => success(await ask())));
 }
 

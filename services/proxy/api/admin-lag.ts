@@ -1,7 +1,7 @@
 // How far groups have come: the sums over all broker sets of what each knows of its own part.
 import type { SubscriptionLag } from '@fulmar/core/broker-api.ts';
 import { FaultError } from '@fulmar/core/errors.ts';
-import { type AdminDependencies, askEverySet } from './admin-context.ts';
+import { type Asking, askEverySet } from './admin-context.ts';
 
 export interface SubscriptionInfo {
   readonly group: string;
@@ -15,7 +15,7 @@ export interface SubscriptionInfo {
 }
 
 /** Of one group, or of all with an empty name; sorted by group and topic. */
-export async function lagOf(dependencies: AdminDependencies, group: string): Promise<readonly SubscriptionInfo[]> {
+export async function lagOf(dependencies: Asking, group: string): Promise<readonly SubscriptionInfo[]> {
   const answers = await askEverySet(dependencies, (broker) => broker.lag(group));
   const known = answers.filter(({ answer }) => answer.fault?.error !== 'CONSUMER_GROUP_NOT_FOUND');
   const first = (known.length === 0 ? answers : known).find(({ answer }) => answer.fault !== undefined);

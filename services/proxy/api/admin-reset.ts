@@ -2,7 +2,7 @@
 import { type Fault, FaultError } from '@fulmar/core/errors.ts';
 import { checkGroupName } from '@fulmar/core/names.ts';
 import type { OffsetTarget, QueueReset } from '@fulmar/core/offsets.ts';
-import { type AdminDependencies, askEverySet, checkKey, refuse } from './admin-context.ts';
+import { type Asking, askEverySet, checkKey, refuse } from './admin-context.ts';
 import type { UnaryHandler } from './call.ts';
 
 export interface ResetRequest {
@@ -25,7 +25,7 @@ export interface ResetHandlers {
 /** A set on which the group has not met the topic, or that does not have it, has nothing to set back. */
 const NOTHING_THERE = new Set<Fault['error']>(['CONSUMER_GROUP_NOT_FOUND', 'TOPIC_NOT_FOUND']);
 
-export function resetHandlers(dependencies: AdminDependencies): ResetHandlers {
+export function resetHandlers(dependencies: Asking): ResetHandlers {
   return {
     async ResetGroup(_call, request) {
       const { group = '', topic = '', dryRun = false } = request;

@@ -4,7 +4,8 @@ import type { TopicType } from '@fulmar/core/broker-api.ts';
 import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName } from '@fulmar/core/names.ts';
-import type { TopicRoute } from '@fulmar/core/route.ts';
+import type { TopicRoute, TopicShare } from '@fulmar/core/route.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import { type AdminDependencies, answerInTime, checkKey, type PageRequest, pageOf, refuse } from './admin-context.ts';
 import { lagOf, type SubscriptionInfo } from './admin-lag.ts';
 import type { UnaryHandler } from './call.ts';
@@ -44,6 +45,10 @@ export interface TopicHandlers {
     }
   >;
   readonly SpreadTopic: UnaryHandler<{ readonly name?: string }, { readonly topic: TopicInfo }>;
+  readonly ChangeTopicType: UnaryHandler<
+    { readonly name?: string; readonly type?: number },
+    { readonly topic: TopicInfo }
+  >;
   readonly DeleteTopic: UnaryHandler<{ readonly name?: string }, Record<string, never>>;
 }
 
@@ -61,6 +66,20 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
     return route;
   }
 
+  async function changeType(
+    { set, queues }: TopicShare,
+    { topic: name, type, placement }: TopicRoute,
+    typeChange: 'check' | 'change',
+  ): Promise<void> {
+    const broker = cluster.broker(set);
+    if (broker === undefined) {
+      refuse('HA_NOT_AVAILABLE', `Broker set ${set} has no master at the moment. Repeat the request when it is back.`);
+    }
+    const request = { name, type, queues, placement, typeChange };
+    const { fault } = await answerInTime(dependencies, set, () => broker.putTopic(request));
+    if (fault !== undefined) throw new FaultError(fault);
+  }
+
   return {
     async CreateTopic(_call, { name = '', type = 0, queues = 0 }) {
       checkKey(name, checkNewTopicName);
@@ -72,7 +91,10 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
           `A topic can have 1 to ${LIMITS.queuesPerTopic} queues on a broker set. Choose another number.`,
         );
       }
-      const wanted = queues === 0 ? AUTO_CREATED_QUEUES : queues;
+      if (topicType === 'priority' && queues !== 0) {
+        refuse('BAD_REQUEST', 'A priority topic has a queue for each priority. Leave the number of queues out.');
+      }
+      const wanted = queuesFor(topicType, queues === 0 ? AUTO_CREATED_QUEUES : queues);
       const { fault } = await cluster.putTopic({ name, type: topicType, queues: wanted });
       if (fault !== undefined) throw new FaultError(fault);
       return { topic: infoOf(routeOf(name)) };
@@ -126,6 +148,18 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
       const { fault } = await cluster.spreadTopic(name);
       if (fault !== undefined) throw new FaultError(fault);
       return { topic: infoOf(routeOf(name)) };
+    },
+
+    async ChangeTopicType(_call, { name = '', type: number = 0 }) {
+      checkKey(name, checkNewTopicName);
+      const type = TYPES[number];
+      if (type === undefined) refuse('BAD_REQUEST', 'The topic type is unknown. Choose one of the enumeration.');
+      const route = routeOf(name);
+      // All of them are asked before one is changed, so that a topic does not come to have two types.
+      for (const typeChange of ['check', 'change'] as const) {
+        await Promise.all(route.shares.map((share) => changeType(share, { ...route, type }, typeChange)));
+      }
+      return { topic: infoOf({ ...route, type }) };
     },
 
     async DeleteTopic(_call, { name = '' }) {

@@ -1,4 +1,4 @@
-import { type ErrorName, FaultError } from '@fulmar/core/errors.ts';
+import { type ErrorName, FaultError, failure } from '@fulmar/core/errors.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
 import { serviceDefinition } from '@fulmar/runtime/protos.ts';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -168,6 +168,47 @@ describe('administration', () => {
     expect((await call('ListTransactions', { expiredOnly: true })).transactions).toEqual([]);
   });
 
+  test('a recurring message is made once in the cluster, listed, paused, resumed and deleted', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    const message = { tag: 'a', keys: ['k'], properties: { color: 'red' }, body: Buffer.from('body') };
+    const wanted = { name: 'weekly', topic: 'T', cron: '0 9 * * MON', timeZone: 'Europe/Berlin', message };
+    const { schedule } = await call('CreateSchedule', { schedule: wanted });
+    expect(schedule).toMatchObject({ ...wanted, paused: false, sent: 0, nextAtMs: 60_000 });
+    await call('CreateSchedule', { schedule: wanted });
+    const kept = await Promise.all(harness.cluster.sets.map((broker) => broker.schedules.list()));
+    expect(kept.map(({ value }) => value!.length).sort()).toEqual([0, 1]);
+    expect(await refusal('CreateSchedule', { schedule: { ...wanted, cron: '@daily' } })).toBe('PRECONDITION_FAILED');
+    for (const name of ['b', 'c']) await call('CreateSchedule', { schedule: { ...wanted, name } });
+    const first = await call('ListSchedules', { pageSize: 2 });
+    expect(first.schedules.map(({ name }: Message) => name)).toEqual(['b', 'c']);
+    expect((await call('ListSchedules', { page: first.nextPage })).schedules).toEqual([schedule]);
+    expect((await call('PauseSchedule', { name: 'weekly' })).schedule.paused).toBe(true);
+    expect((await call('DescribeSchedule', { name: 'weekly' })).schedule.paused).toBe(true);
+    expect((await call('ResumeSchedule', { name: 'weekly' })).schedule.paused).toBe(false);
+    await call('DeleteSchedule', { name: 'weekly' });
+    for (const method of ['DescribeSchedule', 'PauseSchedule', 'ResumeSchedule', 'DeleteSchedule'] as const) {
+      expect(await refusal(method, { name: 'weekly' })).toBe('NOT_FOUND');
+    }
+  });
+
+  test('a recurring message is judged by the rules of every message, and of its topic', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    await call('CreateTopic', { name: 'later', type: 3 });
+    await call('CreateTopic', { name: 'lines', type: 2 });
+    const message = { body: Buffer.from('body') };
+    const wanted = { name: 's', topic: 'T', cron: '@daily', message };
+    const cases: [Message, ErrorName | undefined][] = [
+      [{ ...wanted, topic: 'none' }, 'TOPIC_NOT_FOUND'],
+      [{ ...wanted, topic: 'later' }, 'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE'],
+      [{ ...wanted, topic: 'lines' }, 'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE'],
+      [{ ...wanted, message: {} }, 'MESSAGE_BODY_EMPTY'],
+      [{ ...wanted, message: { ...message, tag: 'a|b' } }, 'ILLEGAL_MESSAGE_TAG'],
+      [{ ...wanted, topic: 'lines', message: { ...message, messageGroup: 'one' } }, undefined],
+      [null, 'TOPIC_NOT_FOUND'],
+    ];
+    for (const [schedule, error] of cases) expect(await refusal('CreateSchedule', { schedule })).toBe(error);
+  });
+
   test('a topic is created on every set, found, listed, described and deleted', async () => {
     const { topic } = await call('CreateTopic', { name: 'ns/T', type: 2, queues: 3 });
     expect(topic).toEqual({
@@ -218,6 +259,10 @@ describe('administration', () => {
       ['CreateTopic', { name: 'T', queues: -1 }, 'BAD_REQUEST'],
       ['CreateTopic', { name: 'T', type: 99 }, 'BAD_REQUEST'],
       ['SpreadTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
+      ['CreateTopic', { name: 'T', type: 6, queues: 4 }, 'BAD_REQUEST'],
+      ['ChangeTopicType', { name: 'unknown', type: 1 }, 'TOPIC_NOT_FOUND'],
+      ['ChangeTopicType', { name: 'unknown', type: 99 }, 'BAD_REQUEST'],
+      ['ChangeTopicType', { name: '%DLQ%G', type: 1 }, 'ILLEGAL_TOPIC'],
       ['DeleteTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['DescribeTopic', { name: 'unknown' }, 'TOPIC_NOT_FOUND'],
       ['CreateGroup', { name: '' }, 'ILLEGAL_CONSUMER_GROUP'],
@@ -234,6 +279,26 @@ describe('administration', () => {
     }
     await call('CreateTopic', { name: 'T', type: 1 });
     expect(await refusal('CreateTopic', { name: 'T', type: 2 })).toBe('PRECONDITION_FAILED');
+  });
+
+  test('the type of a topic is changed on every set, or on none when one of them cannot', async () => {
+    await call('CreateTopic', { name: 'T', type: 1 });
+    const typeOn = async (): Promise<unknown[]> =>
+      Promise.all(harness.cluster.sets.map(async (broker) => (await broker.describeTopic('T')).value!.type));
+    expect((await call('ChangeTopicType', { name: 'T', type: 3 })).topic.type).toBe(3);
+    expect(await typeOn()).toEqual(['delay', 'delay']);
+    const client = new TestClient(harness.handlers);
+    expect((await client.send(messageTo('T'))).status.code).toBe(40014);
+    expect((await client.route('T')).messageQueues[0].acceptMessageTypes).toEqual([3]);
+    const last = harness.cluster.sets.at(-1)!;
+    const { putTopic } = last;
+    last.putTopic = async () => failure('PRECONDITION_FAILED', 'A group has messages to consume.');
+    expect(await refusal('ChangeTopicType', { name: 'T', type: 2 })).toBe('PRECONDITION_FAILED');
+    expect(await typeOn()).toEqual(['delay', 'delay']);
+    last.putTopic = putTopic;
+    harness.cluster.setMaster('set-b', false);
+    expect(await refusal('ChangeTopicType', { name: 'T', type: 2 })).toBe('HA_NOT_AVAILABLE');
+    expect(await typeOn()).toEqual(['delay', 'delay']);
   });
 
   test('a group is created with defaults on every set, changed, described with its clients, and deleted', async () => {
@@ -275,11 +340,17 @@ describe('administration', () => {
   });
 
   test('a group is reset on every set, and what that does is told for each queue of each', async () => {
-    await call('CreateTopic', { name: 'T' });
+    await call('CreateTopic', { name: 'T', queues: 1 });
     await call('CreateGroup', { name: 'G' });
-    const reset = { topic: 'T', queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
+    const client = new TestClient(harness.handlers);
+    for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
+    const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
+    expect(taken).toHaveLength(20);
     const { queues } = await call('ResetGroup', { group: 'G', topic: 'T', timeMs: 1_000, dryRun: true });
-    expect(queues).toEqual(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    const reset = { topic: 'T', queueId: 0, toOffset: 0 };
+    expect(queues).toMatchObject(['set-a', 'set-b'].map((set) => ({ set, ...reset })));
+    for (const { fromOffset, inFlightMessages } of queues)
+      expect([fromOffset > 0, inFlightMessages]).toEqual([true, fromOffset]);
     const command = { group: 'G', topic: 'T', to: { kind: 'time', value: 1_000 }, dryRun: true };
     expect(harness.broker.resets).toEqual([command]);
     expect(await refusal('ResetGroup', { group: 'G', topic: 'T' })).toBe('BAD_REQUEST');

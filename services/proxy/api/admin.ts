@@ -5,6 +5,7 @@ import type { AdminDependencies } from './admin-context.ts';
 import { type FindingHandlers, findingHandlers } from './admin-finding.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
+import { type ScheduleHandlers, scheduleHandlers } from './admin-schedules.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
 import { type TransactionHandlers, transactionHandlers } from './admin-transactions.ts';
 
@@ -13,6 +14,8 @@ export type AdminHandlers = TopicHandlers &
   ResetHandlers &
   FindingHandlers &
   TransactionHandlers &
+  TransactionHandlers &
+  ScheduleHandlers &
   ClusterHandlers;
 
 export function adminService(dependencies: AdminDependencies): AdminHandlers {
@@ -22,6 +25,7 @@ export function adminService(dependencies: AdminDependencies): AdminHandlers {
     ...resetHandlers(dependencies),
     ...findingHandlers(dependencies),
     ...transactionHandlers(dependencies),
+    ...scheduleHandlers(dependencies),
     ...clusterHandlers(dependencies),
   };
 }

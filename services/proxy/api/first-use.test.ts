@@ -25,6 +25,25 @@ describe('topics by their first use', () => {
     expect(harness.cluster.topicsPut()).toBe(1);
   });
 
+  test('a topic that its first message makes is on every broker set before that message is stored', async () => {
+    const harness = await fakeHarness({ sets: 3 });
+    const hadTopic: (readonly boolean[])[] = [];
+    for (const broker of harness.cluster.sets) {
+      const { send } = broker;
+      broker.send = (command) => {
+        const has = harness.cluster.sets.map((each) => each.topicsNow().some(({ name }) => name === command.topic));
+        hadTopic.push(has);
+        return send.call(broker, command);
+      };
+    }
+    const client = new TestClient(harness.handlers);
+    for (let i = 0; i < 30; i++) expect((await client.send(messageTo('new'))).status.code).toBe(20000);
+    expect(hadTopic).toEqual(Array(30).fill([true, true, true]));
+    const spread = await Promise.all(harness.cluster.sets.map((broker) => broker.describeTopic('new')));
+    const stored = spread.map(({ value }) => value!.queueStatus.reduce((sum, { maxOffset }) => sum + maxOffset, 0));
+    expect(stored.every((count) => count > 0)).toBe(true);
+  });
+
   test('a topic that brokers have and routes do not show yet is used as it is', async () => {
     const harness = await fakeHarness();
     await harness.putTopic({ name: 'T', type: 'fifo', queues: 2 });

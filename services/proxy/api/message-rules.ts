@@ -4,10 +4,10 @@ import { MESSAGE_TYPE, type TopicType } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { hasControlCharacter, isBlank } from '@fulmar/core/names.ts';
+import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import type { SentMessage } from './codec/send-request.ts';
 import { ENCODING } from './messages.ts';
 import { isReservedPropertyKey } from './reserved-properties.ts';
-import { acceptedTypesOf } from './topics.ts';
 
 const RECOVERY_MAX_MS = 3_600_000;
 const LITE_TOPIC_LENGTH_MAX = 64;
@@ -152,8 +152,11 @@ function checkRest({ bornHost, traceContext, priority }: SentMessage): Fault | u
   if (traceContext !== undefined && Buffer.byteLength(traceContext) > LIMITS.traceContextBytes) {
     return fault('BAD_REQUEST', `The trace context is too long. Send at most ${LIMITS.traceContextBytes} bytes.`);
   }
-  if (priority !== undefined && priority < 0) {
-    return fault('BAD_REQUEST', 'The priority is negative. Choose 0 or more.');
+  if (priority !== undefined && (priority < 0 || priority >= LIMITS.priorities)) {
+    return fault(
+      'BAD_REQUEST',
+      `The priority is ${priority}. Choose 0 to ${LIMITS.priorities - 1}; the higher one is delivered first.`,
+    );
   }
   return undefined;
 }
@@ -188,33 +191,10 @@ function checkDeclaredType(message: SentMessage): Fault | undefined {
   return undefined;
 }
 
-const SUPPORTED: readonly number[] = [
-  MESSAGE_TYPE.normal,
-  MESSAGE_TYPE.fifo,
-  MESSAGE_TYPE.delay,
-  MESSAGE_TYPE.transaction,
-];
-
-const TYPE_NAMES = ['unspecified', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
-
-export function typeName(type: number): string {
-  return TYPE_NAMES[type] ?? 'unspecified';
-}
-
 /** Whether a topic of this type takes a message of that type. */
 export function checkTypeForTopic(type: number, topicType: TopicType): Fault | undefined {
-  const isSupported = SUPPORTED.includes(type);
-  if (!acceptedTypesOf(topicType).includes(type) && (isSupported || topicType !== 'mixed')) {
-    return fault(
-      'MESSAGE_PROPERTY_CONFLICT_WITH_TYPE',
-      `The topic takes ${topicType} messages, this one is ${typeName(type)}. Send it to a topic of its type.`,
-    );
-  }
-  if (!isSupported) {
-    return fault(
-      'NOT_IMPLEMENTED',
-      `Messages of type ${typeName(type)} are not implemented yet. Send a normal, FIFO, delayed or transactional one.`,
-    );
-  }
-  return undefined;
+  const refused = checkAccepted(type, topicType);
+  // To say that a message does not fit would send its author looking for a topic where it does.
+  if (type !== MESSAGE_TYPE.lite || (refused !== undefined && topicType !== 'mixed')) return refused;
+  return fault('NOT_IMPLEMENTED', 'Messages of type lite are not implemented yet. Send one of another type.');
 }

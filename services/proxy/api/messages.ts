@@ -170,6 +170,10 @@ export interface TelemetryCommand {
   readonly status?: Maybe<Status>;
   readonly settings?: Maybe<Settings>;
   readonly recoverOrphanedTransactionCommand?: Maybe<{ readonly message: unknown; readonly transactionId: string }>;
+  readonly printThreadStackTraceCommand?: Maybe<{ readonly nonce: string }>;
+  readonly threadStackTrace?: Maybe<{ readonly nonce: string; readonly threadStackTrace?: string }>;
+  readonly verifyMessageCommand?: Maybe<{ readonly nonce: string; readonly message: unknown }>;
+  readonly verifyMessageResult?: Maybe<{ readonly nonce: string }>;
 }
 
 export const CLIENT_TYPE = {

@@ -7,6 +7,7 @@ import type { TopicRoute } from '@fulmar/core/route.ts';
 import type { ProxyContext } from './context.ts';
 import { type Failed, failedNow, isAbsence, lostBroker, masterToAsk, noMaster } from './masters.ts';
 import { changeWithin } from './patience.ts';
+import { createPriorityPolls } from './priority-poll.ts';
 
 /** A broker that has not ended a poll this long after its time is not waited for; its late answer is given back. */
 const LATE_MS = 300;
@@ -57,6 +58,7 @@ interface PopSubject {
 export function createPolls(context: ProxyContext): StartPoll {
   /** Which set answered an attempt, so that its repetition finds the same messages. Only with several sets. */
   const setByAttempt = new Map<string, string>();
+  const priorityPolls = createPriorityPolls(context);
   let turn = 0;
 
   function orderOf(route: TopicRoute, attemptId: string): string[] {
@@ -95,10 +97,15 @@ export function createPolls(context: ProxyContext): StartPoll {
     }
 
     /** Asks one set; ends the poll if it has messages, else gives the fault, if there is one. */
-    async function ask(set: string, broker: BrokerApi, setWaitMs: number): Promise<Fault | undefined> {
+    async function ask(
+      set: string,
+      broker: BrokerApi,
+      setWaitMs: number,
+      leastPriority?: number,
+    ): Promise<Fault | undefined> {
       let call: PopCall | undefined;
       try {
-        call = broker.pop({ ...command, waitMs: setWaitMs });
+        call = broker.pop({ ...command, waitMs: setWaitMs, ...(leastPriority !== undefined && { leastPriority }) });
         open.add(call);
         const { value, fault } = await call.result;
         open.delete(call);
@@ -127,12 +134,24 @@ export function createPolls(context: ProxyContext): StartPoll {
       for (const set of sets) {
         const master = masterToAsk(cluster, set, undefined, 0);
         if (master === undefined) continue;
-        const probe = Promise.withResolvers<void>();
-        const timer = timers.after(PROBE_MS, probe.resolve);
-        await Promise.race([ask(set, master.api, 0), probe.promise]);
-        timer.cancel();
+        await probe(ask(set, master.api, 0));
         if (isOver) return;
       }
+    }
+
+    async function askByPriority(sets: readonly string[]): Promise<void> {
+      const { group, topic } = command;
+      for (const { set, broker, leastPriority } of await priorityPolls.offers(sets, group, topic, PROBE_MS)) {
+        if (isOver) return;
+        await probe(ask(set, broker, 0, leastPriority));
+      }
+    }
+
+    async function probe(asking: Promise<unknown>): Promise<void> {
+      const tooLate = Promise.withResolvers<void>();
+      const timer = timers.after(PROBE_MS, tooLate.resolve);
+      await Promise.race([asking, tooLate.promise]);
+      timer.cancel();
     }
 
     /** Stays with one set until the poll is over, through changes of its master. */
@@ -163,7 +182,11 @@ export function createPolls(context: ProxyContext): StartPoll {
 
     async function run(): Promise<void> {
       const sets = orderOf(route, command.attemptId);
-      if (sets.length > 1) await askInTurn(sets);
+      if (sets.length > 1) {
+        const hasPriorities = route.type === 'priority' && !setByAttempt.has(command.attemptId);
+        const turns = hasPriorities ? priorityPolls.inTurn([...sets].sort()) : sets;
+        await (turns === undefined ? askByPriority(sets) : askInTurn(turns));
+      }
       if (isOver) return;
       const faults = await Promise.all(sets.map(stayWith));
       const fault = faults.find((each) => each !== undefined && !isAbsence(each)) ?? faults[0];

@@ -3,6 +3,7 @@
 // their state on every detail of it.
 import { OK } from '@fulmar/core/errors.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
+import { acceptedTypesOf } from '@fulmar/core/topic-types.ts';
 import { type Answer, unary, unwrap } from './answering.ts';
 import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
@@ -19,7 +20,6 @@ import {
 } from './messages.ts';
 import { groupKeyOf, topicKeyOf } from './resources.ts';
 import { STATUS_OK } from './status.ts';
-import { acceptedTypesOf } from './topics.ts';
 
 const CACHED_ANSWERS_MAX = 10_000;
 /** Stands for "any queue of this broker" in an assignment. */
@@ -102,7 +102,8 @@ export function queryAssignment(context: ProxyContext): UnaryHandler<QueryAssign
       }
       const [foundRoute, foundGroup] = await Promise.all([context.topics.find(key), context.groups.ensure(groupKey)]);
       const route = unwrap(foundRoute);
-      const isFifo = unwrap(foundGroup).fifo || route.type === 'fifo';
+      // The queues of a priority topic are none of its consumers' business.
+      const isFifo = route.type !== 'priority' && (unwrap(foundGroup).fifo || route.type === 'fifo');
       const choice = context.addressing.choose(session?.accessPoint ?? asked, call.authority);
       const topic = request.topic!;
       return cache.get(cacheKey(topic, choice, key, String(isFifo)), route, () => {

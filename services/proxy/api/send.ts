@@ -10,6 +10,7 @@ import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
+import { messageTypeName } from '@fulmar/core/topic-types.ts';
 import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, type Question, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
@@ -17,7 +18,7 @@ import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
 import { messageToStore } from './codec/stored-message.ts';
 import type { ProxyContext } from './context.ts';
-import { checkMessage, checkTypeForTopic, typeName, typeOf } from './message-rules.ts';
+import { checkMessage, checkTypeForTopic, typeOf } from './message-rules.ts';
 import { CLIENT_TYPE, type Resource } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
@@ -248,7 +249,7 @@ function answerOf(
     }
     const { queueOffset: offset, recallHandle, transactionId } = result;
     entries.push({ status: STATUS_OK, messageId, offset, recallHandle, transactionId });
-    context.traffic.stored(route.topic, typeName(typeOf(message)), message.body.length);
+    context.traffic.stored(route.topic, messageTypeName(typeOf(message)), message.body.length);
   }
   const status = overallStatus(entries);
   return { code: status.code, response: encodeSendResponse(status, entries) };

@@ -5,6 +5,7 @@ import { createChecker } from '../clients/checker.ts';
 import { createReporter } from '../clients/reporter.ts';
 import { createSessions, type Session } from '../clients/sessions.ts';
 import type { RawUnaryHandler, StreamHandler, TelemetryHandler, UnaryHandler } from './call.ts';
+import { createClientQuestions } from './client-questions.ts';
 import type { ProxyContext } from './context.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { createAddressing } from './endpoints.ts';
@@ -28,6 +29,7 @@ import type {
   UpdateOffsetRequest,
 } from './messages.ts';
 import { notImplemented } from './not-implemented.ts';
+import type { OfficialParts } from './official/context.ts';
 import { getOffset, queryOffset, updateOffset } from './offsets.ts';
 import { heartbeat, notifyClientTermination } from './presence.ts';
 import { pullMessage } from './pull.ts';
@@ -77,6 +79,8 @@ export interface MessagingService {
   clients(): IterableIterator<Session>;
   /** Makes the clients of a group hear at once of a change that an administrator has made. */
   groupChanged(group: string): void;
+  /** What the official admin service stands on. */
+  readonly official: Pick<OfficialParts, 'context' | 'telemetry' | 'questions'>;
   /** Begins to tell brokers who is online, and to ask producers about their transactions. */
   start(): void;
   /** Ends the open polls with empty answers and the Telemetry streams with UNAVAILABLE, and reports no more. */
@@ -126,13 +130,16 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     },
     clients: () => sessions.all(),
     groupChanged: (group) => context.groups.refresh(group),
+    official: { context, telemetry: streams, questions: createClientQuestions(dependencies, streams) },
     start() {
       reporter.start();
       checker.start();
+      context.traffic.rates.start(timers, clock);
     },
     stop() {
       reporter.stop();
       checker.stop();
+      context.traffic.rates.stop();
       for (const { endPolls } of sessions.all()) for (const endPoll of [...endPolls]) endPoll();
       streams.endAll();
     },

@@ -75,6 +75,28 @@ describe('several broker sets', () => {
     expect(count).toBe(12);
   });
 
+  test('a set that has only low priorities is not forgotten while another never runs out of high ones', async () => {
+    await harness.putTopic({ name: 'urgent', type: 'priority', queues: 1 });
+    let sent = 0;
+    const send = (set: number, priority: number) => {
+      const message = { messageId: `${set}-${++sent}`, type: 6, tag: '', keys: [], messageGroup: '' };
+      const parts = { bornAtMs: 1, deliverAtMs: 0, userPart: Buffer.alloc(0), systemPart: Buffer.alloc(0) };
+      const body = Buffer.from(String(priority));
+      return harness.cluster.sets[set]!.send({ topic: 'urgent', messages: [{ ...message, ...parts, body, priority }] });
+    };
+    await send(1, 1);
+    await send(2, 2);
+    const received: string[] = [];
+    for (let i = 0; i < 40; i++) {
+      await send(0, 50);
+      const [message] = await take(harness, client, 'G', 'urgent', { batchSize: 1 });
+      received.push(message!.body.toString());
+      await client.ack('G', message!);
+    }
+    expect(received.filter((priority) => priority !== '50').sort()).toEqual(['1', '2']);
+    expect(received.slice(0, 9)).toEqual(new Array(9).fill('50'));
+  });
+
   test('a repeated attempt is answered by the set that answered it first', async () => {
     for (let i = 0; i < 30; i++) await client.send(messageTo('T'));
     const first = await take(harness, client, 'G', 'T', { attemptId: 'once' });

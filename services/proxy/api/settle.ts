@@ -19,7 +19,7 @@ import {
   encodeChangeInvisibleResponse,
 } from './codec/settle.ts';
 import type { ProxyContext } from './context.ts';
-import { findSet } from './masters.ts';
+import { findSet, setByHash } from './masters.ts';
 import {
   CLIENT_TYPE,
   type ForwardMessageToDeadLetterQueueRequest,
@@ -70,7 +70,7 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
   return unary<Buffer, Buffer>(context, {
     name: 'AckMessage',
     needsClientId: true,
-    async handle(requester, bytes, call) {
+    handle(requester, bytes, call) {
       const request = decodeAckRequest(bytes);
       const group = unwrap(groupKeyOf(requester, request.group));
       const topic = unwrap(topicKeyOf(requester, request.topic));
@@ -78,10 +78,13 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
         throw new FaultError(fault('BAD_REQUEST', 'The request has no entry. Name at least one receipt handle.'));
       }
       const patience = new Patience(context, call, patienceMs(call.remainingMs));
-      const faults = await ackBySet(context, patience, group, topic, request.entries);
-      const entries = request.entries.map((entry, i) => ({ ...entry, status: settledStatus(faults[i], requester) }));
-      const status = overallStatus(entries);
-      return { code: status.code, response: encodeAckResponse(status, entries) };
+      return ackBySet(context, patience, group, topic, request.entries).then((faults) => {
+        const entries = request.entries.map(({ messageId, receiptHandle }, i) => {
+          return { messageId, receiptHandle, status: settledStatus(faults[i], requester) };
+        });
+        const status = overallStatus(entries);
+        return { code: status.code, response: encodeAckResponse(status, entries) };
+      });
     },
     refuse(status, bytes) {
       return encodeAckResponse(
@@ -92,7 +95,8 @@ export function ackMessage(context: ProxyContext): RawUnaryHandler {
   });
 }
 
-async function ackBySet(
+/** No promise for each entry: an acknowledgement follows every message, alone or with many. */
+function ackBySet(
   context: ProxyContext,
   patience: Patience,
   group: string,
@@ -101,25 +105,39 @@ async function ackBySet(
 ): Promise<readonly (Fault | undefined)[]> {
   const faults = new Array<Fault | undefined>(entries.length).fill(STALE);
   const indexesBySet = new Map<string, number[]>();
-  for (const [i, { receiptHandle }] of entries.entries()) {
-    const set = await setOf(context, patience, topic, receiptHandle);
-    if (set === undefined) continue;
+  const unknown: number[] = [];
+  const add = (set: string, index: number): void => {
     const indexes = indexesBySet.get(set);
-    if (indexes === undefined) indexesBySet.set(set, [i]);
-    else indexes.push(i);
+    if (indexes === undefined) indexesBySet.set(set, [index]);
+    else indexes.push(index);
+  };
+  for (let i = 0; i < entries.length; i++) {
+    const handle = decodeReceiptHandle(entries[i]!.receiptHandle);
+    if (handle === undefined) continue;
+    const set = setByHash(context, topic, handle.setHash);
+    if (set === undefined) unknown.push(i);
+    else add(set, i);
   }
-  const ackSet = async ([set, indexes]: [string, number[]]): Promise<void> => {
+  const ackSet = (set: string, indexes: readonly number[]): Promise<void> => {
     const receiptHandles = indexes.map((i) => entries[i]!.receiptHandle);
-    const outcome = await askMaster(context, {
+    return askMaster(context, {
       sets: [set],
       ask: (broker) => broker.ack({ group, topic, receiptHandles }),
-      faultsOf: (answers) => answers,
+      faultsOf: (answers: readonly (Fault | undefined)[]) => answers,
       patience,
+    }).then((outcome) => {
+      for (const [at, i] of indexes.entries()) faults[i] = outcome.fault ?? outcome.value[at];
     });
-    for (const [at, i] of indexes.entries()) faults[i] = outcome.fault ?? outcome.value[at];
   };
-  await Promise.all([...indexesBySet].map(ackSet));
-  return faults;
+  const ackAll = (): Promise<unknown> => Promise.all([...indexesBySet].map(([set, indexes]) => ackSet(set, indexes)));
+  const findUnknown = async (): Promise<void> => {
+    for (const i of unknown) {
+      const set = await setOf(context, patience, topic, entries[i]!.receiptHandle);
+      if (set !== undefined) add(set, i);
+    }
+  };
+  const acked = unknown.length === 0 ? ackAll() : findUnknown().then(ackAll);
+  return acked.then(() => faults);
 }
 
 /** The entries to mirror in an answer that refuses the whole request; some clients fail on an answer without one. */

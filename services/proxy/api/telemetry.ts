@@ -48,11 +48,18 @@ export interface Telemetry {
   publishedTopics(): Iterable<string>;
   /** Puts the question to a producer of the topic, another one each time; false if nobody can be asked. */
   askProducer(half: HalfMessage): boolean;
+  /** Writes to the newest stream of a client; false if it has none here, or reads too little. */
+  command(clientId: string, command: TelemetryCommand): boolean;
+  /** The listener hears what clients answer to commands. */
+  onAnswer(listener: (clientId: string, command: TelemetryCommand) => void): void;
+  /** The newest settings of the consumers of a group that have an open stream here, by client id. */
+  settingsOf(groupKey: string): ReadonlyMap<string, Settings>;
 }
 
 export function telemetry(context: ProxyContext): Telemetry {
   const streams = new Set<Stream>();
   const streamsByGroup = new Map<string, Set<Stream>>();
+  const answerListeners: ((clientId: string, command: TelemetryCommand) => void)[] = [];
 
   context.groups.onNews((group) => {
     for (const stream of streamsByGroup.get(group.name) ?? []) {
@@ -110,8 +117,8 @@ export function telemetry(context: ProxyContext): Telemetry {
     port.onMessage((command) => {
       if (stream.isClosed) return;
       context.sessions.heard(stream.requester.clientId);
-      // Answers to commands of the server carry no settings; nothing waits for them here.
       if (command.settings) takeSettings(context, stream, command.settings, join);
+      else for (const listener of answerListeners) listener(stream.requester.clientId, command);
     });
   };
 
@@ -137,9 +144,30 @@ export function telemetry(context: ProxyContext): Telemetry {
     return chosen.stream.port.write(recoverCommand(chosen.session.published.get(topic)!.resource, half));
   }
 
+  function command(clientId: string, of: TelemetryCommand): boolean {
+    let newest: Stream | undefined;
+    for (const stream of streams) {
+      const isHis = stream.requester.clientId === clientId && stream.settings !== undefined;
+      if (isHis && !stream.isClosed && !stream.hasEnded) newest = stream;
+    }
+    if (newest === undefined || newest.port.waitingMessages() >= LIMITS.telemetryBufferedCommands) return false;
+    return newest.port.write(of);
+  }
+
   return {
     handler,
     askProducer,
+    command,
+    onAnswer: (listener) => {
+      answerListeners.push(listener);
+    },
+    settingsOf(groupKey) {
+      const found = new Map<string, Settings>();
+      for (const { requester, settings } of streamsByGroup.get(groupKey) ?? []) {
+        if (settings !== undefined) found.set(requester.clientId, settings);
+      }
+      return found;
+    },
     publishedTopics() {
       const topics = new Set<string>();
       for (const { session } of listening()) for (const topic of session.published.keys()) topics.add(topic);

@@ -21,21 +21,6 @@ export interface Topics {
   find(key: string): Promise<Outcome<TopicRoute>>;
 }
 
-const ACCEPTED_TYPES: Readonly<Record<TopicType, readonly number[]>> = {
-  normal: [1],
-  fifo: [2],
-  delay: [3],
-  transaction: [4],
-  lite: [5],
-  priority: [6],
-  mixed: [1, 2, 3, 4],
-};
-
-/** Numbers of the MessageType enum that a topic of this type takes. */
-export function acceptedTypesOf(type: TopicType): readonly number[] {
-  return ACCEPTED_TYPES[type];
-}
-
 export function createTopics(dependencies: ProxyDependencies): Topics {
   const { cluster, clock, config } = dependencies;
   const spread = createTopicSpread(dependencies);

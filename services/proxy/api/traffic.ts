@@ -3,6 +3,7 @@
 // again.
 import { ERRORS, errorNameOf } from '@fulmar/core/errors.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
+import { MessageRates } from './message-rates.ts';
 
 type Add = (value: number) => void;
 
@@ -44,6 +45,7 @@ interface AnswerSeries {
 }
 
 export interface Traffic {
+  readonly rates: MessageRates;
   stored(topic: string, messageType: string, bodyBytes: number): void;
   delivered(topic: string, group: string, isRetry: boolean, bodyBytes: number): void;
   answered(method: string, code: number, milliseconds: number): void;
@@ -88,14 +90,18 @@ export function createTraffic(observer: Observer): Traffic {
     const labels = { method: request_code, reason: errorNameOf(code) };
     return { milliseconds, refused: observer.bind('fulmar_requests_refused_total', labels) };
   });
+  const rates = new MessageRates();
   return {
+    rates,
     stored(topic, messageType, bodyBytes) {
+      rates.stored++;
       const series = storedSeries(topic, messageType);
       series.messages(1);
       series.bytes(bodyBytes);
       series.size(bodyBytes);
     },
     delivered(topic, group, isRetry, bodyBytes) {
+      rates.delivered++;
       const series = (isRetry ? retried : first)(topic, group);
       series.messages(1);
       series.bytes(bodyBytes);

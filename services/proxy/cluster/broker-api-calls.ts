@@ -2,6 +2,7 @@
 // its answer, the promise is rejected with it.
 import type { BrokerApi, PopCall, PopCommand } from '@fulmar/core/broker-api.ts';
 import { type Fault, FaultError, fault, type Outcome } from '@fulmar/core/errors.ts';
+import type { ScheduleDescription } from '@fulmar/core/schedule-api.ts';
 import type { BrokerCall, BrokerReply, ReplyKind } from '@fulmar/runtime/data-plane/messages.ts';
 
 const UNFITTING = fault('INTERNAL_SERVER_ERROR', 'The broker answered something else. Update proxy and broker.');
@@ -27,6 +28,11 @@ export function brokerApiOver(
   pop: (command: PopCommand) => PopCall,
 ): BrokerApi {
   const done = async (request: BrokerCall): Promise<Fault | undefined> => expect(await call(request), 'done').fault;
+  const one = (reply: BrokerReply): Outcome<ScheduleDescription> => {
+    const { value, fault: refused } = expect(reply, 'schedules');
+    const schedule = value?.schedules[0];
+    return schedule === undefined ? { fault: refused ?? UNFITTING } : { value: schedule };
+  };
   return {
     send: async (command) => {
       const reply = expect(await call({ method: 'send', command }), 'send');
@@ -51,6 +57,8 @@ export function brokerApiOver(
     changeInvisible: (command) => done({ method: 'changeInvisible', command }),
     deadLetter: (command) => done({ method: 'deadLetter', command }),
     recall: (command) => done({ method: 'recall', command }),
+    peekPriority: async (group, topic) =>
+      mapped(expect(await call({ method: 'peekPriority', group, topic }), 'priority'), (reply) => reply.priority),
     reportClients: async (report) => {
       unwrap(expect(await call({ method: 'reportClients', report }), 'done'));
     },
@@ -65,6 +73,7 @@ export function brokerApiOver(
     putGroup: async (request) =>
       mapped(expect(await call({ method: 'putGroup', request }), 'group'), (reply) => reply.group),
     deleteGroup: (name) => done({ method: 'deleteGroup', name }),
+    deleteSubscription: (group, topic) => done({ method: 'deleteSubscription', group, topic }),
     listGroups: async () => unwrap(expect(await call({ method: 'listGroups' }), 'groups')).groups,
     lag: async (group) => mapped(expect(await call({ method: 'lag', name: group }), 'lags'), (reply) => reply.lags),
     pull: async (command) => mapped(expect(await call({ method: 'pull', command }), 'pulled'), (reply) => reply.pulled),
@@ -96,6 +105,13 @@ export function brokerApiOver(
         return message === undefined ? { fault: UNFITTING } : { value: message };
       },
       resume: (transactionId) => done({ method: 'resumeTransaction', transactionId }),
+    },
+    schedules: {
+      create: async (request) => one(await call({ method: 'createSchedule', request })),
+      setPaused: async (name, paused) => one(await call({ method: 'pauseSchedule', name, paused })),
+      delete: (name) => done({ method: 'deleteSchedule', name }),
+      list: async () =>
+        mapped(expect(await call({ method: 'listSchedules' }), 'schedules'), (reply) => reply.schedules),
     },
     finding: {
       find: async (query) => mapped(expect(await call({ method: 'find', query }), 'found'), (reply) => reply.found),

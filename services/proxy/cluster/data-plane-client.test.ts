@@ -11,6 +11,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { fault, success } from '@fulmar/core/errors.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
+import { refusingSchedules } from '@fulmar/core/schedule-api.ts';
 import { refusingTransactions } from '@fulmar/core/transaction-api.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { type GrpcServer, startGrpcServer } from '@fulmar/runtime/grpc-server.ts';
@@ -25,6 +26,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
   return {
     send: unused,
     pop: () => ({ result: unused(), cancel: () => {} }),
+    peekPriority: unused,
     release: unused,
     ack: unused,
     changeInvisible: unused,
@@ -46,8 +48,10 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     findOffset: unused,
     resetGroup: unused,
     finding: { find: unused, trace: unused, redrive: unused },
+    deleteSubscription: unused,
     status: unused,
     stepDown: unused,
+    schedules: refusingSchedules(fault('NOT_MASTER', 'not used in this test')),
     transactions: refusingTransactions(fault('NOT_MASTER', 'not used in this test')),
     ...methods,
   };

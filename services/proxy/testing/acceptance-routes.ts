@@ -1,4 +1,5 @@
 // Statements 13 and 14 of the acceptance checklist: routes and assignments.
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { Harness, HarnessFactory } from './harness.ts';
 import { TestClient } from './test-client.ts';
@@ -29,7 +30,7 @@ export function routeStatements(make: HarnessFactory): void {
         await harness.putTopic({ name: type, type: type as keyof typeof types, queues: 3 });
         const answer = await client.route(type, ACCESS_POINT);
         expect(answer.status.code).toBe(20000);
-        expect(answer.messageQueues).toHaveLength(6);
+        expect(answer.messageQueues).toHaveLength(2 * (type === 'priority' ? LIMITS.priorities : 3));
         const firstIds = new Map<string, number>();
         for (const queue of answer.messageQueues) {
           expect(queue.topic.name).toBe(type);

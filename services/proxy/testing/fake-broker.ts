@@ -35,6 +35,7 @@ import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
 import { FakeFinding } from './fake-finding.ts';
 import { FakeOffsets } from './fake-offsets.ts';
+import { fakeSchedules } from './fake-schedules.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
 import { fakeTransactions } from './fake-transactions.ts';
 
@@ -48,6 +49,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   failing: Fault | undefined;
   readonly transactions: ReturnType<typeof fakeTransactions>;
   readonly finding = new FakeFinding(this.topics);
+  readonly schedules = fakeSchedules();
   readonly #timers: Timers;
   readonly #offsets = new FakeOffsets(this.topics);
   readonly #subscriptions = new Map<string, FakeSubscription>();
@@ -97,7 +99,8 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     );
   }
 
-  #queueOf({ description }: FakeTopic, { messageGroup, messageId }: MessageToStore): number {
+  #queueOf({ description }: FakeTopic, { messageGroup, messageId, priority }: MessageToStore): number {
+    if (description.type === 'priority') return priority ?? 0;
     return hash32(messageGroup === '' ? messageId : messageGroup) % description.queues;
   }
 
@@ -149,9 +152,22 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
     const selection = { filter: command.filter, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
-    const leases = subscription.take(topic.messages, selection, this.clock.monotonicMs());
+    const leases = subscription.take(this.#inOrder(topic, command.leastPriority), selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
+  }
+
+  #inOrder({ description, messages }: FakeTopic, leastPriority = 0): readonly StoredMessage[] {
+    if (description.type !== 'priority') return messages;
+    const wanted = messages.filter(({ queueId }) => queueId >= leastPriority);
+    return wanted.sort((a, b) => b.queueId - a.queueId || a.order - b.order);
+  }
+
+  async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
+    const found = this.topics.get(topic);
+    if (found === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
+    const waiting = this.#subscription(group, topic).visible(found.messages, this.clock.monotonicMs());
+    return success(Math.max(-1, ...waiting.map(({ queueId }) => queueId)));
   }
 
   #lend(lease: Lease, { topic, group, clientId, autoRenew, attemptId, invisibleMs }: PopCommand): void {
@@ -288,10 +304,15 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       if (group !== '' && group !== ofGroup) continue;
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
-      const readyMessages = states.filter((state) => state === 'waiting').length;
+      const readyMessages = subscription.waiting(this.topics.get(topic)?.messages ?? []);
       lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0, filter: '*', refusedFilters: [] });
     }
     return success(lags);
+  }
+
+  async deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
+    if (!this.groups.has(group)) return fault('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    return this.#subscriptions.delete(`${group}\n${topic}`) ? undefined : fault('NOT_FOUND', 'no place there');
   }
 
   async pull(command: PullCommand): Promise<Outcome<PulledMessages>> {
@@ -313,8 +334,18 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   async resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>> {
     if (!this.groups.has(command.group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
     this.resets.push(command);
-    const reset = { topic: command.topic, queueId: 0, fromOffset: 5, toOffset: 2, inFlightMessages: 1 };
-    return success([reset]);
+    const { group, topic, to } = command;
+    const subscription = this.#subscriptions.get(`${group}\n${topic}`);
+    const queues = this.topics.get(topic)?.nextOffsets ?? [];
+    return success(
+      queues.map((_, queueId) => ({
+        ...{ topic, queueId, fromOffset: subscription?.cursor(queueId) ?? 0 },
+        toOffset: this.#offsets.find({ topic, queueId }, to).value!,
+        inFlightMessages: [...(subscription?.leases() ?? [])].filter(
+          ({ state, stored }) => state === 'leased' && stored.queueId === queueId,
+        ).length,
+      })),
+    );
   }
 
   async status(): Promise<BrokerStatus> {

@@ -9,6 +9,7 @@ import type {
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { newerPlacement } from '@fulmar/core/placement.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
+import { queuesFor } from '@fulmar/core/topic-types.ts';
 import type { StoredMessage } from './fake-subscription.ts';
 
 const DEFAULT_BACKOFF_MS = [1_000, 5_000, 10_000, 30_000, 60_000];
@@ -66,6 +67,11 @@ export class FakeCatalog {
   async putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
     const known = this.topics.get(request.name);
     if (known === undefined) return success(this.addTopic(request));
+    if (request.typeChange === 'change') known.description = { ...known.description, type: request.type };
+    if (request.typeChange !== undefined) {
+      this.onTopics();
+      return success(known.description);
+    }
     if (known.description.type !== request.type)
       return failure('PRECONDITION_FAILED', 'The topic exists with another type.');
     const placement = newerPlacement(known.description.placement, request.placement);
@@ -74,7 +80,8 @@ export class FakeCatalog {
     return success(known.description);
   }
 
-  protected addTopic(request: TopicRequest): TopicDescription {
+  protected addTopic(asked: TopicRequest): TopicDescription {
+    const request = { ...asked, queues: queuesFor(asked.type, asked.queues) };
     const description = { ...request, createdAtMs: this.clock.wallMs() };
     this.topics.set(request.name, {
       description,

@@ -35,6 +35,7 @@ export class FakeReign implements Master {
           (found) => command.messages.map(() => ({ fault: found })),
         ),
       pop: (command) => this.#pop(broker, command),
+      peekPriority: (group, topic) => plain(() => broker.peekPriority(group, topic), outcome),
       release: (command) => throwing(() => broker.release(command)),
       ack: (command) =>
         plain(
@@ -86,6 +87,21 @@ export class FakeReign implements Master {
       getOffset: (group, queue) => plain(() => broker.getOffset(group, queue), outcome),
       findOffset: (queue, target) => plain(() => broker.findOffset(queue, target), outcome),
       resetGroup: (command) => plain(() => broker.resetGroup(command), outcome),
+      deleteSubscription: (group, topic) =>
+        plain(
+          () => broker.deleteSubscription(group, topic),
+          (found) => found,
+        ),
+      schedules: {
+        create: (request) => plain(() => broker.schedules.create(request), outcome),
+        setPaused: (name, paused) => plain(() => broker.schedules.setPaused(name, paused), outcome),
+        delete: (name) =>
+          plain(
+            () => broker.schedules.delete(name),
+            (found) => found,
+          ),
+        list: () => plain(() => broker.schedules.list(), outcome),
+      },
       listGroups: () => throwing(() => broker.listGroups()),
       lag: (group) => plain(() => broker.lag(group), outcome),
       transactions: {

@@ -45,6 +45,19 @@ export class FakeSubscription {
     return this.#leases.values();
   }
 
+  /** How many of these messages wait to be handed out. */
+  waiting(messages: readonly StoredMessage[]): number {
+    const waits = ({ order }: StoredMessage): boolean =>
+      order >= this.#firstOrder && (this.#leases.get(order)?.state ?? 'waiting') === 'waiting';
+    return messages.filter(waits).length;
+  }
+
+  /** Behind the last message of a queue that was handed out. */
+  cursor(queueId: number): number {
+    const out = [...this.#leases.values()].filter(({ stored, attempt }) => stored.queueId === queueId && attempt > 0);
+    return Math.max(0, ...out.map(({ stored }) => stored.queueOffset + 1));
+  }
+
   byHandle(handle: string): Lease | undefined {
     for (const lease of this.#leases.values()) if (lease.handle === handle) return lease;
     return undefined;
@@ -82,6 +95,13 @@ export class FakeSubscription {
       taken.push(lease);
     }
     return taken;
+  }
+
+  visible(messages: readonly StoredMessage[], nowMs: number): readonly StoredMessage[] {
+    return messages.filter((stored) => {
+      const lease = this.#leaseOf(stored, nowMs);
+      return stored.order >= this.#firstOrder && lease.state === 'waiting' && lease.visibleAtMs <= nowMs;
+    });
   }
 
   deadLetter(lease: Lease): void {

@@ -3,6 +3,7 @@
 import type { GroupRequest, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type LogFields, silentLogger } from '@fulmar/core/ports.ts';
 import type { ProxyDependencies } from '../api/dependencies.ts';
+import { type OfficialAdminHandlers, officialAdminService } from '../api/official/admin.ts';
 import { type MessagingHandlers, type MessagingService, messagingService } from '../api/service.ts';
 import { FakeBroker } from './fake-broker.ts';
 import { type FakeCluster, fakeCluster } from './fake-cluster.ts';
@@ -19,6 +20,8 @@ export interface Harness {
   readonly handlers: MessagingHandlers;
   /** A second proxy of the same cluster. */
   readonly other: MessagingHandlers;
+  /** The official admin service of the first proxy. */
+  readonly official: OfficialAdminHandlers;
   advance(milliseconds: number): Promise<void>;
   wallMs(): number;
   putTopic(request: TopicRequest): Promise<void>;
@@ -45,6 +48,11 @@ export interface FakeHarness extends Harness {
   readonly counted: readonly Counted[];
   /** What was logged as an error: bugs, which no client may be able to cause. */
   readonly errors: readonly string[];
+}
+
+/** As `main` would make it, with a transport that has one connection. */
+export function officialOf(service: MessagingService, setLogLevel: (level: string) => void = () => {}) {
+  return officialAdminService({ ...service.official, version: 'test', connections: () => 1, setLogLevel });
 }
 
 export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHarness> {
@@ -93,6 +101,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
     errors,
     handlers: service.handlers,
     other: second.handlers,
+    official: officialOf(service),
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),
     async putTopic(request) {

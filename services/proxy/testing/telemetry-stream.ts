@@ -37,8 +37,13 @@ export class TelemetryStream {
   };
 
   send(settings: Message): void {
-    const command = decodeRequest('Telemetry', encodeRequest('Telemetry', { settings }));
-    for (const listener of this.#onMessage) listener(command);
+    this.answer({ settings });
+  }
+
+  /** Any command of the client, such as what it answers to one of the server. */
+  answer(command: Message): void {
+    const read = decodeRequest('Telemetry', encodeRequest('Telemetry', command));
+    for (const listener of this.#onMessage) listener(read);
   }
 
   /** The client half-closes. */

@@ -40,6 +40,14 @@ const transaction = {
   endsInMs: 86_400_000,
 };
 
+const schedule = {
+  ...{ name: 'weekly', topic: 'ns/topic', cron: '0 9 * * MON', timeZone: 'Europe/Berlin' },
+  message: {
+    ...{ type: 2, tag: 'täg', keys: ['a', 'b'], messageGroup: 'one' },
+    ...{ userPart: bytes('user'), systemPart: bytes('system'), body: bytes('body') },
+  },
+};
+
 const CALLS: readonly BrokerCall[] = [
   {
     method: 'send',
@@ -83,6 +91,10 @@ const CALLS: readonly BrokerCall[] = [
           body: bytes('body'),
           half: { producer: 'client-1', firstCheckAfterMs: 70_000 },
         },
+        ...[0, 99].map((priority) => ({
+          ...{ messageId: 'urgent', type: 6, tag: '', keys: [], messageGroup: '', priority, bornAtMs: 1 },
+          ...{ deliverAtMs: 0, userPart: bytes(''), systemPart: bytes('system'), body: bytes('body') },
+        })),
       ],
     },
   },
@@ -105,7 +117,7 @@ const CALLS: readonly BrokerCall[] = [
     method: 'pop',
     command: {
       ...{ group: 'group', topic: 'topic', clientId: 'client', maxMessages: 1, maxBytes: 1, invisibleMs: 1 },
-      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '' },
+      ...{ autoRenew: false, filter: { sql: 'price > 5' }, waitMs: 1, attemptId: '', leastPriority: 0 },
     },
   },
   { method: 'ack', command: { group: 'group', topic: 'topic', receiptHandles: ['a', 'b'] } },
@@ -118,11 +130,14 @@ const CALLS: readonly BrokerCall[] = [
     method: 'deadLetter',
     command: { group: 'group', topic: 'topic', receiptHandle: '', messageId: 'id', clientId: 'client' },
   },
+  { method: 'peekPriority', group: 'group', topic: 'topic' },
   { method: 'recall', command: { topic: 'topic', recallHandle: 'handle' } },
   { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'] } },
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement } },
+  { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement, typeChange: 'check' } },
+  { method: 'putTopic', request: { name: 'topic', type: 'delay', queues: 4, typeChange: 'change' } },
   {
     method: 'putGroup',
     request: { name: 'g', fifo: true, maxAttempts: 3, backoffMs: [1, 300, 70_000], broadcast: true, from: 'earliest' },
@@ -172,6 +187,11 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'listTransactions', query: { topic: 't', expiredOnly: true, after: 'a', count: 300 } },
   { method: 'showTransaction', transactionId: 'a' },
   { method: 'resumeTransaction', transactionId: 'b' },
+  { method: 'createSchedule', request: schedule },
+  { method: 'pauseSchedule', name: 'weekly', paused: true },
+  { method: 'deleteSchedule', name: 'weekly' },
+  { method: 'listSchedules' },
+  { method: 'deleteSubscription', group: 'g', topic: 't' },
   { method: 'cancel', callId: 2 ** 40 },
 ];
 
@@ -224,6 +244,8 @@ const REPLIES: readonly BrokerReply[] = [
   },
   { kind: 'pulled', pulled: { messages: [], nextOffset: 2 ** 40 } },
   { kind: 'offset', offset: 2 ** 40 },
+  { kind: 'priority', priority: -1 },
+  { kind: 'priority', priority: 99 },
   {
     kind: 'resets',
     resets: [{ topic: 't', queueId: 1, fromOffset: 2 ** 40, toOffset: 7, inFlightMessages: 3 }],
@@ -320,7 +342,14 @@ const FINDING_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
-const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES];
+const SCHEDULE_REPLIES: readonly BrokerReply[] = [
+  {
+    kind: 'schedules',
+    schedules: [{ ...schedule, paused: true, createdAtMs: 2 ** 41, nextAtMs: 2 ** 42, lastAtMs: 7, sent: 2 ** 33 }],
+  },
+];
+
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES, ...SCHEDULE_REPLIES];
 
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {

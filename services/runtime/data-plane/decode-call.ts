@@ -1,5 +1,6 @@
 // Reads calls of the data plane (`Call` in broker.proto). The parts of a message stay views of the frame they came in.
 // What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
+
 import type {
   AckCommand,
   ChangeInvisibleCommand,
@@ -14,10 +15,11 @@ import type {
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
-import { readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
+import { readScheduleRequest } from './schedules.ts';
 import { readEndTransaction, readListTransactions, readTakeChecks } from './transactions.ts';
 
 const METHOD_BY_FIELD = new Map<number, BrokerCall['method']>(
@@ -59,6 +61,10 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readDeadLetter(reader) };
     case 'recall':
       return { method, command: readRecall(reader) };
+    case 'peekPriority': {
+      const { group, topic } = readAck(reader);
+      return { method, group, topic };
+    }
     case 'reportClients':
       return { method, report: readReport(reader) };
     case 'ensureGroup': {
@@ -73,7 +79,18 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'describeTopic':
     case 'deleteGroup':
     case 'lag':
+    case 'deleteSchedule':
       return { method, name: readNamed(reader).name };
+    case 'createSchedule':
+      return { method, request: readScheduleRequest(reader) };
+    case 'pauseSchedule': {
+      const { name, flag } = readNamed(reader);
+      return { method, name, paused: flag };
+    }
+    case 'deleteSubscription': {
+      const { group, topic } = readGroupOffset(reader);
+      return { method, group, topic };
+    }
     case 'pull':
       return { method, command: readPull(reader) };
     case 'putOffset':
@@ -104,12 +121,14 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, callId: readCancel(reader) };
     case 'listTopics':
     case 'listGroups':
+    case 'listSchedules':
     case 'status':
       return { method };
   }
 }
 
 function readPop(reader: ProtobufReader): PopCommand {
+  let leastPriority: number | undefined;
   const command = {
     group: '',
     topic: '',
@@ -160,11 +179,14 @@ function readPop(reader: ProtobufReader): PopCommand {
         if (sql !== '') command.filter = { sql };
         break;
       }
+      case 12:
+        leastPriority = readPriority(reader);
+        break;
       default:
         reader.skip(tag);
     }
   }
-  return command;
+  return leastPriority === undefined ? command : { ...command, leastPriority };
 }
 
 function readAck(reader: ProtobufReader): AckCommand {
@@ -253,15 +275,17 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
   let type = '';
   let queues = 0;
   let placement: Placement | undefined;
+  let typeChange: TopicRequest['typeChange'];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) name = reader.string();
     else if (tag >>> 3 === 2) type = reader.string();
     else if (tag >>> 3 === 3) queues = reader.int32();
     else if (tag >>> 3 === 4) placement = readPlacement(reader.message());
+    else if (tag >>> 3 === 5) typeChange = TYPE_CHANGES[reader.int32()];
     else reader.skip(tag);
   }
-  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }) };
+  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }), ...(typeChange && { typeChange }) };
 }
 
 function readPutGroup(reader: ProtobufReader): GroupRequest {

@@ -17,6 +17,7 @@ import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from 
 import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
+import { readSchedule } from './schedules.ts';
 import { readHalfMessage, readOpenTransaction } from './transactions.ts';
 
 const KIND_BY_FIELD = new Map<number, ReplyKind>(
@@ -77,6 +78,8 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, trace: readMessageTrace(reader) };
     case 'redriven':
       return { kind, redriven: readRedriven(reader) };
+    case 'priority':
+      return { kind, priority: readOffset(reader) - 1 };
     case 'resets':
       return { kind, resets: readList(reader, 1, readQueueReset) };
     case 'status':
@@ -85,6 +88,8 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, messages: readList(reader, 1, readHalfMessage) };
     case 'transactions':
       return { kind, transactions: readList(reader, 1, readOpenTransaction) };
+    case 'schedules':
+      return { kind, schedules: readList(reader, 1, readSchedule) };
     case 'done':
       return { kind };
   }

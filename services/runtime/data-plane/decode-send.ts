@@ -2,7 +2,7 @@
 import type { MessageToStore, SendCommand } from '@fulmar/core/broker-api.ts';
 import type { ProtobufReader } from '@fulmar/core/protobuf.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
-import { EMPTY_BYTES } from './fields.ts';
+import { EMPTY_BYTES, readPriority } from './fields.ts';
 import { readHalfOrigin } from './transactions.ts';
 
 export function readSend(reader: ProtobufReader): SendCommand {
@@ -19,6 +19,7 @@ export function readSend(reader: ProtobufReader): SendCommand {
 
 function readMessage(reader: ProtobufReader): MessageToStore {
   let half: HalfOrigin | undefined;
+  let priority: number | undefined;
   const message = {
     messageId: '',
     type: 0,
@@ -67,9 +68,13 @@ function readMessage(reader: ProtobufReader): MessageToStore {
       case 15:
         half = readHalfOrigin(reader.message());
         break;
+      case 16:
+        priority = readPriority(reader);
+        break;
       default:
         reader.skip(tag);
     }
   }
-  return half === undefined ? message : { ...message, half };
+  if (half === undefined && priority === undefined) return message;
+  return { ...message, ...(half && { half }), ...(priority !== undefined && { priority }) };
 }

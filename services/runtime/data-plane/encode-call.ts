@@ -1,11 +1,13 @@
 // Writes calls of the data plane as protobuf (`Call` in broker.proto), by hand: sends, pops and acks are the busiest
 // path of the cluster.
+
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
-import { writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
+import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFindQuery, writeRedriveCommand, writeTraceQuery } from './finding-calls.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
+import { writeScheduleRequest } from './schedules.ts';
 import { writeEndTransaction, writeHalfOrigin, writeListTransactions, writeTakeChecks } from './transactions.ts';
 
 /** What a message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -51,6 +53,9 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'recall':
       writer.string(1, call.command.topic).string(2, call.command.recallHandle);
       break;
+    case 'peekPriority':
+      writer.string(1, call.group).string(2, call.topic);
+      break;
     case 'reportClients':
       writer.string(1, call.report.proxyId);
       for (const client of call.report.online) writer.string(2, client);
@@ -64,6 +69,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'putTopic':
       writer.string(1, call.request.name).string(2, call.request.type).varint(3, call.request.queues);
       writePlacement(writer, 4, call.request.placement);
+      if (call.request.typeChange !== undefined) writer.varint(5, TYPE_CHANGES.indexOf(call.request.typeChange));
       break;
     case 'putGroup':
       writePutGroup(writer, call.request);
@@ -72,6 +78,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'describeTopic':
     case 'deleteGroup':
     case 'lag':
+    case 'deleteSchedule':
       writeText(writer, 1, call.name);
       break;
     case 'pull':
@@ -112,11 +119,22 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'resumeTransaction':
       writeText(writer, 1, call.transactionId);
       break;
+    case 'createSchedule':
+      writeScheduleRequest(writer, call.request);
+      break;
+    case 'pauseSchedule':
+      writeText(writer, 1, call.name);
+      writeFlag(writer, 2, call.paused);
+      break;
+    case 'deleteSubscription':
+      writer.string(1, call.group).string(2, call.topic);
+      break;
     case 'cancel':
       writer.varint(1, call.callId);
       break;
     case 'listTopics':
     case 'listGroups':
+    case 'listSchedules':
     case 'status':
       break;
   }
@@ -135,6 +153,7 @@ function writeMessage(writer: ProtobufWriter, message: MessageToStore): void {
   writeBytes(writer, 8, message.userPart);
   writeBytes(writer, 9, message.systemPart);
   writeBytes(writer, 10, message.body);
+  if (message.priority !== undefined) writer.varint(16, message.priority + 1);
   if (message.half !== undefined) writeHalfOrigin(writer, 15, message.half);
   writer.end(mark);
 }
@@ -154,6 +173,8 @@ function writePop(writer: ProtobufWriter, command: PopCommand): void {
   writeNumber(writer, 9, command.waitMs);
   writeText(writer, 10, command.attemptId);
   writeText(writer, 11, command.filter.sql ?? '');
+  // With one more, so that the lowest one is not the same as none.
+  if (command.leastPriority !== undefined) writer.varint(12, command.leastPriority + 1);
 }
 
 function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {

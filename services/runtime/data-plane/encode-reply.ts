@@ -13,6 +13,7 @@ import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlac
 import { writeFoundMessages, writeMessageTrace, writeRedriven } from './finding-replies.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
+import { writeSchedule } from './schedules.ts';
 import { writeHalfMessage, writeOpenTransaction } from './transactions.ts';
 
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
@@ -94,6 +95,9 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     case 'redriven':
       writeRedriven(writer, reply.redriven);
       break;
+    case 'priority':
+      writeNumber(writer, 1, reply.priority + 1);
+      break;
     case 'resets':
       for (const reset of reply.resets) nested(writer, 1, () => writeQueueReset(writer, reset));
       break;
@@ -105,6 +109,9 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
       break;
     case 'transactions':
       for (const each of reply.transactions) nested(writer, 1, () => writeOpenTransaction(writer, each));
+      break;
+    case 'schedules':
+      for (const schedule of reply.schedules) nested(writer, 1, () => writeSchedule(writer, schedule));
       break;
     case 'done':
       break;

@@ -12,6 +12,9 @@ import {
   writeVarint,
 } from '@fulmar/core/protobuf.ts';
 
+/** By the numbers of `PutTopic.type_change`. */
+export const TYPE_CHANGES = [undefined, 'check', 'change'] as const;
+
 export const EMPTY_BYTES: Buffer = Buffer.alloc(0);
 
 export function writeText(writer: ProtobufWriter, field: number, value: string): void {
@@ -86,6 +89,12 @@ export function readPlacement(reader: ProtobufReader): Placement {
     else reader.skip(tag);
   }
   return placementOf(version, sets);
+}
+
+/** The wire has one more than the priority, so that 0 stands for none. */
+export function readPriority(reader: ProtobufReader): number | undefined {
+  const plusOne = reader.int32();
+  return plusOne > 0 ? plusOne - 1 : undefined;
 }
 
 export function topicTypeOf(text: string): TopicType {

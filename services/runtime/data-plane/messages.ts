@@ -28,6 +28,7 @@ import type {
   TraceQuery,
 } from '@fulmar/core/finding-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
+import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
   EndTransactionCommand,
   HalfMessage,
@@ -49,6 +50,7 @@ export type BrokerCall =
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
   | { readonly method: 'recall'; readonly command: RecallCommand }
+  | { readonly method: 'peekPriority'; readonly group: string; readonly topic: string }
   | { readonly method: 'reportClients'; readonly report: ClientsReport }
   | { readonly method: 'ensureGroup'; readonly name: string; readonly create: boolean }
   | { readonly method: 'putTopic'; readonly request: TopicRequest }
@@ -67,6 +69,11 @@ export type BrokerCall =
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
   | { readonly method: 'listTransactions'; readonly query: ListTransactionsQuery }
   | { readonly method: 'showTransaction' | 'resumeTransaction'; readonly transactionId: string }
+  | { readonly method: 'createSchedule'; readonly request: ScheduleRequest }
+  | { readonly method: 'pauseSchedule'; readonly name: string; readonly paused: boolean }
+  | { readonly method: 'deleteSchedule'; readonly name: string }
+  | { readonly method: 'listSchedules' }
+  | { readonly method: 'deleteSubscription'; readonly group: string; readonly topic: string }
   /** Ends the wait of the pop with this id. */
   | { readonly method: 'cancel'; readonly callId: number };
 
@@ -88,9 +95,11 @@ export type BrokerReply =
   | { readonly kind: 'found'; readonly found: FoundMessages }
   | { readonly kind: 'trace'; readonly trace: MessageTrace }
   | { readonly kind: 'redriven'; readonly redriven: Redriven }
+  | { readonly kind: 'priority'; readonly priority: number }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
-  | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
+  | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
+  | { readonly kind: 'schedules'; readonly schedules: readonly ScheduleDescription[] };
 
 export type ReplyKind = BrokerReply['kind'];
 
@@ -116,6 +125,7 @@ export const CALL_FIELD = {
   cancel: 19,
   stepDown: 20,
   recall: 40,
+  peekPriority: 41,
   endTransaction: 50,
   takeChecks: 51,
   listTransactions: 52,
@@ -129,6 +139,11 @@ export const CALL_FIELD = {
   find: 65,
   trace: 66,
   redrive: 67,
+  createSchedule: 80,
+  pauseSchedule: 81,
+  deleteSchedule: 82,
+  listSchedules: 83,
+  deleteSubscription: 84,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -145,6 +160,7 @@ export const REPLY_FIELD = {
   topicStatus: 11,
   lags: 12,
   status: 13,
+  priority: 41,
   halfMessages: 50,
   transactions: 51,
   pulled: 60,
@@ -153,4 +169,5 @@ export const REPLY_FIELD = {
   found: 63,
   trace: 64,
   redriven: 65,
+  schedules: 80,
 } as const satisfies Record<ReplyKind, number>;

@@ -107,6 +107,11 @@ func send(producer rocketmq.Producer, index int) error {
 	if delay := number("delay", 0); delay > 0 {
 		message.SetDelayTimestamp(time.Now().Add(time.Duration(delay) * time.Second))
 	}
+	if priorities := number("priorities", 0); priorities > 0 {
+		if err := message.SetPriority(int32(1 + index%priorities)); err != nil {
+			return err
+		}
+	}
 	receipts, err := producer.Send(context.Background(), message)
 	if err != nil {
 		return err

@@ -91,6 +91,8 @@ public class Client {
     if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
     int delay = number("delay", 0);
     if (delay > 0) message.setDeliveryTimestamp(System.currentTimeMillis() + delay * 1000L);
+    int priorities = number("priorities", 0);
+    if (priorities > 0) message.setPriority(1 + index % priorities);
     SendReceipt receipt = producer.send(message.build());
     report("sent", "id", receipt.getMessageId(), "body", body);
     int every = number("recall-every", 0);

@@ -26,6 +26,7 @@ const { positionals, values: options } = parseArgs({
     invisible: text('30'),
     linger: text('1'),
     delay: text('0'),
+    priorities: text('0'),
     'recall-every': text('0'),
     'fail-first-attempt': text('0'),
     'fail-always': { type: 'boolean', default: false },
@@ -61,6 +62,7 @@ async function produce() {
         tag: options.tag,
         messageGroup: options['group-key'],
         ...(number('delay') > 0 ? { deliveryTimestamp: new Date(Date.now() + number('delay') * 1000) } : {}),
+        ...(number('priorities') > 0 ? { priority: 1 + (index % number('priorities')) } : {}),
         properties: options.property === undefined ? undefined : new Map([[options.property, String(index)]]),
       };
       const receipt = await producer.send(message);

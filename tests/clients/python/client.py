@@ -52,6 +52,8 @@ def produce(options):
             message.message_group = options.group_key
         if options.delay:
             message.delivery_timestamp = int(time.time()) + options.delay
+        if options.priorities:
+            message.priority = 1 + index % options.priorities
         receipt = producer.send(message)
         report("sent", id=receipt.message_id, body=body)
         if options.recall_every and index % options.recall_every == 0:
@@ -201,7 +203,8 @@ def parse(words):
     for name in ["group", "prefix", "group-key", "tag", "sql", "property"]:
         parser.add_argument(f"--{name}")
     for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
-                            ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0)]:
+                            ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0),
+                            ("priorities", 0)]:
         parser.add_argument(f"--{name}", type=int, default=otherwise)
     parser.add_argument("--end", choices=["commit", "rollback", "none"], default="none")
     parser.add_argument("--answer", choices=["commit", "rollback", "unknown"], default="unknown")

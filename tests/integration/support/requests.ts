@@ -4,6 +4,7 @@ import type { SeededRandom } from '../../simulation/random.ts';
 import { duration, SERVICE, wireMessage } from './messaging.ts';
 
 export const ADMIN = 'fulmar.v1.Admin';
+export const OFFICIAL_ADMIN = 'apache.rocketmq.v2.Admin';
 const HEALTH = 'grpc.health.v1.Health';
 
 export interface GoodRequest {
@@ -69,6 +70,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     ListTopics: { prefix: 'a', pageSize: 10, page: '' },
     DescribeTopic: { name: topicName },
     SpreadTopic: { name: 'made-by-mutation' },
+    ChangeTopicType: { name: 'made-by-mutation', type: 3 },
     DeleteTopic: { name: 'made-by-mutation' },
     CreateGroup: { name: 'made-by-mutation', settings: groupSettings },
     ListGroups: { prefix: 'a', pageSize: 10, page: '' },
@@ -84,11 +86,51 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     DescribeTransaction: { transactionId: 'transaction' },
     EndTransaction: { transactionId: 'transaction', commit: true },
     ResumeTransaction: { transactionId: 'transaction' },
+    CreateSchedule: {
+      schedule: {
+        ...{ name: 'made-by-mutation', topic: topicName, cron: '0 9 * * MON', timeZone: 'Europe/Berlin' },
+        message: { tag: 'a', keys: ['k'], properties: { color: 'red' }, body: Buffer.from('a body') },
+      },
+    },
+    ListSchedules: { prefix: 'a', pageSize: 10, page: '' },
+    DescribeSchedule: { name: 'made-by-mutation' },
+    PauseSchedule: { name: 'made-by-mutation' },
+    ResumeSchedule: { name: 'made-by-mutation' },
+    DeleteSchedule: { name: 'made-by-mutation' },
     GetClusterStatus: {},
     StepDown: { set: 'set-0', preferred: '' },
   };
+  const [beginTimestamp, endTimestamp] = [duration(1_700_000_000_000), duration(1_800_000_000_000)];
+  const clientId = 'a-client@1@1';
+  const official: Record<string, object> = {
+    // INFO, as it is.
+    ChangeLogLevel: { level: 2 },
+    DescribeTopicStatus: { topic },
+    ListSubscription: { topic, group },
+    DescribeSubscription: { topic, group },
+    DeleteSubscription: { topic: { name: 'made-by-mutation' }, group, expression: filterExpression },
+    DescribeGroupAccumulation: { group, topics: [topic] },
+    ListConsumerConnection: { group, topic },
+    ResetGroupOffset: { group: { name: 'made-by-mutation' }, topic, resetTimestamp: beginTimestamp },
+    QueryMessage: {
+      topic,
+      maxMessageNums: 4,
+      beginTimestamp,
+      endTimestamp,
+      messageKey: 'a key',
+      scrollId: '1.0.set-0',
+    },
+    PrintThreadStackTrace: { clientId, group },
+    VerifyMessage: { clientId, group, topic, messageId },
+    AdminSendMessage: { topic, tag: 'a', key: 'k', body: Buffer.from('a body'), userProperties: { color: 'red' } },
+    GetConsumerRunningInfo: { group, clientId },
+    GetTopicRoute: { topic },
+    QueryTimeSpan: { group, topics: [topic] },
+    GetProxyRuntimeStats: {},
+  };
   return [
     ...encoded(SERVICE, messaging),
+    ...encoded(OFFICIAL_ADMIN, official),
     ...encoded(ADMIN, admin),
     ...encoded(HEALTH, { Check: { service: SERVICE } }),
   ];

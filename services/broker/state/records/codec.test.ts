@@ -12,6 +12,7 @@ import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from '.
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
 import { groupResetBytes, PULL_OFFSET_BYTES, writeGroupReset, writePullOffset } from './offsets.ts';
 import { redriveBytes, writeRedrive } from './redrive.ts';
+import * as schedule from './schedule.ts';
 import { subscriptionFilterBytes, writeSubscriptionFilter } from './subscription-filter.ts';
 import * as transaction from './transaction.ts';
 
@@ -97,6 +98,41 @@ const cases = [
     fc.record({ groupId: uint32, topicId: uint32, startOffsets: fc.array(uint53) }),
     definitions.subscriptionPutBytes,
     definitions.writeSubscriptionPut,
+  ],
+  [
+    'subscriptionDelete',
+    RECORD_TYPE.subscriptionDelete,
+    fc.record({ groupId: uint32, topicId: uint32 }),
+    () => definitions.SUBSCRIPTION_DELETE_BYTES,
+    definitions.writeSubscriptionDelete,
+  ],
+  [
+    'schedulePut',
+    RECORD_TYPE.schedulePut,
+    fc.record({
+      ...{ id: uint32, topicId: uint32, name, cron: name, timeZone: name, paused: fc.boolean() },
+      ...{ createdAtMs: uint53, nextAtMs: uint53 },
+      message: fc.record({
+        ...{ type: fc.integer({ min: 0, max: 255 }), tag: name, keys: fc.array(name, { maxLength: 5 }) },
+        ...{ messageGroup: name, userPart: bytes, systemPart: bytes, body: bytes },
+      }),
+    }),
+    schedule.schedulePutBytes,
+    schedule.writeSchedulePut,
+  ],
+  [
+    'scheduleDelete',
+    RECORD_TYPE.scheduleDelete,
+    fc.record({ id: uint32 }),
+    () => schedule.SCHEDULE_DELETE_BYTES,
+    schedule.writeScheduleDelete,
+  ],
+  [
+    'scheduleFire',
+    RECORD_TYPE.scheduleFire,
+    fc.record({ id: uint32, dueAtMs: uint53, nextAtMs: uint53, message }),
+    schedule.scheduleFireBytes,
+    schedule.writeScheduleFire,
   ],
   [
     'subscriptionFilter',

@@ -4,11 +4,12 @@ import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { StateRecord } from '../state.ts';
 import { readAck, readChangeInvisible, readClientGone, readPop } from './consumption.ts';
 import { readDeadLetter } from './dead-letter.ts';
-import { readDelete, readGroupPut, readSubscriptionPut, readTopicPut } from './definitions.ts';
+import { readDelete, readGroupPut, readSubscriptionDelete, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
 import { readGroupReset, readPullOffset } from './offsets.ts';
 import { readRedrive } from './redrive.ts';
+import { readScheduleDelete, readScheduleFire, readSchedulePut } from './schedule.ts';
 import { readSubscriptionFilter } from './subscription-filter.ts';
 import { readHalfMessage, readTransactionCarry, readTransactionChange, readTransactionEnd } from './transaction.ts';
 
@@ -63,6 +64,14 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readPullOffset(bytes, at, end) };
     case RECORD_TYPE.redrive:
       return { type, payload: readRedrive(bytes, at, end) };
+    case RECORD_TYPE.schedulePut:
+      return { type, payload: readSchedulePut(bytes, at, end) };
+    case RECORD_TYPE.scheduleDelete:
+      return { type, payload: readScheduleDelete(bytes, at, end) };
+    case RECORD_TYPE.scheduleFire:
+      return { type, payload: readScheduleFire(bytes, at, end) };
+    case RECORD_TYPE.subscriptionDelete:
+      return { type, payload: readSubscriptionDelete(bytes, at, end) };
     default:
       throw new Error(`the log holds a record of type ${type}, which this program does not know; run a newer version`);
   }

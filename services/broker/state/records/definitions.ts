@@ -125,6 +125,24 @@ export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRe
   };
 }
 
+/** A group forgets its place in a topic. */
+export interface SubscriptionDeleteRecord {
+  readonly groupId: number;
+  readonly topicId: number;
+}
+
+export const SUBSCRIPTION_DELETE_BYTES = 1 + 4 + 4;
+
+export function writeSubscriptionDelete(target: Buffer, at: number, record: SubscriptionDeleteRecord): void {
+  new PayloadWriter(target, at).uint8(VERSION).uint32(record.groupId).uint32(record.topicId);
+}
+
+export function readSubscriptionDelete(bytes: Buffer, at: number, end: number): SubscriptionDeleteRecord {
+  const reader = new PayloadReader(bytes, at, end);
+  checkVersion(reader.uint8(), 'subscription delete');
+  return { groupId: reader.uint32(), topicId: reader.uint32() };
+}
+
 /** A group meets a topic for the first time: where it begins in each queue. */
 export interface SubscriptionPutRecord {
   readonly groupId: number;

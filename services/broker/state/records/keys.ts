@@ -29,6 +29,7 @@ export function messageIn(record: StateRecord): MessageRecord | undefined {
     case RECORD_TYPE.halfMessage:
     case RECORD_TYPE.transactionEnd:
     case RECORD_TYPE.transactionCarry:
+    case RECORD_TYPE.scheduleFire:
       return record.payload.message;
     default:
       return undefined;

@@ -7,9 +7,18 @@ import type { Resource, Status } from '../messages.ts';
 export const bytesTag = (field: number): number => (field << 3) | WIRE_BYTES;
 export const varintTag = (field: number): number => (field << 3) | WIRE_VARINT;
 
+/** Ids, topics and handles: nearly always plain ASCII, which needs neither a view of the bytes nor a check of them. */
 export function readText(reader: ProtobufReader): string {
-  const bytes = reader.view();
-  if (bytes.length === 0) return '';
+  const { bytes } = reader;
+  const length = reader.length();
+  const from = reader.position;
+  const end = from + length;
+  reader.position = end;
+  for (let at = from; at < end; at++) if (bytes[at]! >= 0x80) return unicodeText(bytes.subarray(from, end));
+  return length === 0 ? '' : bytes.toString('latin1', from, end);
+}
+
+function unicodeText(bytes: Buffer): string {
   if (!isUtf8(bytes)) throw new ProtobufError('a text is not UTF-8');
   return bytes.toString('utf8');
 }

@@ -24,6 +24,7 @@ export function messageToStore(message: SentMessage, type: number, nowMs: number
     tag: message.tag ?? '',
     keys: message.keys,
     messageGroup: message.messageGroup ?? '',
+    ...(message.priority === undefined ? {} : { priority: message.priority }),
     bornAtMs,
     deliverAtMs: message.deliverAtMs,
     userPart: message.userPart,

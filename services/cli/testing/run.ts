@@ -1,6 +1,6 @@
-// Runs command lines in tests, against a proxy that answers from a table and remembers what it was asked.
-import { fulmar, type Surroundings } from './fulmar.ts';
-import type { ProxyClient } from './proxy.ts';
+// A command line as tests run it: against a proxy that is a table of answers.
+import { fulmar, type Surroundings } from '../fulmar.ts';
+import type { ProxyClient } from '../proxy.ts';
 
 interface Call {
   readonly method: string;

@@ -1,0 +1,117 @@
+// What people ask of one client. Stacks and the trial of a message go to the client over its Telemetry stream and come
+// back over it. What a consumer is doing no command of the protocol asks for, so that is answered from what this proxy
+// knows of the client; what only the client knows stays empty.
+import { FaultError, fault } from '@fulmar/core/errors.ts';
+import type { Session } from '../../clients/sessions.ts';
+import { refuse } from '../admin-context.ts';
+import { unwrap } from '../answering.ts';
+import type { UnaryHandler } from '../call.ts';
+import type { Status, TelemetryCommand } from '../messages.ts';
+import { groupKeyOf } from '../resources.ts';
+import { STATUS_OK } from '../status.ts';
+import {
+  type Answered,
+  answering,
+  existingTopic,
+  type MaybeResource,
+  type OfficialParts,
+  resourceOf,
+} from './context.ts';
+import { findNewest, hasMessageId, wireMessageOf } from './found-messages.ts';
+import { subscribed } from './subscriptions.ts';
+
+interface ClientRequest {
+  readonly clientId?: string;
+  readonly group?: MaybeResource;
+}
+
+interface VerifyRequest extends ClientRequest {
+  readonly topic?: MaybeResource;
+  readonly messageId?: string;
+}
+
+interface RunningInfo {
+  readonly properties: Readonly<Record<string, string>>;
+  readonly subscriptions: Readonly<Record<string, { readonly type: number; readonly expression: string }>>;
+}
+
+export interface OfficialRelayHandlers {
+  readonly PrintThreadStackTrace: UnaryHandler<ClientRequest, Answered<{ readonly threadStackTrace: string }>>;
+  readonly VerifyMessage: UnaryHandler<VerifyRequest, Answered<object>>;
+  readonly GetConsumerRunningInfo: UnaryHandler<ClientRequest, Answered<{ readonly consumerRunningInfo: RunningInfo }>>;
+}
+
+const CLIENT_TYPE_NAMES = ['UNSPECIFIED', 'PRODUCER', 'PUSH_CONSUMER', 'SIMPLE_CONSUMER', 'PULL_CONSUMER'];
+
+export function officialRelayHandlers({ context, telemetry, questions }: OfficialParts): OfficialRelayHandlers {
+  return {
+    PrintThreadStackTrace: answering(
+      context,
+      'PrintThreadStackTrace',
+      async (
+        _requester,
+        { clientId = '' }: ClientRequest,
+      ): Promise<Answered<{ readonly threadStackTrace: string }>> => {
+        const asked = await questions.ask(clientId, (nonce) => ({ printThreadStackTraceCommand: { nonce } }));
+        const answer = unwrap(asked);
+        return { status: statusIn(answer), threadStackTrace: answer.threadStackTrace?.threadStackTrace ?? '' };
+      },
+    ),
+
+    VerifyMessage: answering(
+      context,
+      'VerifyMessage',
+      async (requester, { clientId = '', topic, messageId = '' }: VerifyRequest): Promise<Answered<object>> => {
+        const route = existingTopic(context, requester, topic);
+        if (messageId === '') refuse('ILLEGAL_MESSAGE_ID', 'The request names no message. Set message_id.');
+        const found = await findNewest(context, route, (message) => hasMessageId(message, messageId));
+        if (found === undefined) {
+          refuse('MESSAGE_NOT_FOUND', 'The newest messages of the topic have no such id. Look it up by QueryMessage.');
+        }
+        const message = wireMessageOf(resourceOf(route.topic), found);
+        return {
+          status: statusIn(
+            unwrap(await questions.ask(clientId, (nonce) => ({ verifyMessageCommand: { nonce, message } }))),
+          ),
+        };
+      },
+    ),
+
+    GetConsumerRunningInfo: answering(
+      context,
+      'GetConsumerRunningInfo',
+      async (requester, { clientId = '', group }: ClientRequest) => {
+        const key = unwrap(groupKeyOf(requester, group));
+        const session = context.sessions.get(clientId);
+        if (session === undefined || session.group !== key) {
+          const text = 'No consumer of the group with this id is connected to this proxy. Ask the one that it uses.';
+          throw new FaultError(fault('NOT_FOUND', text));
+        }
+        const settings = telemetry.settingsOf(key).get(clientId);
+        const subscriptions = Object.fromEntries(
+          subscribed(session, settings).map(({ topic, expression }) => [topic, expression]),
+        );
+        return { consumerRunningInfo: { properties: propertiesOf(session), subscriptions } };
+      },
+    ),
+  };
+
+  function propertiesOf(session: Session): Readonly<Record<string, string>> {
+    const { clientId, language, version, peer, clientType, lastHeardMs, endPolls, telemetryStreams } = session;
+    return {
+      clientId,
+      language,
+      version,
+      peer,
+      clientType: CLIENT_TYPE_NAMES[clientType] ?? 'LITE_CONSUMER',
+      openReceives: String(endPolls.size),
+      openTelemetryStreams: String(telemetryStreams),
+      silentForMs: String(Math.max(0, Math.round(context.clock.monotonicMs() - lastHeardMs))),
+    };
+  }
+}
+
+/** What the client says of its own work; one that says nothing has done it. */
+function statusIn({ status }: TelemetryCommand): Status {
+  return status == null || status.code === 0 ? STATUS_OK : status;
+}

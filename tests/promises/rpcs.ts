@@ -1,0 +1,205 @@
+// Every RPC of the newest official protos, what Fulmar does with it, and the tests that call it. docs/rpcs.md is made
+// from this table, and a test holds it against the protos and against the titles of the tests.
+import { type Kept, kept } from './promise.ts';
+
+export interface RpcRow {
+  readonly rpc: string;
+  /** What is not there yet, or worth knowing; empty when the RPC does what the proto says. */
+  readonly note: string;
+  readonly tests: readonly Kept[];
+}
+
+const TESTING = 'services/proxy/testing';
+const routes = (title: string): Kept => kept(`${TESTING}/acceptance-routes.ts`, title);
+const robustness = (title: string): Kept => kept(`${TESTING}/acceptance-robustness.ts`, title);
+const produce = (title: string): Kept => kept(`${TESTING}/acceptance-produce.ts`, title);
+const consume = (title: string): Kept => kept(`${TESTING}/acceptance-consume.ts`, title);
+const delivery = (title: string): Kept => kept(`${TESTING}/acceptance-delivery.ts`, title);
+const offsets = (title: string): Kept => kept(`${TESTING}/acceptance-offsets.ts`, title);
+const official = (title: string): Kept => kept(`${TESTING}/acceptance-official-admin.ts`, title);
+
+const MESSAGING: readonly RpcRow[] = [
+  {
+    rpc: 'QueryRoute',
+    note: '',
+    tests: [routes('13 every route: one address, broker id 0, READ_WRITE, queue id 0, no type 0, identical bytes')],
+  },
+  {
+    rpc: 'Heartbeat',
+    note: '',
+    tests: [robustness('4 without client id a heartbeat and a route query are answered, everything else is 40017')],
+  },
+  {
+    rpc: 'SendMessage',
+    note: '',
+    tests: [produce('17 FIFO sends of one group from Java, Python, C#, Rust end in one queue, in order')],
+  },
+  {
+    rpc: 'QueryAssignment',
+    note: '',
+    tests: [routes('14 QueryAssignment is identical between calls: queue -1 of each broker, endpoints of the route')],
+  },
+  {
+    rpc: 'ReceiveMessage',
+    note: '',
+    tests: [consume('20 frame order: status, messages, delivery_timestamp')],
+  },
+  {
+    rpc: 'AckMessage',
+    note: '',
+    tests: [consume('23 ack via a different proxy works; second ack OK; expired or garbage handle 40013; Rust OK')],
+  },
+  {
+    rpc: 'ForwardMessageToDeadLetterQueue',
+    note: '',
+    tests: [delivery('28 forward-to-DLQ without handle works; repeated forward is OK')],
+  },
+  {
+    rpc: 'PullMessage',
+    note: '',
+    tests: [offsets('PullMessage gives what stands from an offset on, and where to go on')],
+  },
+  {
+    rpc: 'UpdateOffset',
+    note: '',
+    tests: [offsets('GetOffset gives what UpdateOffset has stored, also through another proxy')],
+  },
+  {
+    rpc: 'GetOffset',
+    note: '',
+    tests: [offsets('GetOffset gives what UpdateOffset has stored, also through another proxy')],
+  },
+  { rpc: 'QueryOffset', note: '', tests: [offsets('QueryOffset finds the beginning, the end, and a time')] },
+  {
+    rpc: 'EndTransaction',
+    note: '',
+    tests: [
+      kept(
+        `${TESTING}/acceptance-transactions.ts`,
+        '19 a half message is not delivered before its commit, and once after it',
+      ),
+    ],
+  },
+  {
+    rpc: 'Telemetry',
+    note: '',
+    tests: [
+      kept(
+        `${TESTING}/acceptance-telemetry.ts`,
+        '10 killing the telemetry stream does not stop sending, receiving and acknowledging',
+      ),
+    ],
+  },
+  { rpc: 'NotifyClientTermination', note: '', tests: [delivery('32 a goodbye ends the open polls of its client')] },
+  {
+    rpc: 'ChangeInvisibleDuration',
+    note: '',
+    tests: [consume('24 nack durations are honoured, and the handle stays as it is')],
+  },
+  {
+    rpc: 'RecallMessage',
+    note: '',
+    tests: [kept(`${TESTING}/acceptance-delay.ts`, 'a handle that is none, or of another topic, recalls nothing')],
+  },
+  {
+    rpc: 'SyncLiteSubscription',
+    note: 'Answers code 50100: lite topics are not there yet.',
+    tests: [
+      kept(
+        'services/proxy/api/not-implemented.test.ts',
+        'answers in-band that it is not implemented yet, if it is not',
+      ),
+    ],
+  },
+];
+
+const ADMIN: readonly RpcRow[] = [
+  {
+    rpc: 'ChangeLogLevel',
+    note: 'Of the process that answers, until it ends. TRACE is DEBUG.',
+    tests: [official('ChangeLogLevel says what counts from now on')],
+  },
+  {
+    rpc: 'DescribeTopicStatus',
+    note: 'Topics have no tags.',
+    tests: [official('DescribeTopicStatus tells the type of a topic, and does not make one by asking')],
+  },
+  {
+    rpc: 'ListSubscription',
+    note: '`online` is about consumers at the proxy that answers. When a subscription changed is not kept.',
+    tests: [official('ListSubscription and DescribeSubscription tell who reads what, and who of them is connected')],
+  },
+  {
+    rpc: 'DescribeSubscription',
+    note: 'Consumers at the proxy that answers.',
+    tests: [official('ListSubscription and DescribeSubscription tell who reads what, and who of them is connected')],
+  },
+  {
+    rpc: 'DeleteSubscription',
+    note: 'Refused while consumers of the group are connected to the proxy that answers.',
+    tests: [official('DeleteSubscription makes a group meet a topic anew, but not under its consumers')],
+  },
+  {
+    rpc: 'DescribeGroupAccumulation',
+    note: 'Not for lite topics yet. The time of the last consumption is not kept.',
+    tests: [official('DescribeGroupAccumulation counts what waits and what is held, in all and for each topic')],
+  },
+  {
+    rpc: 'ListConsumerConnection',
+    note: 'Consumers at the proxy that answers. Not for lite topics yet.',
+    tests: [official('ListConsumerConnection lists the consumers of a group that are connected here')],
+  },
+  {
+    rpc: 'ResetGroupOffset',
+    note: '`fulmar group reset` can also tell beforehand what would happen.',
+    tests: [
+      official('ResetGroupOffset wants a time, a group and a topic that exist'),
+      kept('tests/simulation/resets.test.ts', 'begins at the first message stored at or after a time'),
+    ],
+  },
+  {
+    rpc: 'QueryMessage',
+    note: 'Reads the topic from `begin_timestamp` on, 20,000 messages a call; `scroll_id` goes on.',
+    tests: [official('QueryMessage finds messages by time, id, key and tag, and goes on where it ended')],
+  },
+  {
+    rpc: 'PrintThreadStackTrace',
+    note: 'Clients at the proxy that answers, of languages that can.',
+    tests: [official('PrintThreadStackTrace asks the client over its stream, and only its own answer counts')],
+  },
+  {
+    rpc: 'VerifyMessage',
+    note: 'Clients at the proxy that answers, of languages that can; one of the newest 20,000 messages of the topic.',
+    tests: [official('VerifyMessage has a client consume a stored message, and tells what became of it')],
+  },
+  {
+    rpc: 'AdminSendMessage',
+    note: 'No half messages: nobody would end them.',
+    tests: [official('AdminSendMessage sends by the rules of every producer')],
+  },
+  {
+    rpc: 'GetConsumerRunningInfo',
+    note: 'What the proxy that answers knows; the protocol has no question to the client itself.',
+    tests: [official('GetConsumerRunningInfo tells what this proxy knows of a consumer')],
+  },
+  {
+    rpc: 'GetTopicRoute',
+    note: '',
+    tests: [official('GetTopicRoute names for every broker set the address at which the tool reached the proxy')],
+  },
+  {
+    rpc: 'QueryTimeSpan',
+    note: 'The consume time is that of the newest message handed out.',
+    tests: [official('QueryTimeSpan tells the times of each queue, and how far behind the group is')],
+  },
+  {
+    rpc: 'GetProxyRuntimeStats',
+    note: 'Rates over the last ten seconds.',
+    tests: [official('GetProxyRuntimeStats counts clients, and messages a second')],
+  },
+];
+
+export const RPCS: Readonly<Record<string, readonly RpcRow[]>> = {
+  'apache.rocketmq.v2.MessagingService': MESSAGING,
+  'apache.rocketmq.v2.Admin': ADMIN,
+};

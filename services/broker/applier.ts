@@ -5,6 +5,7 @@ import type { Timers } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, readRecordHeader } from '@fulmar/core/record.ts';
 import { type CommitLog, queueKeyOf } from './log/log.ts';
 import { readStateRecord } from './state/records/codec.ts';
+import { forEachKey, messageIn } from './state/records/keys.ts';
 import { writeSnapshot } from './state/snapshot.ts';
 import type { BrokerState, PlacedMessage, StateRecord } from './state/state.ts';
 
@@ -109,6 +110,7 @@ export function applyRecord(
   const record = readStateRecord(type, bytes, RECORD_HEADER_BYTES, bytes.length);
   const topicName = topicNameOf(state, record);
   const placed = state.apply(record, position, bytes.length, logTimeMs);
+  indexKeys(log, record, position);
   if (placed !== undefined) indexMessage(log, placed, position, bytes.length);
   return topicName;
 }
@@ -123,6 +125,12 @@ export function sealBefore(log: CommitLog, state: BrokerState, position: number)
 export function indexMessage(log: CommitLog, placed: PlacedMessage, position: number, length: number): void {
   const { topicId, queueId, queueOffset, tagHash, groupHash } = placed;
   log.index(queueKeyOf(topicId, queueId), { queueOffset, position, length, tagHash, groupHash });
+}
+
+/** Tells the index under which keys a committed record is to be found. */
+export function indexKeys(log: CommitLog, record: StateRecord, position: number): void {
+  const message = messageIn(record);
+  if (message !== undefined) forEachKey(message, (hash) => log.addKey(hash, position));
 }
 
 /** The topic that a record defines or is about to delete. */

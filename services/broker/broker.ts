@@ -19,6 +19,7 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
+import type { FindingApi } from '@fulmar/core/finding-api.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type {
   GroupOffset,
@@ -39,8 +40,10 @@ import { DelayIntake } from './serve/delay-intake.ts';
 import { Delaying } from './serve/delaying.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
 import { EarlyAnswers } from './serve/early-answers.ts';
+import { Finding } from './serve/finding.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
+import { KeySearch } from './serve/key-search.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
@@ -48,11 +51,13 @@ import { Pulling } from './serve/pulling.ts';
 import { QueueOffsets } from './serve/queue-offsets.ts';
 import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
+import { Redriving } from './serve/redriving.ts';
 import { Resetting } from './serve/resetting.ts';
 import { Scheduling } from './serve/scheduling.ts';
 import { Sending } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
+import { Tracing } from './serve/tracing.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
 import { countHalfMessages, Transactions } from './serve/transactions.ts';
 import { TypeChanges } from './serve/type-changes.ts';
@@ -111,6 +116,7 @@ export class Broker implements MasterApi {
   private readonly presence: Presence;
   private readonly checks: OrphanChecks;
   readonly transactions: Transactions;
+  readonly finding: FindingApi;
   readonly schedules: Scheduling;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
@@ -162,6 +168,15 @@ export class Broker implements MasterApi {
     this.offsets = offsets;
     this.resetting = new Resetting(state, this.receiving, offsets);
     this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
+    const search = new KeySearch({ log, timers, logger });
+    const finding = new Finding({ state, log, search, offsets });
+    const tracing = new Tracing({ state, log, timers, wallMs });
+    const redriving = new Redriving({ state, log, committer, reader, offsets, search, bounds, observer });
+    this.finding = {
+      find: (query) => finding.find(query),
+      trace: (query) => tracing.trace(query),
+      redrive: (redrive) => redriving.redrive(redrive),
+    };
     const { catalog } = this;
     this.typeChanges = new TypeChanges({ state, committer, catalog, sending: this.sending, receiving: this.receiving });
     this.insight = new Insight(state, log, offsets, wallMs, (of) => this.receiving.agreementOf(of));

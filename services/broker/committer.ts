@@ -4,7 +4,7 @@
 import { assert, type Fault, fault } from '@fulmar/core/errors.ts';
 import { Fifo } from '@fulmar/core/fifo.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
-import { indexMessage, sealBefore, topicNameOf } from './applier.ts';
+import { indexKeys, indexMessage, sealBefore, topicNameOf } from './applier.ts';
 import type { CommitLog, PayloadWriter } from './log/log.ts';
 import type { BrokerState, PlacedMessage, StateRecord } from './state/state.ts';
 import type { Subscription } from './state/subscription.ts';
@@ -171,6 +171,7 @@ export class Committer {
       const topicName = topicNameOf(state, next.record);
       if (topicName !== undefined) topicNames.add(topicName);
       const placed = state.apply(next.record, next.position, next.length, next.logTimeMs);
+      indexKeys(log, next.record, next.position);
       if (placed !== undefined) {
         indexMessage(log, placed, next.position, next.length);
         topics.add(state.topics.byId.get(placed.topicId)!);
@@ -211,6 +212,12 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
       if (subscription !== undefined) into.add(subscription);
       return false;
     }
+    case RECORD_TYPE.redrive:
+      for (const { topicId } of record.payload.letters) {
+        const subscription = state.subscription(record.payload.groupId, topicId);
+        if (subscription !== undefined) into.add(subscription);
+      }
+      return false;
     case RECORD_TYPE.clientGone:
       for (const subscription of state.subscriptions()) if (subscription.leases.size > 0) into.add(subscription);
       return false;

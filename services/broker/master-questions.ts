@@ -18,6 +18,7 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
+import { type FindingApi, refusingFinding } from '@fulmar/core/finding-api.ts';
 import type {
   GroupOffset,
   OffsetTarget,
@@ -33,6 +34,7 @@ import type { Broker, MasterApi } from './broker.ts';
 
 export const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of its set. Ask the one that is.');
 const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
+const NO_FINDING = refusingFinding(NOT_MASTER);
 const NO_SCHEDULES = refusingSchedules(NOT_MASTER);
 
 export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
@@ -41,6 +43,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   get transactions(): TransactionApi {
     return this.broker?.transactions ?? NO_TRANSACTIONS;
+  }
+
+  get finding(): FindingApi {
+    return this.broker?.finding ?? NO_FINDING;
   }
 
   get schedules(): ScheduleApi {

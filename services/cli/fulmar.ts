@@ -9,6 +9,8 @@ import { type Invocation, parseArguments } from './arguments.ts';
 import { CHECK_COMMANDS } from './check.ts';
 import { BROKER_COMMANDS, CLUSTER_COMMANDS } from './cluster.ts';
 import { type Command, Refusal, UsageError } from './command.ts';
+import { DEAD_LETTER_COMMANDS } from './dead-letters.ts';
+import { FIND_COMMANDS } from './find.ts';
 import { GROUP_COMMANDS } from './groups.ts';
 import { helpOf, overview, overviewOf } from './help.ts';
 import { LAG_COMMANDS } from './lag.ts';
@@ -24,6 +26,8 @@ export const COMMANDS: readonly Command[] = [
   ...GROUP_COMMANDS,
   ...RESET_COMMANDS,
   ...MESSAGE_COMMANDS,
+  ...FIND_COMMANDS,
+  ...DEAD_LETTER_COMMANDS,
   ...TRANSACTION_COMMANDS,
   ...SCHEDULE_COMMANDS,
   ...CLUSTER_COMMANDS,

@@ -1,7 +1,7 @@
 // `fulmar group reset`: sets a consumer group back or forward, or shows what that would do.
-import { parseDuration } from '@fulmar/core/quantities.ts';
 import { systemClock } from '@fulmar/runtime/clock.ts';
 import { type Command, UsageError } from './command.ts';
+import { momentOf } from './moment.ts';
 import { count, table } from './table.ts';
 
 interface QueueReset {
@@ -18,10 +18,8 @@ function targetOf(text: string, nowMs: number): Record<string, unknown> {
   if (text === 'earliest') return { earliest: true };
   if (text === 'latest' || text === 'now') return { latest: true };
   if (/^\d+$/.test(text)) return { offset: Number(text) };
-  const ago = parseDuration(text);
-  if (ago !== undefined) return { timeMs: Math.max(0, nowMs - ago) };
-  const timeMs = /^\d{4}-\d{2}-\d{2}/.test(text) ? Date.parse(text) : Number.NaN;
-  if (Number.isNaN(timeMs)) {
+  const timeMs = momentOf(text, nowMs);
+  if (timeMs === undefined) {
     throw new UsageError(
       `--to cannot be "${text}". Give earliest, latest, now, 2h (that long ago), 2026-11-28T10:00:00Z, or an offset.`,
     );

@@ -1,7 +1,7 @@
 // `fulmar transaction ...`: half messages that nobody has decided about, through the admin API.
-import { methodDefinition } from '@fulmar/runtime/protos.ts';
 import type { Command, CommandContext } from './command.ts';
 import type { ProxyClient } from './proxy.ts';
+import { messageIn, propertyLines, type StoredMessage } from './stored-message.ts';
 import { age, printable, table, time } from './table.ts';
 
 interface TransactionInfo {
@@ -15,12 +15,6 @@ interface TransactionInfo {
   readonly expired: boolean;
   readonly nextCheckInMs: number;
   readonly endsInMs: number;
-}
-
-interface HalfMessage {
-  readonly userProperties: Readonly<Record<string, string>>;
-  readonly systemProperties: { readonly tag?: string; readonly keys: readonly string[] } | null;
-  readonly body: Buffer;
 }
 
 const ID = 'TRANSACTION-ID';
@@ -54,20 +48,7 @@ function tableOf(transactions: readonly TransactionInfo[]): string {
   return table(head, rows);
 }
 
-/** The message behind the bytes of a description, read by the one RPC whose frames are messages. */
-function messageIn(bytes: Buffer): HalfMessage {
-  const length: number[] = [];
-  let left = bytes.length;
-  for (; left > 0x7f; left = Math.floor(left / 128)) length.push((left & 0x7f) | 0x80);
-  const frame = Buffer.concat([Buffer.from([0x12, ...length, left]), bytes]);
-  const { responseDeserialize } = methodDefinition<unknown, { message: HalfMessage }>(
-    'apache.rocketmq.v2.MessagingService',
-    'ReceiveMessage',
-  );
-  return responseDeserialize(frame).message;
-}
-
-function describe(transaction: TransactionInfo, { userProperties, systemProperties, body }: HalfMessage): string {
+function describe(transaction: TransactionInfo, message: StoredMessage): string {
   const facts = [
     ['Transaction', transaction.transactionId],
     ['Topic', transaction.topic],
@@ -77,13 +58,11 @@ function describe(transaction: TransactionInfo, { userProperties, systemProperti
     ['Stored', time(transaction.storedAtMs)],
     ['Checks', String(transaction.checks)],
     ['State', standingOf(transaction)],
-    ['Tag', systemProperties?.tag ?? '-'],
-    ['Keys', systemProperties?.keys.join(', ') || '-'],
-    ...Object.entries(userProperties).map(([key, value]) => ['Property', `${key}=${value}`]),
+    ...propertyLines(message),
   ];
   return [
     facts.map(([label, value]) => `${label!.padEnd(11)}  ${printable(value!)}`).join('\n'),
-    printable(body.toString()),
+    printable(message.body.toString()),
   ].join('\n\n');
 }
 
@@ -124,8 +103,8 @@ export const TRANSACTION_COMMANDS: readonly Command[] = [
         'DescribeTransaction',
         request,
       );
-      const { userProperties, systemProperties, body } = messageIn(answer.message);
-      const message = { userProperties, systemProperties, body };
+      const message = messageIn(answer.message);
+      const { userProperties, body } = message;
       const json = { ...answer.transaction, userProperties, body: body.toString('base64') };
       return { json, text: describe(answer.transaction, message) };
     },

@@ -2,6 +2,7 @@
 // same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
+import type { FindingApi } from './finding-api.ts';
 import type {
   GroupOffset,
   OffsetTarget,
@@ -293,6 +294,7 @@ export interface BrokerApi {
   recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
+  readonly finding: FindingApi;
   readonly schedules: ScheduleApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */

@@ -125,6 +125,22 @@ export const LIMITS = {
   /** Bytes of messages on their way into their queues that are not committed yet. */
   delayedFiringBytes: 8 * MIB,
 
+  // --- finding messages
+  findMessages: 1_000,
+  /** Bytes of messages in one answer, unless a single one is larger. */
+  foundBytes: 4 * MIB,
+  /** Segments that one call looks into for a key. */
+  findSegments: 512,
+  /** Records that one call reads because their hash fits. */
+  findReads: 4_096,
+  /** Bytes of the log that one call reads to tell what became of a message. */
+  traceBytes: 64 * MIB,
+  /** Groups that one call tells about. */
+  tracedGroups: 1_000,
+  /** Dead letters that one call redrives; they become one record. */
+  redriveLetters: 512,
+  /** Gaps between the redriven letters of a group, of which each is remembered. */
+  redrivenRanges: 10_000,
   // --- recurring messages
   /** Of one broker set. */
   schedules: 1_000,

@@ -62,6 +62,8 @@ export const RECORD_TYPE = {
   groupReset: 61,
   /** How far a consumer that pulls has come in a queue, as it says. */
   pullOffset: 62,
+  /** Dead letters that their group gets again. */
+  redrive: 63,
   /** A recurring message is made, paused or goes on. */
   schedulePut: 80,
   scheduleDelete: 81,

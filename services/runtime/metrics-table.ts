@@ -67,6 +67,7 @@ export const METRICS: readonly MetricRow[] = [
   ),
   counter('rocketmq_throughput_out_total', GROUP, 'Bytes of bodies handed out.'),
   counter('rocketmq_send_to_dlq_messages_total', GROUP, 'Messages that went to a dead-letter topic.'),
+  counter('fulmar_redriven_letters_total', GROUP, 'Dead letters that their group got again because somebody asked.'),
   histogram('rocketmq_rpc_latency_milliseconds', RPC, MILLISECONDS, 'Milliseconds from a request to its answer.'),
   counter(
     'fulmar_requests_refused_total',

@@ -1,16 +1,19 @@
-// The log whose files lie in tests/golden/log-v1 and log-v2, a directory for each version of the formats: what is in
+// The log whose files lie in tests/golden/log-v1 and later, a directory for each version of the formats: what is in
 // it, and how it was written. Whatever changes, these files must be read for ever as they are read here. Run once, when
 // a format is new: node tests/conformance/golden-log.ts <empty directory>, and rename *.snap to *.snapshot.
 import { fileURLToPath } from 'node:url';
 import { type CommitLog, type LogPolicy, queueKeyOf } from '@fulmar/broker/log/log.ts';
 import { type LogOptions, openLog } from '@fulmar/broker/log/open.ts';
+import { mix32 } from '@fulmar/core/hash.ts';
 import { silentLogger } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE } from '@fulmar/core/record.ts';
 import { systemTimers } from '@fulmar/runtime/clock.ts';
 import { nodeDisk } from '@fulmar/runtime/disk.ts';
 
-export const GOLDEN_VERSIONS = [1, 2] as const;
-export const GOLDEN_NEWEST = 2;
+export const GOLDEN_VERSIONS = [1, 2, 3] as const;
+/** Version 3 has key files beside what there was before. */
+export const GOLDEN_NEWEST = 3;
+export const GOLDEN_WITH_KEYS: readonly number[] = [3];
 export const goldenDirectoryOf = (version: number) =>
   fileURLToPath(new URL(`../golden/log-v${version}`, import.meta.url));
 export const GOLDEN_STORE_UID = '000000010000000200000003'.concat('00000004');
@@ -41,6 +44,12 @@ export const MESSAGES: readonly GoldenMessage[] = Array.from({ length: 14 }, (_u
   tagHash: (i * 0x1234567) >>> 0,
   groupHash: i % 2 === 0 ? 0 : 2 ** 52 + i,
 }));
+
+/** One key of its own, and one that every third has. */
+export function keysOf(message: GoldenMessage): readonly number[] {
+  const number = MESSAGES.indexOf(message);
+  return [mix32(number), ...(number % 3 === 0 ? [0xfedc_ba98] : [])];
+}
 
 export function goldenOptions(directory: string): LogOptions {
   let number = 0;
@@ -89,6 +98,7 @@ async function append(log: CommitLog, message: GoldenMessage, next: Map<number, 
   }
   const queueOffset = next.get(queue) ?? 0;
   next.set(queue, queueOffset + 1);
+  for (const hash of keysOf(message)) log.addKey(hash, position);
   log.index(queue, { queueOffset, position, length, tagHash, groupHash });
 }
 

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { crc32 } from 'node:zlib';
 import { ForeignLogError, LogVersionError } from '@fulmar/broker/log/errors.ts';
 import type { StoredRecord } from '@fulmar/broker/log/log.ts';
+import { MemoryKeys } from '@fulmar/broker/log/memory-keys.ts';
 import { META_SLOT_BYTES } from '@fulmar/broker/log/meta.ts';
 import { openLog } from '@fulmar/broker/log/open.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, type RecordHeader } from '@fulmar/core/record.ts';
@@ -13,8 +14,10 @@ import {
   GOLDEN_NEWEST,
   GOLDEN_STORE_UID,
   GOLDEN_VERSIONS,
+  GOLDEN_WITH_KEYS,
   goldenDirectoryOf,
   goldenOptions,
+  keysOf,
   MESSAGES,
   SNAPSHOT_STATE,
   STARTED_AT_MS,
@@ -90,6 +93,44 @@ describe.each(GOLDEN_VERSIONS)('a log of version %i', (version) => {
       expect(records.map((record) => record!.bytes.subarray(RECORD_HEADER_BYTES))).toEqual(
         expected.map(({ body }) => body),
       );
+    }
+    await log.close();
+  });
+});
+
+describe.each(GOLDEN_VERSIONS)('the keys of the sealed segments of a log of version %i', (version) => {
+  test(GOLDEN_WITH_KEYS.includes(version) ? 'are found' : 'are known to be missing, and may be handed in', async () => {
+    const { log } = await open(copyOfGolden(version));
+    const placesOf = async (hash: number): Promise<readonly (readonly number[] | undefined)[]> => {
+      const all: (readonly number[] | undefined)[] = [];
+      let end = log.endPosition;
+      for (;;) {
+        const found = await log.findKey(hash, end);
+        if (found === undefined) return all.slice(1);
+        all.push(found.positions);
+        end = found.base;
+      }
+    };
+    if (!GOLDEN_WITH_KEYS.includes(version)) {
+      expect(await placesOf(1)).toEqual([undefined, undefined]);
+      for (const base of [0, 355]) {
+        const keys = new MemoryKeys(base);
+        if (base === 0) keys.add(1, 77);
+        await log.restoreKeys(keys);
+      }
+      expect(await placesOf(1)).toEqual([[], [77]]);
+      await log.close();
+      return;
+    }
+    for (const message of MESSAGES.slice(0, 10)) {
+      const [own, shared] = keysOf(message);
+      const positions = (await placesOf(own!)).flat();
+      const record = await log.readFrames(positions[0]!, 1);
+      expect(positions).toHaveLength(1);
+      expect(record![0]!.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + message.body.length)).toEqual(
+        message.body,
+      );
+      if (shared !== undefined) expect((await placesOf(shared)).flat()).toContain(positions[0]);
     }
     await log.close();
   });

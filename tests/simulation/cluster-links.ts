@@ -172,6 +172,11 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
         show: (transactionId) => call((api) => api.transactions.show(transactionId)),
         resume: (transactionId) => call((api) => api.transactions.resume(transactionId)),
       },
+      finding: {
+        find: (query) => call((api) => api.finding.find(query)),
+        trace: (query) => call((api) => api.finding.trace(query)),
+        redrive: (command) => call((api) => api.finding.redrive(command)),
+      },
       stepDown: (preferred) => call((api) => api.stepDown(preferred)),
       status: () => call((api) => api.status()),
     };

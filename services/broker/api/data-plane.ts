@@ -252,6 +252,12 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
     }
     case 'resetGroup':
       return outcome(await api.resetGroup(call.command), (resets) => ({ kind: 'resets', resets }));
+    case 'find':
+      return outcome(await api.finding.find(call.query), (found) => ({ kind: 'found', found }));
+    case 'trace':
+      return outcome(await api.finding.trace(call.query), (trace) => ({ kind: 'trace', trace }));
+    case 'redrive':
+      return outcome(await api.finding.redrive(call.command), (redriven) => ({ kind: 'redriven', redriven }));
     case 'status':
       return { kind: 'status', status: await api.status() };
     case 'endTransaction':

@@ -6,10 +6,12 @@ import { Catalogue } from './catalogue.ts';
 import { EpochTable } from './epoch-table.ts';
 import type { LogIdentity } from './errors.ts';
 import { IndexFiles } from './index-files.ts';
+import { KeyIndex } from './key-index.ts';
 import type {
   CommitLog,
   EpochEntry,
   IndexEntry,
+  KeysFound,
   LogManifest,
   LogPolicy,
   PayloadWriter,
@@ -21,6 +23,7 @@ import type {
 } from './log.ts';
 import { LogClock } from './log-clock.ts';
 import { OfferedFiles } from './manifest.ts';
+import type { MemoryKeys } from './memory-keys.ts';
 import { type MetaFile, NO_CUT } from './meta.ts';
 import { QueueIndex } from './queue-index.ts';
 import { Reader } from './reader.ts';
@@ -70,6 +73,7 @@ export class FileCommitLog implements CommitLog {
   private readonly files: SegmentWriter;
   private readonly writer: Writer;
   private readonly queues: QueueIndex;
+  private readonly keys: KeyIndex;
   private readonly reader: Reader;
   private readonly sealing: Sealing;
   private readonly retention: Retention;
@@ -109,8 +113,10 @@ export class FileCommitLog implements CommitLog {
     const repair = parts.repair && this.repairFrom(parts.repair);
     const indexFiles = new IndexFiles(disk, directory, tuning.indexCacheBytes, repair);
     this.queues = new QueueIndex(catalogue, indexFiles, directory, tuning.chainLinksMax);
+    this.keys = new KeyIndex({ disk, directory, timers, logger, catalogue, files: indexFiles });
     this.reader = new Reader(disk, directory, tail, catalogue, check, tuning.recordBytesMax, repair);
-    this.sealing = new Sealing({ disk, directory, timers, catalogue, epochs, index: this.queues, writer: this.writer });
+    const { queues: index, keys, writer } = this;
+    this.sealing = new Sealing({ disk, directory, timers, catalogue, epochs, index, keys, writer });
     this.offered = new OfferedFiles({ disk, directory, catalogue, snapshots: () => this.sealing.snapshots });
     this.retention = new Retention({
       disk,
@@ -239,7 +245,10 @@ export class FileCommitLog implements CommitLog {
         cutPosition: parts.meta.content.cutPosition ?? NO_CUT,
         recordBytesMax: parts.tuning.recordBytesMax,
         windowBytes: parts.tuning.scanWindowBytes,
-        begin: (position, heads) => this.queues.start(position, heads),
+        begin: (position, heads) => {
+          this.queues.start(position, heads);
+          this.keys.start(position);
+        },
         reached: (position) => writer.reach(position),
         settle: () => this.sealing.settled(),
       },
@@ -404,6 +413,18 @@ export class FileCommitLog implements CommitLog {
 
   minOffset(queue: QueueKey, queueEnd: number): number | Promise<number> {
     return this.queues.minOffset(queue, queueEnd);
+  }
+
+  addKey(hash: number, position: number): void {
+    this.keys.add(hash, position);
+  }
+
+  findKey(hash: number, end: number): Promise<KeysFound | undefined> {
+    return this.keys.find(hash, end);
+  }
+
+  restoreKeys(keys: MemoryKeys): Promise<void> {
+    return this.keys.restore(keys);
   }
 
   needsSnapshot(position: number): boolean {

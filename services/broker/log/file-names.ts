@@ -1,7 +1,7 @@
 // What the files of a log directory are called. The number is the log position of the segment's first byte, written
 // with twenty digits so that names sort like positions.
 
-export type NumberedKind = 'log' | 'idx' | 'snap';
+export type NumberedKind = 'log' | 'idx' | 'snap' | 'keys';
 
 export const META_NAME = 'meta';
 /** The next segment's file while it has no position yet. */
@@ -20,7 +20,7 @@ export function numberedName(position: number, kind: NumberedKind): string {
 export function parseNumberedName(
   name: string,
 ): { readonly position: number; readonly kind: NumberedKind } | undefined {
-  const match = /^(\d{20})\.(log|idx|snap)$/.exec(name);
+  const match = /^(\d{20})\.(log|idx|snap|keys)$/.exec(name);
   const position = Number(match?.[1]);
   return Number.isSafeInteger(position) ? { position, kind: match![2] as NumberedKind } : undefined;
 }

@@ -3,6 +3,7 @@
 // what turned out not to be committed. `open.ts` makes one over a Disk.
 import type { DiskSpace } from '@fulmar/core/ports.ts';
 import type { RecordHeader } from '@fulmar/core/record.ts';
+import type { MemoryKeys } from './memory-keys.ts';
 
 /** Writes a record's payload into `target` at `at`; must write exactly the bytes announced to `append`. */
 export type PayloadWriter<T> = (target: Buffer, at: number, value: T) => void;
@@ -50,6 +51,14 @@ export interface RecordPlace {
   readonly position: number;
   /** Length of the whole record in bytes. */
   readonly length: number;
+}
+
+/** What one segment holds about a key. */
+export interface KeysFound {
+  /** Of the segment; the look goes on before it. */
+  readonly base: number;
+  /** Newest first; undefined when the segment's key file is missing. A few may be about another key of equal hash. */
+  readonly positions: readonly number[] | undefined;
 }
 
 /** One reign in the log. */
@@ -216,6 +225,13 @@ export interface CommitLog {
   offsetAtPosition(queue: QueueKey, position: number, queueEnd: number): number | Promise<number>;
   /** Offset of the oldest message of the queue that is still kept; the queue's end if none is. */
   minOffset(queue: QueueKey, queueEnd: number): number | Promise<number>;
+
+  /** A committed record at `position` is about a key with this hash of 32 bits. Positions come in order. */
+  addKey(hash: number, position: number): void;
+  /** Records about a key before `end`, of the newest segment that lies before it; undefined when there is none. */
+  findKey(hash: number, end: number): Promise<KeysFound | undefined>;
+  /** All keys of a sealed segment whose key file was missing. */
+  restoreKeys(keys: MemoryKeys): Promise<void>;
 
   /** Whether `sealUpTo` at this position would store a snapshot; false at places that are sealed already. */
   needsSnapshot(position: number): boolean;

@@ -92,7 +92,8 @@ export class OfferedFiles {
     const isOffered =
       kind === 'snap'
         ? snapshots().includes(position)
-        : position >= catalogue.startPosition &&
+        : kind !== 'keys' &&
+          position >= catalogue.startPosition &&
           position < (this.newestSnapshot() ?? 0) &&
           catalogue.holding(position)?.base === position;
     if (!isOffered) {

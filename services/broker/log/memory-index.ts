@@ -1,19 +1,13 @@
 // The queue index of a segment that is still being filled, in memory. Messages lie in columns of typed arrays and each
 // queue owns a stretch of one shared array of message numbers: about thirty bytes a message and no object.
 import { assert } from '@fulmar/core/errors.ts';
+import { grown } from './grown-array.ts';
 import { ENTRY_BYTES, encodeEntry } from './index-file.ts';
 import type { IndexEntry, QueueKey } from './log.ts';
 import { NumberTable } from './number-table.ts';
 
 const LEAST_CAPACITY = 16;
 const LEAST_STRETCH = 4;
-
-function grown<T extends Uint32Array | Float64Array>(array: T, needed: number): T {
-  if (needed <= array.length) return array;
-  const larger = new (array.constructor as new (length: number) => T)(Math.max(needed, array.length * 2));
-  larger.set(array as never);
-  return larger;
-}
 
 export class MemoryIndex {
   readonly base: number;

@@ -307,8 +307,8 @@ async function tidy(
   snapshotPosition: number,
 ): Promise<void> {
   const left = names.filter((name) => name === SPARE_NAME || name.endsWith(TEMPORARY_SUFFIX));
-  for (const base of positionsOf(names, 'idx')) {
-    if (!bases.includes(base)) left.push(numberedName(base, 'idx'));
+  for (const kind of ['idx', 'keys'] as const) {
+    for (const base of positionsOf(names, kind)) if (!bases.includes(base)) left.push(numberedName(base, kind));
   }
   for (const position of positionsOf(names, 'snap')) {
     if (position < snapshotPosition && !snapshots.includes(position)) left.push(numberedName(position, 'snap'));

@@ -88,6 +88,7 @@ export class Retention {
     await disk.syncDirectory(directory);
     // Only now, so that a segment that is still there always has its index.
     await disk.remove(`${directory}/${numberedName(base, 'idx')}`);
+    await disk.remove(`${directory}/${numberedName(base, 'keys')}`);
     logger.info('Removed an expired segment', { base, startPosition: catalogue.startPosition });
   }
 

@@ -7,7 +7,9 @@ import type { Catalogue } from './catalogue.ts';
 import type { EpochTable } from './epoch-table.ts';
 import { numberedName } from './file-names.ts';
 import { encodeIndex } from './index-file.ts';
+import type { KeyIndex } from './key-index.ts';
 import type { MemoryIndex } from './memory-index.ts';
+import type { MemoryKeys } from './memory-keys.ts';
 import type { QueueIndex } from './queue-index.ts';
 import { replaceFile } from './replace-file.ts';
 import { writeSnapshot } from './snapshot-file.ts';
@@ -20,6 +22,7 @@ export interface SealingParts {
   readonly catalogue: Catalogue;
   readonly epochs: EpochTable;
   readonly index: QueueIndex;
+  readonly keys: KeyIndex;
   readonly writer: Writer;
 }
 
@@ -56,12 +59,13 @@ export class Sealing {
   /** The state buffers must stay as they are until the promise resolves. */
   seal(position: number, state: readonly Uint8Array[]): Promise<void> {
     if (!this.isNeeded(position)) return this.last;
-    const { catalogue, index, writer } = this.parts;
+    const { catalogue, index, keys, writer } = this.parts;
     const next = catalogue.following(index.fillingBase);
     assert(next?.base === position, 'segments are sealed one by one, where the next one begins');
     const complete = index.beginSegment(position);
+    const completeKeys = keys.beginSegment(position);
     this.last = this.last
-      .then(() => this.sealSegment(complete, position, state))
+      .then(() => this.sealSegment(complete, completeKeys, position, state))
       .catch((error: unknown) => {
         if (!this.stopped) writer.fail(error as Error);
         throw error;
@@ -76,8 +80,13 @@ export class Sealing {
     return this.last;
   }
 
-  private async sealSegment(complete: MemoryIndex, position: number, state: readonly Uint8Array[]): Promise<void> {
-    const { disk, directory, catalogue, epochs, index, writer } = this.parts;
+  private async sealSegment(
+    complete: MemoryIndex,
+    completeKeys: MemoryKeys,
+    position: number,
+    state: readonly Uint8Array[],
+  ): Promise<void> {
+    const { disk, directory, catalogue, epochs, index, keys, writer } = this.parts;
     await writer.untilDurable(position);
     const segment = catalogue.holding(complete.base)!;
     const place = catalogue.holding(position)!.before!;
@@ -104,6 +113,7 @@ export class Sealing {
     );
     this.snapshots = [...this.snapshots.filter((other) => other !== position), position].sort((a, b) => a - b);
     await this.removeOldSnapshots();
+    await keys.store(completeKeys, indexed);
   }
 
   private async removeOldSnapshots(): Promise<void> {

@@ -1,5 +1,6 @@
 // Moves messages whose attempts are used up to the dead-letter topic of their group. The copy and the end of the lease
 // are one record, so a message is never in both places or in neither.
+import type { DeadLetterReason } from '@fulmar/core/finding-api.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { splitResourceKey } from '@fulmar/core/names.ts';
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
@@ -54,12 +55,18 @@ export class DeadLetters {
     for (;;) {
       const lease = subscription.takeReady((of) => of.attempt >= maxAttempts && reservations.isFree(of));
       if (lease === undefined) return;
-      this.move(subscription, reservations, lease, () => {});
+      this.move(subscription, reservations, lease, 'attempts', () => {});
     }
   }
 
   /** `done` is told whether the move is committed. The caller has made sure that nobody else holds the lease. */
-  move(subscription: Subscription, reservations: Reservations, lease: Lease, done: (committed: boolean) => void): void {
+  move(
+    subscription: Subscription,
+    reservations: Reservations,
+    lease: Lease,
+    reason: DeadLetterReason,
+    done: (committed: boolean) => void,
+  ): void {
     const { queueId, queueOffset, lane } = lease;
     reservations.hold(queueId, queueOffset, lane, NO_POP, lease.attempt);
     const finish = (committed: boolean): void => {
@@ -69,7 +76,7 @@ export class DeadLetters {
     const message = run(this.read(subscription, lease));
     if (message instanceof Promise) {
       message.then(
-        (found) => this.write(subscription, lease, found, finish),
+        (found) => this.write(subscription, lease, reason, found, finish),
         (error: unknown) => {
           this.logger.error('dead letter could not be read', {
             group: subscription.group.name,
@@ -82,7 +89,7 @@ export class DeadLetters {
         },
       );
     } else {
-      this.write(subscription, lease, message, finish);
+      this.write(subscription, lease, reason, message, finish);
     }
   }
 
@@ -94,6 +101,7 @@ export class DeadLetters {
   private write(
     subscription: Subscription,
     lease: Lease,
+    reason: DeadLetterReason,
     message: MessageRecord | undefined,
     done: (committed: boolean) => void,
   ): void {
@@ -111,6 +119,9 @@ export class DeadLetters {
       queueId,
       queueOffset,
       message: this.copyOf(message, topic.name, this.catalog.deadLetterTopicId(group)),
+      reason,
+      attempts: lease.attempt,
+      firstStoredAtMs: message.storedAtMs,
     };
     const moved = (committed: boolean): void => {
       const labels = { consumer_group: group.name, topic: topic.name };

@@ -305,6 +305,7 @@ export class Dispatcher {
       taken,
       parked,
       dropped,
+      client: command.autoRenew || taken.length === 0 ? undefined : command.clientId,
     };
     this.reservations.begin(record);
     // Order must survive a fail-over, so an ordered delivery waits until its lease is committed. Any other is answered

@@ -44,7 +44,9 @@ export class Forwarding {
     const { reservations } = this.dispatcherOf(subscription);
     if (!lease.live || !reservations.isFree(lease)) return BUSY;
     return new Promise((resolve) => {
-      this.deadLetters.move(subscription, reservations, lease, (committed) => resolve(committed ? undefined : FAILED));
+      this.deadLetters.move(subscription, reservations, lease, 'client', (committed) =>
+        resolve(committed ? undefined : FAILED),
+      );
     });
   }
 

@@ -63,6 +63,11 @@ function laneOfQueue(queueId: number): number {
   return Number.MAX_SAFE_INTEGER - queueId;
 }
 
+/** The lane of a message in the subscription, 0 where order does not matter. */
+export function laneOf(subscription: Subscription, queueId: number, groupHash: number): number {
+  return subscription.ordered ? groupHash || laneOfQueue(queueId) : 0;
+}
+
 interface QueueCursor {
   readonly queueId: number;
   readonly from: number;
@@ -294,7 +299,7 @@ export class Gathering {
       this.full = true;
       return false;
     }
-    const lane = subscription.ordered ? groupHash || laneOfQueue(queueId) : 0;
+    const lane = laneOf(subscription, queueId, groupHash);
     if (lane !== 0 && (subscription.lanes.has(lane) || reservations.holdsLane(lane) || this.lanesTaken.has(lane))) {
       result.parked.push({ queueId, queueOffset, lane });
       return true;

@@ -24,6 +24,7 @@ import {
   writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
+import { REDRIVEN_SECTION } from './redriven-section.ts';
 import { SCHEDULES_SECTION } from './schedules-section.ts';
 import {
   readSections,
@@ -46,6 +47,7 @@ const SECTIONS: readonly SnapshotSection[] = [
   TIMERS_SECTION,
   TRANSACTIONS_SECTION,
   SUBSCRIPTIONS_SECTION,
+  REDRIVEN_SECTION,
   SCHEDULES_SECTION,
 ];
 

@@ -7,6 +7,7 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { DelayedMessages } from './delayed-messages.ts';
 import { Groups } from './groups.ts';
+import { OffsetRanges } from './offset-ranges.ts';
 import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from './recent-message-ids.ts';
 import type {
   AckRecord,
@@ -26,6 +27,7 @@ import type {
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
+import type { RedriveRecord } from './records/redrive.ts';
 import type { ScheduleDeleteRecord, ScheduleFireRecord, SchedulePutRecord } from './records/schedule.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
 import type {
@@ -66,6 +68,7 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
   | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
+  | { readonly type: typeof RECORD_TYPE.redrive; readonly payload: RedriveRecord }
   | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
@@ -84,6 +87,8 @@ export class BrokerState {
   readonly recentIds = new RecentMessageIds(LIMITS.recentMessageIds, LIMITS.recentMessageIdMs);
   readonly delayed = new DelayedMessages();
   readonly transactions = new Transactions(LIMITS.endedTransactions);
+  /** For each dead-letter topic the letters that their group has got again. */
+  readonly redriven = new Map<number, OffsetRanges>();
   readonly schedules = new Schedules();
   /** Position behind the last record applied. */
   position = 0;
@@ -169,6 +174,7 @@ export class BrokerState {
         this.delayed.removeTopic(record.payload.id);
         for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
+        this.redriven.delete(record.payload.id);
         this.schedules.removeTopic(record.payload.id);
         return undefined;
       }
@@ -200,6 +206,9 @@ export class BrokerState {
         this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
         return undefined;
       }
+      case RECORD_TYPE.redrive:
+        this.redrive(record.payload, logTimeMs);
+        return undefined;
       case RECORD_TYPE.schedulePut:
         if (this.topics.byId.has(record.payload.topicId)) this.schedules.put(record.payload);
         return undefined;
@@ -239,6 +248,27 @@ export class BrokerState {
     group.subscriptions.set(topic.id, subscription);
     topic.subscriptions.set(group.id, subscription);
     return subscription;
+  }
+
+  /** The letters of a dead-letter topic that its group has got again. */
+  redrivenIn(letterTopicId: number): OffsetRanges {
+    let redriven = this.redriven.get(letterTopicId);
+    if (redriven === undefined) {
+      redriven = new OffsetRanges();
+      this.redriven.set(letterTopicId, redriven);
+    }
+    return redriven;
+  }
+
+  private redrive({ groupId, letterTopicId, again, forgetBefore, letters }: RedriveRecord, logTimeMs: number): void {
+    if (!this.topics.byId.has(letterTopicId)) return;
+    const redriven = this.redrivenIn(letterTopicId);
+    for (const { letterOffset, topicId, queueId, queueOffset, lane } of letters) {
+      if (redriven.has(letterOffset) && !again) continue;
+      redriven.add(letterOffset);
+      this.withSubscription(groupId, topicId, (of) => of.reopen(queueId, queueOffset, lane, logTimeMs));
+    }
+    redriven.forgetBefore(forgetBefore);
   }
 
   private withSubscription(groupId: number, topicId: number, change: (subscription: Subscription) => void): void {

@@ -83,6 +83,7 @@ export class Subscription {
       this.setHolder(lease, record.renewedBy);
       lease.ready = false;
       this.heap.push(lease, this.leases.size);
+      this.firstFollows(lease, record.visibleAtMs);
     }
     for (const { queueId, queueOffset, lane } of record.parked) {
       const key = placeKey(queueId, queueOffset);
@@ -159,8 +160,27 @@ export class Subscription {
       this.lanes.delete(lease.lane);
     } else if (wasFirst) {
       const next = lane[0]!;
-      if (next.visibleAtMs < logTimeMs) next.visibleAtMs = logTimeMs;
+      if (next.attempt === 0 || next.visibleAtMs < logTimeMs) next.visibleAtMs = logTimeMs;
       this.heap.push(next, this.leases.size);
+    } else {
+      this.firstFollows(lease, logTimeMs);
+    }
+  }
+
+  /**
+   * Hands out once more, with all attempts before it, what was settled. What the group holds or has before it anyway
+   * stays as it is. In a lane it waits until whoever is at work there has finished.
+   */
+  reopen(queueId: number, queueOffset: number, lane: number, logTimeMs: number): void {
+    const key = placeKey(queueId, queueOffset);
+    if (queueOffset >= this.cursor(queueId) || this.leases.has(key)) return;
+    const lease = this.open(key, queueId, queueOffset, lane);
+    lease.visibleAtMs = logTimeMs;
+    if (lane === 0) this.heap.push(lease, this.leases.size);
+    else if (this.isFirstOfLane(lease)) {
+      const former = this.lanes.get(lane)![1];
+      if (former !== undefined && former.visibleAtMs > logTimeMs) lease.visibleAtMs = former.visibleAtMs;
+      this.heap.push(lease, this.leases.size);
     }
   }
 
@@ -262,5 +282,15 @@ export class Subscription {
     lease.visibleAtMs = visibleAtMs;
     lease.ready = false;
     this.heap.push(lease, this.leases.size);
+    this.firstFollows(lease, visibleAtMs);
+  }
+
+  /** The work on this lease ends at another time now: so does the wait of one that came before it into its lane. */
+  private firstFollows(lease: Lease, visibleAtMs: number): void {
+    const first = this.lanes.get(lease.lane)?.[0];
+    if (first === undefined || first === lease || first.attempt > 0) return;
+    first.visibleAtMs = visibleAtMs;
+    first.ready = false;
+    this.heap.push(first, this.leases.size);
   }
 }

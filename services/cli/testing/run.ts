@@ -17,7 +17,7 @@ export async function run(words: string[], answers: Record<string, unknown> = {}
   const answer = async (method: string, request: object): Promise<never> => {
     calls.push({ method, request });
     const given = answers[method];
-    const value = Array.isArray(given) && method === 'ReceiveMessage' ? given.shift() : given;
+    const value = Array.isArray(given) ? given.shift() : given;
     if (value instanceof Error) throw value;
     return value as never;
   };

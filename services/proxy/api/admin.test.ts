@@ -50,6 +50,90 @@ describe('administration', () => {
     expect(Object.keys(handlers).sort()).toEqual(Object.keys(serviceDefinition(SERVICE)).sort());
   });
 
+  test('messages of all sets are found in pages, the oldest first by time and the newest first by key', async () => {
+    await call('CreateTopic', { name: 'orders', type: 1, queues: 1 });
+    const producer = new TestClient(harness.handlers);
+    for (let i = 0; i < 7; i++) {
+      await producer.send(messageTo('orders', { messageId: `id-${i}`, keys: ['all', `key-${i}`] }, `body ${i}`));
+      await harness.advance(10);
+    }
+    async function everything(request: Message): Promise<Message[]> {
+      const seen: Message[] = [];
+      let page = '';
+      do {
+        const answer = await call('FindMessages', { ...request, pageSize: 2, page });
+        expect(answer.messages.length).toBeLessThanOrEqual(2);
+        seen.push(...answer.messages);
+        page = answer.nextPage;
+      } while (page !== '');
+      return seen;
+    }
+    const oldestFirst = Array.from({ length: 7 }, (_, i) => `id-${i}`);
+    const byTime = await everything({ topic: 'orders', withBody: true });
+    expect(byTime.map(({ messageId }) => messageId)).toEqual(oldestFirst);
+    expect(new Set(byTime.map(({ set }) => set)).size).toBe(2);
+    expect(byTime.every(({ message }, i) => message.includes(`body ${i}`))).toBe(true);
+    const byKey = await everything({ topic: 'orders', key: 'all' });
+    expect(byKey.map(({ messageId }) => messageId)).toEqual([...oldestFirst].reverse());
+    expect(await everything({ messageId: 'id-4' })).toMatchObject([{ topic: 'orders', bodyBytes: 6 }]);
+    expect(await everything({ messageId: 'id-9' })).toEqual([]);
+
+    expect(await refusal('FindMessages', {})).toBe('BAD_REQUEST');
+    expect(await refusal('FindMessages', { topic: 'missing', key: 'a' })).toBe('TOPIC_NOT_FOUND');
+    expect(await refusal('FindMessages', { topic: 'orders', key: 'a', page: '-' })).toBe('BAD_REQUEST');
+    expect(await refusal('FindMessages', { topic: 'orders', fromMs: 7, toMs: 7 })).toBe('BAD_REQUEST');
+  });
+
+  test('a message is traced on the set that has it', async () => {
+    await call('CreateTopic', { name: 'orders', type: 1, queues: 1 });
+    harness.brokers[1]!.finding.story = {
+      groups: [{ group: 'g', standing: 'held', ahead: 0, attempt: 2, untilMs: 9 }],
+      events: [
+        { group: 'g', kind: 'delivered', atMs: 1, position: 2, attempt: 2, client: 'c', untilMs: 9, detail: '' },
+      ],
+      next: 'more',
+    };
+    const traced = await call('TraceMessage', { set: 'set-b', topic: 'orders', queueOffset: 3, page: 'before' });
+    expect(traced).toMatchObject({
+      groups: [{ group: 'g', standing: 'held', attempt: 2 }],
+      events: [{ kind: 'delivered', client: 'c', untilMs: 9 }],
+      nextPage: 'more',
+    });
+    const asked = { topic: 'orders', queueId: 0, queueOffset: 3, group: '', page: 'before' };
+    expect(harness.brokers[1]!.finding.traces).toEqual([asked]);
+    expect(await refusal('TraceMessage', { set: 'set-x', topic: 'orders' })).toBe('NOT_FOUND');
+    expect(await refusal('TraceMessage', { set: 'set-a' })).toBe('BAD_REQUEST');
+  });
+
+  test('dead letters are redriven set after set, page by page, and never all of them by mistake', async () => {
+    await call('CreateGroup', { name: 'readers' });
+    const letter = { messageId: 'id', topic: 'orders', queueId: 0, queueOffset: 1 };
+    for (const broker of harness.brokers) {
+      broker.finding.letters = [0, 1].map((letterOffset) => ({
+        ...letter,
+        letterOffset,
+        outcome: 'redriven' as const,
+      }));
+    }
+    const seen: Message[] = [];
+    let page = '';
+    do {
+      const answer = await call('RedriveDeadLetters', { group: 'readers', all: true, page });
+      seen.push(...answer.letters);
+      page = answer.nextPage;
+    } while (page !== '');
+    expect(seen.map(({ set, letterOffset }) => [set, letterOffset])).toEqual([
+      ['set-a', 0],
+      ['set-a', 1],
+      ['set-b', 0],
+      ['set-b', 1],
+    ]);
+    expect(await refusal('RedriveDeadLetters', { group: 'readers' })).toBe('BAD_REQUEST');
+    expect(await refusal('RedriveDeadLetters', { group: 'nobody', all: true })).toBe('CONSUMER_GROUP_NOT_FOUND');
+    expect(await refusal('ListDeadLetters', { group: 'nobody' })).toBe('CONSUMER_GROUP_NOT_FOUND');
+    expect(await call('ListDeadLetters', { group: 'readers' })).toMatchObject({ letters: [], nextPage: '' });
+  });
+
   test('open transactions of all sets are listed in pages, shown, resumed and ended', async () => {
     await call('CreateTopic', { name: 'orders', type: 4, queues: 1 });
     const producer = new TestClient(harness.handlers);

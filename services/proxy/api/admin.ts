@@ -2,6 +2,7 @@
 // gRPC statuses, so a handler that refuses rejects with a FaultError.
 import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
+import { type FindingHandlers, findingHandlers } from './admin-finding.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type ScheduleHandlers, scheduleHandlers } from './admin-schedules.ts';
@@ -11,6 +12,8 @@ import { type TransactionHandlers, transactionHandlers } from './admin-transacti
 export type AdminHandlers = TopicHandlers &
   GroupHandlers &
   ResetHandlers &
+  FindingHandlers &
+  TransactionHandlers &
   TransactionHandlers &
   ScheduleHandlers &
   ClusterHandlers;
@@ -20,6 +23,7 @@ export function adminService(dependencies: AdminDependencies): AdminHandlers {
     ...topicHandlers(dependencies),
     ...groupHandlers(dependencies),
     ...resetHandlers(dependencies),
+    ...findingHandlers(dependencies),
     ...transactionHandlers(dependencies),
     ...scheduleHandlers(dependencies),
     ...clusterHandlers(dependencies),

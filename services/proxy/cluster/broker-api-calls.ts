@@ -113,6 +113,12 @@ export function brokerApiOver(
       list: async () =>
         mapped(expect(await call({ method: 'listSchedules' }), 'schedules'), (reply) => reply.schedules),
     },
+    finding: {
+      find: async (query) => mapped(expect(await call({ method: 'find', query }), 'found'), (reply) => reply.found),
+      trace: async (query) => mapped(expect(await call({ method: 'trace', query }), 'trace'), (reply) => reply.trace),
+      redrive: async (command) =>
+        mapped(expect(await call({ method: 'redrive', command }), 'redriven'), (reply) => reply.redriven),
+    },
     status: async () => unwrap(expect(await call({ method: 'status' }), 'status')).status,
   };
 }

@@ -47,6 +47,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     getOffset: unused,
     findOffset: unused,
     resetGroup: unused,
+    finding: { find: unused, trace: unused, redrive: unused },
     deleteSubscription: unused,
     status: unused,
     stepDown: unused,

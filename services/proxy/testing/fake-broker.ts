@@ -33,6 +33,7 @@ import type { Clock, Timers } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
+import { FakeFinding } from './fake-finding.ts';
 import { FakeOffsets } from './fake-offsets.ts';
 import { fakeSchedules } from './fake-schedules.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
@@ -47,6 +48,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
   readonly transactions: ReturnType<typeof fakeTransactions>;
+  readonly finding = new FakeFinding(this.topics);
   readonly schedules = fakeSchedules();
   readonly #timers: Timers;
   readonly #offsets = new FakeOffsets(this.topics);

@@ -73,6 +73,11 @@ export class FakeReign implements Master {
           () => broker.deleteGroup(name),
           (found) => found,
         ),
+      finding: {
+        find: (query) => plain(() => broker.finding.find(query), outcome),
+        trace: (query) => plain(() => broker.finding.trace(query), outcome),
+        redrive: (command) => plain(() => broker.finding.redrive(command), outcome),
+      },
       pull: (command) => plain(() => broker.pull(command), outcome),
       putOffset: (offset) =>
         plain(

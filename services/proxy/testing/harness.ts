@@ -41,7 +41,9 @@ export interface Counted {
 /** The fake cluster with all its insides. */
 export interface FakeHarness extends Harness {
   readonly cluster: FakeCluster;
+  /** Of the first set, and of all in the order of their names. */
   readonly broker: FakeBroker;
+  readonly brokers: readonly FakeBroker[];
   readonly service: MessagingService;
   readonly counted: readonly Counted[];
   /** What was logged as an error: bugs, which no client may be able to cause. */
@@ -93,6 +95,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
   return {
     cluster,
     broker: brokers[0]!,
+    brokers,
     service,
     counted,
     errors,

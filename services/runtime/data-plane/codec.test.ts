@@ -1,3 +1,10 @@
+import {
+  DEAD_LETTER_REASONS,
+  FOUND_STANDINGS,
+  REDRIVE_OUTCOMES,
+  TRACE_EVENT_KINDS,
+  TRACE_STANDINGS,
+} from '@fulmar/core/finding-api.ts';
 import { ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { describe, expect, test } from '@jest/globals';
 import { readBatch } from '../batch-writer.ts';
@@ -158,6 +165,18 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'findOffset', find: { queue: { topic: 't', queueId: 1 }, target: { kind: 'time', value: 2 ** 41 } } },
   { method: 'resetGroup', command: { group: 'g', topic: '', to: { kind: 'latest', value: 0 }, dryRun: true } },
   { method: 'resetGroup', command: { group: 'g', topic: 't', to: { kind: 'offset', value: 7 }, dryRun: false } },
+  {
+    method: 'find',
+    query: {
+      ...{ messageId: 'id', topic: 't', key: 'k', fromMs: 1_700_000_000_000, toMs: 1_800_000_000_000 },
+      ...{ withPast: true, withBody: true, count: 100, page: 2 ** 40 },
+    },
+  },
+  { method: 'trace', query: { topic: 't', queueId: 3, queueOffset: 2 ** 40, group: 'g', page: 'page' } },
+  {
+    method: 'redrive',
+    command: { group: 'g', messageId: 'id', fromMs: 1, toMs: 2, again: true, dryRun: true, page: 7 },
+  },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -277,6 +296,52 @@ const TRANSACTION_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
+const found = {
+  ...{ messageId: 'id', topic: 't', queueId: 3, position: 2 ** 40, bornAtMs: 1, storedAtMs: 2, deliverAtMs: 3 },
+  ...{ bodyBytes: 300, userPart: bytes('user'), systemPart: bytes('system'), body: bytes('b'.repeat(300)), detail: '' },
+};
+
+const FINDING_REPLIES: readonly BrokerReply[] = [
+  { kind: 'found', found: { messages: [], next: 0 } },
+  {
+    kind: 'found',
+    found: {
+      messages: [
+        ...FOUND_STANDINGS.map((standing) => ({ ...found, standing, queueOffset: -1, detail: 'commit' })),
+        ...DEAD_LETTER_REASONS.map((reason, i) => ({
+          ...{ ...found, standing: 'queued' as const, queueOffset: i },
+          letter: {
+            ...{ group: 'g', topic: 't', queueId: 1, queueOffset: 2 ** 40, reason, attempts: 16 },
+            ...{ firstStoredAtMs: 1_700_000_000_000, redriven: i === 1 },
+          },
+        })),
+      ],
+      next: 2 ** 41,
+    },
+  },
+  {
+    kind: 'trace',
+    trace: {
+      groups: TRACE_STANDINGS.map((standing, i) => {
+        return { group: `g${i}`, standing, ahead: i * 2 ** 40, attempt: i, untilMs: i };
+      }),
+      events: TRACE_EVENT_KINDS.map((kind, i) => {
+        return { group: 'g', kind, atMs: i, position: i * 2 ** 40, attempt: i, client: 'c', untilMs: i, detail: 'd' };
+      }),
+      next: 'page',
+    },
+  },
+  {
+    kind: 'redriven',
+    redriven: {
+      letters: REDRIVE_OUTCOMES.map((outcome, i) => {
+        return { messageId: 'id', topic: 't', queueId: i, queueOffset: 2 ** 40, letterOffset: i, outcome };
+      }),
+      next: 9,
+    },
+  },
+];
+
 const SCHEDULE_REPLIES: readonly BrokerReply[] = [
   {
     kind: 'schedules',
@@ -284,7 +349,7 @@ const SCHEDULE_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
-const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...SCHEDULE_REPLIES];
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES, ...SCHEDULE_REPLIES];
 
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {

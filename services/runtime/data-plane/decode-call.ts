@@ -1,5 +1,6 @@
 // Reads calls of the data plane (`Call` in broker.proto). The parts of a message stay views of the frame they came in.
 // What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
+
 import type {
   AckCommand,
   ChangeInvisibleCommand,
@@ -15,6 +16,7 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
+import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readScheduleRequest } from './schedules.ts';
@@ -98,6 +100,12 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, find: readFindOffset(reader) };
     case 'resetGroup':
       return { method, command: readReset(reader) };
+    case 'find':
+      return { method, query: readFindQuery(reader) };
+    case 'trace':
+      return { method, query: readTraceQuery(reader) };
+    case 'redrive':
+      return { method, command: readRedriveCommand(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'endTransaction':

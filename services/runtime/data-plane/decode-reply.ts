@@ -14,6 +14,7 @@ import { type Fault, fault } from '@fulmar/core/errors.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
 import { readSchedule } from './schedules.ts';
@@ -71,6 +72,12 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, pulled: readPulled(reader, readPopped) };
     case 'offset':
       return { kind, offset: readOffset(reader) };
+    case 'found':
+      return { kind, found: readFoundMessages(reader) };
+    case 'trace':
+      return { kind, trace: readMessageTrace(reader) };
+    case 'redriven':
+      return { kind, redriven: readRedriven(reader) };
     case 'priority':
       return { kind, priority: readOffset(reader) - 1 };
     case 'resets':

@@ -1,8 +1,10 @@
 // Writes calls of the data plane as protobuf (`Call` in broker.proto), by hand: sends, pops and acks are the busiest
 // path of the cluster.
+
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
+import { writeFindQuery, writeRedriveCommand, writeTraceQuery } from './finding-calls.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
 import { writeScheduleRequest } from './schedules.ts';
@@ -91,6 +93,15 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       break;
     case 'resetGroup':
       writeReset(writer, call.command);
+      break;
+    case 'find':
+      writeFindQuery(writer, call.query);
+      break;
+    case 'trace':
+      writeTraceQuery(writer, call.query);
+      break;
+    case 'redrive':
+      writeRedriveCommand(writer, call.command);
       break;
     case 'stepDown':
       writeText(writer, 1, call.preferred);

@@ -10,6 +10,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
+import { writeFoundMessages, writeMessageTrace, writeRedriven } from './finding-replies.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
 import { writeSchedule } from './schedules.ts';
@@ -18,8 +19,14 @@ import { writeHalfMessage, writeOpenTransaction } from './transactions.ts';
 /** What a popped message needs besides its three parts, roughly: the writer grows if it is more. */
 const MESSAGE_SLACK_BYTES = 256;
 
+function messagesIn(reply: BrokerReply): readonly Pick<PoppedMessage, 'userPart' | 'systemPart' | 'body'>[] {
+  if (reply.kind === 'pop') return reply.messages;
+  if (reply.kind === 'pulled') return reply.pulled.messages;
+  return reply.kind === 'found' ? reply.found.messages : [];
+}
+
 function capacityOf(reply: BrokerReply): number {
-  const messages = reply.kind === 'pop' ? reply.messages : reply.kind === 'pulled' ? reply.pulled.messages : [];
+  const messages = messagesIn(reply);
   let bytes = MESSAGE_SLACK_BYTES;
   for (const message of messages) {
     bytes += MESSAGE_SLACK_BYTES + message.userPart.length + message.systemPart.length + message.body.length;
@@ -78,6 +85,15 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
       break;
     case 'offset':
       writeNumber(writer, 1, reply.offset);
+      break;
+    case 'found':
+      writeFoundMessages(writer, reply.found);
+      break;
+    case 'trace':
+      writeMessageTrace(writer, reply.trace);
+      break;
+    case 'redriven':
+      writeRedriven(writer, reply.redriven);
       break;
     case 'priority':
       writeNumber(writer, 1, reply.priority + 1);

@@ -19,6 +19,14 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
+import type {
+  FindQuery,
+  FoundMessages,
+  MessageTrace,
+  RedriveCommand,
+  Redriven,
+  TraceQuery,
+} from '@fulmar/core/finding-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
@@ -53,6 +61,9 @@ export type BrokerCall =
   | { readonly method: 'putOffset' | 'getOffset'; readonly offset: GroupOffset }
   | { readonly method: 'findOffset'; readonly find: FindOffset }
   | { readonly method: 'resetGroup'; readonly command: ResetCommand }
+  | { readonly method: 'find'; readonly query: FindQuery }
+  | { readonly method: 'trace'; readonly query: TraceQuery }
+  | { readonly method: 'redrive'; readonly command: RedriveCommand }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -81,6 +92,9 @@ export type BrokerReply =
   | { readonly kind: 'pulled'; readonly pulled: PulledMessages }
   | { readonly kind: 'offset'; readonly offset: number }
   | { readonly kind: 'resets'; readonly resets: readonly QueueReset[] }
+  | { readonly kind: 'found'; readonly found: FoundMessages }
+  | { readonly kind: 'trace'; readonly trace: MessageTrace }
+  | { readonly kind: 'redriven'; readonly redriven: Redriven }
   | { readonly kind: 'priority'; readonly priority: number }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
@@ -122,6 +136,9 @@ export const CALL_FIELD = {
   getOffset: 62,
   findOffset: 63,
   resetGroup: 64,
+  find: 65,
+  trace: 66,
+  redrive: 67,
   createSchedule: 80,
   pauseSchedule: 81,
   deleteSchedule: 82,
@@ -149,5 +166,8 @@ export const REPLY_FIELD = {
   pulled: 60,
   offset: 61,
   resets: 62,
+  found: 63,
+  trace: 64,
+  redriven: 65,
   schedules: 80,
 } as const satisfies Record<ReplyKind, number>;

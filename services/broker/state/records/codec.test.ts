@@ -1,5 +1,6 @@
 import { TOPIC_TYPES } from '@fulmar/core/broker-api.ts';
 import { epochStartBytes, writeEpochStart } from '@fulmar/core/epoch-start.ts';
+import { DEAD_LETTER_REASONS } from '@fulmar/core/finding-api.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
@@ -10,6 +11,7 @@ import * as definitions from './definitions.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
 import { groupResetBytes, PULL_OFFSET_BYTES, writeGroupReset, writePullOffset } from './offsets.ts';
+import { redriveBytes, writeRedrive } from './redrive.ts';
 import * as schedule from './schedule.ts';
 import { subscriptionFilterBytes, writeSubscriptionFilter } from './subscription-filter.ts';
 import * as transaction from './transaction.ts';
@@ -169,6 +171,10 @@ const cases = [
       taken: fc.array(fc.record({ ...place, attempt: uint16, lane: uint53 })),
       parked: fc.array(fc.record({ ...place, lane: uint53 })),
       dropped: fc.array(fc.record(place)),
+      client: fc.option(
+        name.filter((text) => text !== ''),
+        { nil: undefined },
+      ),
     }),
     consumption.popBytes,
     consumption.writePop,
@@ -201,9 +207,22 @@ const cases = [
   [
     'deadLetter',
     RECORD_TYPE.deadLetter,
-    fc.record({ groupId: uint32, topicId: uint32, ...place, message }),
+    fc.record({
+      ...{ groupId: uint32, topicId: uint32, ...place, message },
+      ...{ reason: fc.constantFrom(...DEAD_LETTER_REASONS), attempts: uint16, firstStoredAtMs: uint53 },
+    }),
     deadLetterBytes,
     writeDeadLetter,
+  ],
+  [
+    'redrive',
+    RECORD_TYPE.redrive,
+    fc.record({
+      ...{ groupId: uint32, letterTopicId: uint32, again: fc.boolean(), forgetBefore: uint53 },
+      letters: fc.array(fc.record({ letterOffset: uint53, topicId: uint32, ...place, lane: uint53 })),
+    }),
+    redriveBytes,
+    writeRedrive,
   ],
   [
     'halfMessage',
@@ -278,6 +297,29 @@ describe('record payloads', () => {
     expect(readStateRecord(RECORD_TYPE.topicPut, written, 0, written.length)).toEqual({
       type: RECORD_TYPE.topicPut,
       payload: { topicId: 7, type: 'fifo', queues: 3, createdAtMs: 9, name: 'order' },
+    });
+  });
+
+  test('a dead letter that was written by the first version has no reason, and a pop of then no client', () => {
+    const [letter] = fc.sample(fc.record({ groupId: uint32, topicId: uint32, ...place, message }), {
+      numRuns: 1,
+      seed: 1,
+    });
+    const whole = { ...letter!, reason: 'client', attempts: 7, firstStoredAtMs: 9 } as const;
+    const target = Buffer.alloc(deadLetterBytes(whole));
+    writeDeadLetter(target, 0, whole);
+    // Eleven bytes less: that is what was written then.
+    expect(readStateRecord(RECORD_TYPE.deadLetter, target, 0, target.length - 11)).toEqual({
+      type: RECORD_TYPE.deadLetter,
+      payload: { ...letter!, reason: 'unknown', attempts: 0, firstStoredAtMs: 0 },
+    });
+    const pop = { groupId: 1, topicId: 2, popId: 3, visibleAtMs: 4, renewedBy: '', client: 'client' };
+    const lists = { advances: [], taken: [], parked: [], dropped: [] };
+    const bytes = Buffer.alloc(consumption.popBytes({ ...pop, ...lists }));
+    consumption.writePop(bytes, 0, { ...pop, ...lists });
+    expect(readStateRecord(RECORD_TYPE.pop, bytes, 0, bytes.length - 8)).toEqual({
+      type: RECORD_TYPE.pop,
+      payload: { ...pop, ...lists, client: undefined },
     });
   });
 

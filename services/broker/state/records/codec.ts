@@ -8,6 +8,7 @@ import { readDelete, readGroupPut, readSubscriptionDelete, readSubscriptionPut, 
 import { readDelayedCopy, readRecall } from './delayed.ts';
 import { readMessagePayload } from './message.ts';
 import { readGroupReset, readPullOffset } from './offsets.ts';
+import { readRedrive } from './redrive.ts';
 import { readScheduleDelete, readScheduleFire, readSchedulePut } from './schedule.ts';
 import { readSubscriptionFilter } from './subscription-filter.ts';
 import { readHalfMessage, readTransactionCarry, readTransactionChange, readTransactionEnd } from './transaction.ts';
@@ -61,6 +62,8 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readGroupReset(bytes, at, end) };
     case RECORD_TYPE.pullOffset:
       return { type, payload: readPullOffset(bytes, at, end) };
+    case RECORD_TYPE.redrive:
+      return { type, payload: readRedrive(bytes, at, end) };
     case RECORD_TYPE.schedulePut:
       return { type, payload: readSchedulePut(bytes, at, end) };
     case RECORD_TYPE.scheduleDelete:

@@ -43,6 +43,11 @@ export interface PopRecord {
   readonly visibleAtMs: number;
   /** The consumer as long as whose session lasts the lease lasts; empty for a lease that ends by its time alone. */
   readonly renewedBy: string;
+  /**
+   * Who has received them, when it is not in `renewedBy`. Behind everything else, where earlier programs do not look,
+   * and not in records of theirs; only people want to know it.
+   */
+  readonly client?: string | undefined;
   readonly advances: readonly QueueAdvance[];
   readonly taken: readonly TakenMessage[];
   readonly parked: readonly ParkedMessage[];
@@ -65,7 +70,8 @@ export function popBytes(record: PopRecord): number {
     record.advances.length * 10 +
     record.taken.length * 20 +
     record.parked.length * 18 +
-    record.dropped.length * 10
+    record.dropped.length * 10 +
+    (record.client ? stringBytes(record.client) : 0)
   );
 }
 
@@ -87,6 +93,7 @@ export function writePop(target: Buffer, at: number, record: PopRecord): void {
   }
   for (const { queueId, queueOffset, lane } of record.parked) writer.uint16(queueId).uint64(queueOffset).uint64(lane);
   for (const { queueId, queueOffset } of record.dropped) writer.uint16(queueId).uint64(queueOffset);
+  if (record.client) writer.string(record.client);
 }
 
 export function readPop(bytes: Buffer, at: number, end: number): PopRecord {
@@ -117,7 +124,8 @@ export function readPop(bytes: Buffer, at: number, end: number): PopRecord {
     parked.push({ queueId: reader.uint16(), queueOffset: reader.uint64(), lane: reader.uint64() });
   }
   for (let i = 0; i < droppedCount; i++) dropped.push({ queueId: reader.uint16(), queueOffset: reader.uint64() });
-  return { groupId, topicId, popId, visibleAtMs, renewedBy, advances, taken, parked, dropped };
+  const client = reader.left > 0 ? reader.string() : undefined;
+  return { groupId, topicId, popId, visibleAtMs, renewedBy, advances, taken, parked, dropped, client };
 }
 
 /** A lease named by what a receipt handle holds; it is touched only if `popId` still is the one that owns it. */

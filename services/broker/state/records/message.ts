@@ -10,10 +10,11 @@
 
 import type { MessageToStore } from '@fulmar/core/broker-api.ts';
 import { hash32, hash53 } from '@fulmar/core/hash.ts';
-import { writeUint64 } from '@fulmar/core/record.ts';
+import { readUint64, writeUint64 } from '@fulmar/core/record.ts';
 import { PayloadReader } from './bytes.ts';
 
 export const MESSAGE_PAYLOAD_VERSION = 1;
+const STORED_AT = 1 + 4 + 2 + 4 + 8 + 8;
 const FIXED_BYTES = 1 + 4 + 2 + 4 + 8 * 4 + 1 + 1 + 12;
 
 export interface MessageRecord {
@@ -96,6 +97,11 @@ export function writeMessagePayload(target: Buffer, from: number, record: Messag
   target.set(record.systemPart, at);
   at += record.systemPart.length;
   target.set(record.body, at);
+}
+
+/** When the message of a payload was stored, without reading the rest. */
+export function storedAtMsIn(bytes: Buffer, from: number): number {
+  return readUint64(bytes, from + STORED_AT);
 }
 
 /** The parts are views into `bytes`. */

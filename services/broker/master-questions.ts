@@ -7,6 +7,7 @@ import type {
   DeadLetterCommand,
   GroupDescription,
   GroupRequest,
+  JoinCommand,
   PopCall,
   PopCommand,
   RecallCommand,
@@ -47,6 +48,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   pop(command: PopCommand): PopCall {
     return this.broker?.pop(command) ?? { result: Promise.resolve({ fault: NOT_MASTER }), cancel() {} };
+  }
+
+  join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    return this.master((broker) => broker.join(command));
   }
 
   async release(command: AckCommand): Promise<void> {

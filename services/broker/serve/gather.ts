@@ -29,8 +29,10 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
-  /** How often the group had been reset when this began. */
-  readonly resets: number;
+  /** The only queues that messages are taken of; undefined for all. */
+  readonly queues: ReadonlySet<number> | undefined;
+  /** Which decisions about the whole group had been made when this began. */
+  readonly generation: number;
 }
 
 export interface Gathered {
@@ -42,8 +44,8 @@ export interface Gathered {
   readonly dropped: MessagePlace[];
   /** It looked at as much as one gathering may, and there may be more. */
   exhausted: boolean;
-  /** As in the request: what was gathered before a reset is not handed out behind it. */
-  readonly resets: number;
+  /** As in the request: what was gathered before such a decision is not handed out behind it. */
+  readonly generation: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -90,8 +92,8 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
-    const { resets } = request;
-    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, resets };
+    const { generation } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, generation };
   }
 
   *steps(): Steps<Gathered> {
@@ -106,7 +108,9 @@ export class Gathering {
     const { subscription, reservations, result } = this;
     const { maxAttempts } = subscription.group;
     while (!this.full && this.scanned < SCAN_MAX) {
-      const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of));
+      const lease = subscription.takeReady(
+        (of) => of.attempt < maxAttempts && this.isAllowed(of.queueId) && reservations.isFree(of),
+      );
       if (lease === undefined) return;
       this.scanned += this.judgingCost;
       const { queueId, queueOffset, lane } = lease;
@@ -141,6 +145,7 @@ export class Gathering {
     const cursors: QueueCursor[] = [];
     for (let i = 0; i < queues; i++) {
       const queueId = (this.request.firstQueue + i) % queues;
+      if (!this.isAllowed(queueId)) continue;
       const from = this.reservations.cursor(this.subscription, queueId);
       if (from < topic.nextOffsets[queueId]!) cursors.push({ queueId, from, next: from });
     }
@@ -200,6 +205,10 @@ export class Gathering {
       const { queueId, lane, entry } = chosen[i]!;
       this.take(message, { queueId, queueOffset: entry.queueOffset, attempt: 1, lane });
     }
+  }
+
+  private isAllowed(queueId: number): boolean {
+    return this.request.queues?.has(queueId) !== false;
   }
 
   /** Whether not every message that is looked at will be taken. */

@@ -1,6 +1,6 @@
 // Leads each receive to the dispatcher of its group and topic, and makes the subscription when a group meets a topic
 // for the first time: it begins right behind the place in the log where the group itself came into being.
-import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
+import type { JoinCommand, PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { queueKeyOf } from '../log/log.ts';
@@ -15,11 +15,13 @@ import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
 import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
+import type { Members } from './members.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
 export class Receiving {
   private readonly state: BrokerState;
   private readonly serving: Serving;
+  private readonly members: Members;
   private readonly dispatchers = new Map<Subscription, Dispatcher>();
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
@@ -27,9 +29,10 @@ export class Receiving {
   private closed = false;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
-  constructor(state: BrokerState, serving: Serving) {
+  constructor(state: BrokerState, serving: Serving, members: Members) {
     this.state = state;
     this.serving = serving;
+    this.members = members;
     this.inherited = new WeakSet(state.subscriptions());
     this.membersKnownAtMs = serving.committer.nowMs() + MEMBERS_KNOWN_AFTER_MS;
   }
@@ -59,6 +62,17 @@ export class Receiving {
         cancel?.();
       },
     };
+  }
+
+  /** As `BrokerApi.join`. */
+  async join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    const { value: subscription, fault } = await this.subscriptionFor(command);
+    return fault === undefined ? success(this.dispatcherOf(subscription).join(command.clientId)) : { fault };
+  }
+
+  /** A consumer has left, or, if that is not certain, has been silent since its connection broke. */
+  left(clientId: string, isCertain: boolean): void {
+    for (const dispatcher of this.dispatchers.values()) dispatcher.left(clientId, isCertain);
   }
 
   /** Wakes what waits for these topics and subscriptions. */
@@ -105,14 +119,16 @@ export class Receiving {
     for (const dispatcher of this.dispatchers.values()) dispatcher.close(success([]));
   }
 
-  private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
+  private async subscriptionFor(command: JoinCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
-    return this.subscriptionOf(group, topic);
+    if (group.consume !== 'broadcasting') return this.subscriptionOf(group, topic);
+    const { value: member, fault } = await this.members.ensure(group, command.clientId);
+    return fault === undefined ? this.subscriptionOf(member, topic) : { fault };
   }
 
   /** Makes the subscription if the group meets the topic for the first time. */

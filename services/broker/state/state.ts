@@ -18,6 +18,7 @@ import type {
 import type { DeadLetterRecord } from './records/dead-letter.ts';
 import type { DeleteRecord, GroupPutRecord, SubscriptionPutRecord, TopicPutRecord } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
+import type { MemberPutRecord, QueueOwnersRecord } from './records/membership.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
 import type { SubscriptionFilterRecord } from './records/subscription-filter.ts';
@@ -57,7 +58,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.transactionCarry; readonly payload: TransactionCarryRecord }
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
-  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord };
+  | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
+  | { readonly type: typeof RECORD_TYPE.memberPut; readonly payload: MemberPutRecord }
+  | { readonly type: typeof RECORD_TYPE.memberForget; readonly payload: DeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.queueOwners; readonly payload: QueueOwnersRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -158,12 +162,23 @@ export class BrokerState {
         this.transactions.dropTopic(record.payload.id);
         return undefined;
       }
-      case RECORD_TYPE.groupPut:
-        this.groups.put(record.payload, position);
+      case RECORD_TYPE.groupPut: {
+        const { consume, subscriptions } = this.groups.put(record.payload, position);
+        if (consume !== 'exclusive') for (const { owners } of subscriptions.values()) owners.clear();
         return undefined;
-      case RECORD_TYPE.groupDelete: {
-        const group = this.groups.remove(record.payload.id);
-        for (const subscription of group?.subscriptions.values() ?? []) this.drop(subscription);
+      }
+      case RECORD_TYPE.groupDelete:
+      case RECORD_TYPE.memberForget:
+        this.removeGroup(record.payload.id);
+        return undefined;
+      case RECORD_TYPE.memberPut:
+        this.groups.putMember(record.payload, position);
+        return undefined;
+      case RECORD_TYPE.queueOwners: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => {
+          if (of.group.consume === 'exclusive') of.applyOwners(payload);
+        });
         return undefined;
       }
       case RECORD_TYPE.subscriptionPut:
@@ -221,6 +236,13 @@ export class BrokerState {
     const before = subscription.leases.size;
     change(subscription);
     this.leases += subscription.leases.size - before;
+  }
+
+  private removeGroup(id: number): void {
+    const group = this.groups.remove(id);
+    if (group === undefined) return;
+    for (const subscription of group.subscriptions.values()) this.drop(subscription);
+    for (const member of group.members.values()) this.removeGroup(member.id);
   }
 
   private drop(subscription: Subscription): void {

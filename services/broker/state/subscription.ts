@@ -6,6 +6,7 @@ import { DueHeap } from './due-heap.ts';
 import type { Group } from './groups.ts';
 import { type Lease, placeKey } from './lease.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord, QueueAdvance } from './records/consumption.ts';
+import type { QueueOwnersRecord } from './records/membership.ts';
 import type { Topic } from './topics.ts';
 
 /** The text of the filter that lets every message through. */
@@ -29,6 +30,8 @@ export class Subscription {
   filter = EVERYTHING;
   /** By queue, where a consumer that pulls has said it has come to. Nothing is handed out by it. */
   readonly pullOffsets = new Map<number, number>();
+  /** By queue, the consumer that it belongs to; only in an exclusive group. */
+  readonly owners = new Map<number, string>();
   /** How often the group was set back or forward here: handles of deliveries from before are void. */
   resets = 0;
   readonly leases = new Map<number, Lease>();
@@ -120,6 +123,10 @@ export class Subscription {
       }
       this.reschedule(lease, visibleAtMs);
     }
+  }
+
+  applyOwners({ owners }: QueueOwnersRecord): void {
+    for (const { queueId, clientId } of owners) this.owners.set(queueId, clientId);
   }
 
   /** Ends every lease, and goes on at these offsets, which name every queue. */
@@ -216,6 +223,16 @@ export class Subscription {
   hasReady(): boolean {
     this.trimReady();
     return this.readyFrom < this.ready.length;
+  }
+
+  /** Whether `takeReady` would find one. */
+  hasReadyFor(accept: (lease: Lease) => boolean): boolean {
+    this.trimReady();
+    for (let i = this.readyFrom; i < this.ready.length; i++) {
+      const entry = this.ready[i]!;
+      if (isStillReady(entry) && accept(entry.lease)) return true;
+    }
+    return false;
   }
 
   private trimReady(): void {

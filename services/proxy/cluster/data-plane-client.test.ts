@@ -25,6 +25,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
   return {
     send: unused,
     pop: () => ({ result: unused(), cancel: () => {} }),
+    join: unused,
     release: unused,
     ack: unused,
     changeInvisible: unused,
@@ -327,6 +328,6 @@ describe('a stream that breaks', () => {
     expect(reports).toEqual([]);
     api.close();
     await until(() => reports.length > 0);
-    expect(reports).toEqual([{ proxyId: '', online: [], gone: [], doubtful: ['push'] }]);
+    expect(reports).toEqual([{ proxyId: '', online: [], gone: [], doubtful: ['push'], lost: [] }]);
   });
 });

@@ -35,6 +35,7 @@ export class FakeReign implements Master {
           (found) => command.messages.map(() => ({ fault: found })),
         ),
       pop: (command) => this.#pop(broker, command),
+      join: (command) => plain(() => broker.join(command), outcome),
       release: (command) => throwing(() => broker.release(command)),
       ack: (command) =>
         plain(

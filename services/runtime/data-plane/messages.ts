@@ -8,6 +8,7 @@ import type {
   DeadLetterCommand,
   GroupDescription,
   GroupRequest,
+  JoinCommand,
   PopCommand,
   PoppedMessage,
   RecallCommand,
@@ -37,6 +38,7 @@ export const OPEN: Method<Buffer, Buffer> = { service: BROKER_DATA, name: 'Open'
 export type BrokerCall =
   | { readonly method: 'send'; readonly command: SendCommand }
   | { readonly method: 'pop'; readonly command: PopCommand }
+  | { readonly method: 'join'; readonly command: JoinCommand }
   | { readonly method: 'ack' | 'release'; readonly command: AckCommand }
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
@@ -74,6 +76,8 @@ export type BrokerReply =
   | { readonly kind: 'pulled'; readonly pulled: PulledMessages }
   | { readonly kind: 'offset'; readonly offset: number }
   | { readonly kind: 'resets'; readonly resets: readonly QueueReset[] }
+  /** Queues that are somebody's own; undefined for all. */
+  | { readonly kind: 'joined'; readonly queues: readonly number[] | undefined }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] };
@@ -112,6 +116,7 @@ export const CALL_FIELD = {
   getOffset: 62,
   findOffset: 63,
   resetGroup: 64,
+  join: 66,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -133,4 +138,5 @@ export const REPLY_FIELD = {
   pulled: 60,
   offset: 61,
   resets: 62,
+  joined: 66,
 } as const satisfies Record<ReplyKind, number>;

@@ -10,7 +10,7 @@ async function world(segmentRecords?: number): Promise<MembershipWorld> {
   return made;
 }
 
-test('broadcasting cannot be impossible over gRPC here: a group of that kind gives every client every message', async () => {
+test('broadcasting over gRPC cannot be impossible here: such a group gives every client every message', async () => {
   const of = await world();
   for (const clientId of ['a', 'b', 'c']) await of.receive(BROADCASTING, clientId);
   const sent = await of.send(50);
@@ -66,7 +66,7 @@ test.each([
   expect((await of.consume(BROADCASTING, 'b')).sort()).toEqual([...later].sort());
 });
 
-test('a member that comes back with its id within an hour has lost nothing; one that stays away is forgotten', async () => {
+test('a member that comes back within an hour has lost nothing; one that stays away is forgotten', async () => {
   const of = await world();
   await of.receive(BROADCASTING, 'a');
   await of.receive(BROADCASTING, 'b');

@@ -84,7 +84,9 @@ export class Ownership {
     const isNew = !this.members.has(clientId);
     this.absent.delete(clientId);
     this.members.set(clientId, this.parts.committer.nowMs());
-    if (isNew || this.plan.length !== this.queues) this.share();
+    // With a consumer for each queue already, one more changes nothing.
+    const changes = isNew && this.members.size <= this.queues;
+    if (changes || this.plan.length !== this.queues) this.share();
   }
 
   leave(clientId: string): void {

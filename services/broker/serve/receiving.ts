@@ -23,6 +23,8 @@ export class Receiving {
   private readonly serving: Serving;
   private readonly members: Members;
   private readonly dispatchers = new Map<Subscription, Dispatcher>();
+  /** Those whose queues may belong to somebody: the others need not hear of everybody who leaves. */
+  private readonly exclusive = new Set<Dispatcher>();
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
   private readonly membersKnownAtMs: number;
@@ -52,7 +54,7 @@ export class Receiving {
         new Promise<PopResult>((resolve) => {
           if (found.fault !== undefined) resolve(found);
           else if (cancelled) resolve(success([]));
-          else cancel = this.dispatcherOf(found.value).pop(command, resolve);
+          else cancel = this.dispatcherFor(found.value).pop(command, resolve);
         }),
     );
     return {
@@ -67,12 +69,12 @@ export class Receiving {
   /** As `BrokerApi.join`. */
   async join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
     const { value: subscription, fault } = await this.subscriptionFor(command);
-    return fault === undefined ? success(this.dispatcherOf(subscription).join(command.clientId)) : { fault };
+    return fault === undefined ? success(this.dispatcherFor(subscription).join(command.clientId)) : { fault };
   }
 
   /** A consumer has left, or, if that is not certain, has been silent since its connection broke. */
   left(clientId: string, isCertain: boolean): void {
-    for (const dispatcher of this.dispatchers.values()) dispatcher.left(clientId, isCertain);
+    for (const dispatcher of this.exclusive) dispatcher.left(clientId, isCertain);
   }
 
   /** Wakes what waits for these topics and subscriptions. */
@@ -92,7 +94,15 @@ export class Receiving {
       dispatcher = new Dispatcher(subscription, this.serving, membersKnownAtMs);
       if (this.closed) dispatcher.close(success([]));
       this.dispatchers.set(subscription, dispatcher);
+      if (subscription.group.consume === 'exclusive') this.exclusive.add(dispatcher);
     }
+    return dispatcher;
+  }
+
+  /** The group may have become exclusive since its dispatcher was made. */
+  private dispatcherFor(subscription: Subscription): Dispatcher {
+    const dispatcher = this.dispatcherOf(subscription);
+    if (subscription.group.consume === 'exclusive') this.exclusive.add(dispatcher);
     return dispatcher;
   }
 
@@ -106,6 +116,7 @@ export class Receiving {
     for (const [subscription, dispatcher] of this.dispatchers) {
       if (this.state.subscription(subscription.group.id, subscription.topic.id) === subscription) continue;
       this.dispatchers.delete(subscription);
+      this.exclusive.delete(dispatcher);
       dispatcher.close(failure('TOPIC_NOT_FOUND', 'The topic or the consumer group was deleted.'));
     }
   }

@@ -183,7 +183,7 @@ export function valuesSchema(): Schema {
       fifo: flag,
       maxAttempts: whole(1, 1_000),
       backoff: listOf(duration),
-      broadcast: flag,
+      consume: oneOf('shared', 'exclusive', 'broadcasting'),
       from: oneOf('latest', 'earliest'),
     },
     ['name'],

@@ -8,6 +8,7 @@ import type {
   DeadLetterCommand,
   GroupDescription,
   GroupRequest,
+  JoinCommand,
   PopCall,
   PopCommand,
   RecallCommand,
@@ -45,6 +46,7 @@ import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { KeySearch } from './serve/key-search.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
+import { Members } from './serve/members.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
 import { Pulling } from './serve/pulling.ts';
@@ -111,6 +113,7 @@ export class Broker implements MasterApi {
   private readonly early: EarlyAnswers | undefined;
   private readonly sending: Sending;
   private readonly receiving: Receiving;
+  private readonly members: Members;
   private readonly settling: Settling;
   private readonly forwarding: Forwarding;
   private readonly presence: Presence;
@@ -159,11 +162,15 @@ export class Broker implements MasterApi {
     const isOnline = (clientId: string): boolean => this.presence.isOnline(clientId);
     const served = { log, committer: this.committer, reader, deadLetters, timers, random };
     const serving = { ...served, setHash, bounds, isOnline };
-    this.receiving = new Receiving(state, serving);
+    const takeGroupId = (): number => this.catalog.takeGroupId();
+    this.members = new Members({ state, committer, clock, timers, bounds, isOnline, takeGroupId });
+    this.receiving = new Receiving(state, serving, this.members);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
-    this.presence = new Presence(state, this.committer, clock, timers);
+    this.presence = new Presence(state, this.committer, clock, timers, (clientId, isCertain) => {
+      this.receiving.left(clientId, isCertain);
+    });
     const offsets = new QueueOffsets(log, reader);
     this.offsets = offsets;
     this.resetting = new Resetting(state, this.receiving, offsets);
@@ -179,12 +186,14 @@ export class Broker implements MasterApi {
     };
     const { catalog } = this;
     this.typeChanges = new TypeChanges({ state, committer, catalog, sending: this.sending, receiving: this.receiving });
-    this.insight = new Insight(state, log, offsets, wallMs, (of) => this.receiving.agreementOf(of));
+    const agreementOf = (of: Subscription) => this.receiving.agreementOf(of);
+    this.insight = new Insight({ state, log, offsets, wallMs, agreementOf, isOnline });
   }
 
   start(): void {
     this.receiving.start();
     this.presence.start();
+    this.members.start();
     this.checks.start();
     this.delaying.start();
     this.schedules.start();
@@ -216,6 +225,7 @@ export class Broker implements MasterApi {
   private stopServing(): void {
     this.tickTimer?.cancel();
     this.presence.stop();
+    this.members.stop();
     this.checks.stop();
     this.delaying.stop();
     this.schedules.stop();
@@ -234,6 +244,11 @@ export class Broker implements MasterApi {
 
   async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
     return this.receiving.peekPriority(group, topic);
+  }
+
+  join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    this.presence.noteReceive(command.clientId);
+    return this.receiving.join(command);
   }
 
   release(command: AckCommand): Promise<void> {
@@ -300,7 +315,7 @@ export class Broker implements MasterApi {
   }
 
   async listGroups(): Promise<readonly GroupDescription[]> {
-    return [...this.state.groups.byId.values()].map(describeGroup);
+    return [...this.state.groups.byName.values()].map(describeGroup);
   }
 
   async lag(name: string): Promise<Outcome<readonly SubscriptionLag[]>> {
@@ -308,9 +323,10 @@ export class Broker implements MasterApi {
     if (name !== '' && group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
-    const subscriptions = group === undefined ? this.state.subscriptions() : group.subscriptions.values();
     const lags: SubscriptionLag[] = [];
-    for (const subscription of [...subscriptions]) lags.push(await this.insight.lag(subscription));
+    for (const each of group === undefined ? [...this.state.groups.byName.values()] : [group]) {
+      lags.push(...(await this.insight.lags(each)));
+    }
     return success(lags);
   }
 
@@ -351,7 +367,11 @@ export class Broker implements MasterApi {
   }
 
   lagSample(): Promise<readonly LagSample[]> {
-    return sampleLag(this.state.subscriptions(), this.insight);
+    const groups = [...this.state.groups.byName.values()];
+    return sampleLag(
+      groups.flatMap((group) => this.insight.counted(group)),
+      this.insight,
+    );
   }
 
   halfMessages(): ReadonlyMap<string, number> {

@@ -43,9 +43,9 @@ export function describeTopic(topic: Topic): TopicDescription {
 }
 
 export function describeGroup(group: Group): GroupDescription {
-  const { name, fifo, maxAttempts, broadcast, createdAtMs } = group;
+  const { name, fifo, maxAttempts, consume, createdAtMs } = group;
   const from = group.fromEarliest ? 'earliest' : 'latest';
-  return { name, fifo, maxAttempts, backoff: { delaysMs: group.backoffMs }, broadcast, from, createdAtMs };
+  return { name, fifo, maxAttempts, backoff: { delaysMs: group.backoffMs }, consume, from, createdAtMs };
 }
 
 export class Catalog {
@@ -132,24 +132,19 @@ export class Catalog {
       return this.putGroup(request);
     }
     const existing = this.state.groups.byName.get(request.name);
-    if (existing === undefined && this.state.groups.byId.size + this.groupsUnderWay.size >= this.bounds.groups) {
+    if (existing === undefined && this.state.groups.byName.size + this.groupsUnderWay.size >= this.bounds.groups) {
       return failure(
         'TOO_MANY_REQUESTS',
         `There are ${this.bounds.groups} consumer groups already. Delete some first.`,
       );
     }
-    if (existing !== undefined && (existing.fifo !== request.fifo || existing.broadcast !== request.broadcast)) {
-      return failure(
-        'PRECONDITION_FAILED',
-        `The group exists and consumes ${existing.fifo ? 'in order' : 'in any order'}. That cannot be changed under ` +
-          'its consumers. Ask for the same, or delete the group first.',
-      );
-    }
+    const changed = existing === undefined ? undefined : checkSameKind(existing, request);
+    if (changed !== undefined) return { fault: changed };
     return this.writeGroup({
       groupId: existing?.id ?? this.takeGroupId(),
       name: request.name,
       fifo: request.fifo,
-      broadcast: request.broadcast,
+      consume: request.consume,
       // Where a group begins is decided once, when it comes into being.
       fromEarliest: existing?.fromEarliest ?? request.from === 'earliest',
       maxAttempts: request.maxAttempts,
@@ -203,7 +198,7 @@ export class Catalog {
       fifo: false,
       maxAttempts: DEFAULT_MAX_ATTEMPTS,
       backoffMs: DEFAULT_BACKOFF_MS,
-      broadcast: false,
+      consume: 'shared',
       from: 'latest',
     });
   }
@@ -226,7 +221,8 @@ export class Catalog {
     return this.nextTopicId++;
   }
 
-  private takeGroupId(): number {
+  /** Members of broadcasting groups have ids of the same sequence. */
+  takeGroupId(): number {
     this.nextGroupId = Math.max(this.nextGroupId, this.state.groups.nextId);
     return this.nextGroupId++;
   }
@@ -294,7 +290,18 @@ function checkPlacement(placement: Placement | undefined): Fault | undefined {
   return fault('BAD_REQUEST', `A topic is placed on 1 to ${LIMITS.placementSets} broker sets. Name that many.`);
 }
 
-function checkGroupSettings({ maxAttempts, backoffMs, broadcast }: GroupRequest): Fault | undefined {
+/** What cannot be changed under the consumers of a group. Shared and exclusive may follow each other. */
+function checkSameKind(existing: Group, { fifo, consume }: GroupRequest): Fault | undefined {
+  const advice = 'That cannot be changed under its consumers. Ask for the same, or delete the group first.';
+  if (existing.fifo !== fifo) {
+    const order = existing.fifo ? 'in order' : 'in any order';
+    return fault('PRECONDITION_FAILED', `The group exists and consumes ${order}. ${advice}`);
+  }
+  if ((existing.consume === 'broadcasting') === (consume === 'broadcasting')) return undefined;
+  return fault('PRECONDITION_FAILED', `The group exists and its messages are ${existing.consume}. ${advice}`);
+}
+
+function checkGroupSettings({ maxAttempts, backoffMs }: GroupRequest): Fault | undefined {
   if (!Number.isInteger(maxAttempts) || maxAttempts < 1 || maxAttempts > LIMITS.maxAttempts) {
     return fault('BAD_REQUEST', `A group has 1 to ${LIMITS.maxAttempts} attempts. Ask for a number in that range.`);
   }
@@ -303,9 +310,6 @@ function checkGroupSettings({ maxAttempts, backoffMs, broadcast }: GroupRequest)
   }
   if (backoffMs.some((delay) => !Number.isInteger(delay) || delay < 0 || delay > LIMITS.invisibleMaxMs)) {
     return fault('BAD_REQUEST', `Each delay of a backoff is 0 to ${LIMITS.invisibleMaxMs} ms.`);
-  }
-  if (broadcast) {
-    return fault('NOT_IMPLEMENTED', 'Broadcasting groups are not implemented yet. Use one group for each consumer.');
   }
   return undefined;
 }

@@ -207,7 +207,8 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.ack:
     case RECORD_TYPE.changeInvisible:
     case RECORD_TYPE.deadLetter:
-    case RECORD_TYPE.groupReset: {
+    case RECORD_TYPE.groupReset:
+    case RECORD_TYPE.queueOwners: {
       const subscription = state.subscription(record.payload.groupId, record.payload.topicId);
       if (subscription !== undefined) into.add(subscription);
       return false;
@@ -226,6 +227,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.groupPut:
     case RECORD_TYPE.groupDelete:
     case RECORD_TYPE.subscriptionDelete:
+    case RECORD_TYPE.memberForget:
       return true;
     default:
       return false;

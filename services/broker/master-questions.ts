@@ -7,6 +7,7 @@ import type {
   DeadLetterCommand,
   GroupDescription,
   GroupRequest,
+  JoinCommand,
   PopCall,
   PopCommand,
   RecallCommand,
@@ -63,6 +64,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   peekPriority(group: string, topic: string): Promise<Outcome<number>> {
     return this.master((broker) => broker.peekPriority(group, topic));
+  }
+
+  join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    return this.master((broker) => broker.join(command));
   }
 
   async release(command: AckCommand): Promise<void> {

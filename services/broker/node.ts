@@ -289,7 +289,7 @@ export class BrokerNode extends MasterQuestions implements BrokerApi, Replicatio
   }
 
   get groupCount(): number {
-    return this.store?.state.groups.byId.size ?? 0;
+    return this.store?.state.groups.byName.size ?? 0;
   }
 
   /** Lag for metrics; the master's alone, so that it is counted once. */

@@ -74,7 +74,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
       lastEpoch: log.epochs.at(-1)?.epoch ?? 0,
       appliedPosition: state.position,
       topics: state.topics.byId.size,
-      groups: state.groups.byId.size,
+      groups: state.groups.byName.size,
       delayedMessages: state.delayed.size,
       milliseconds: Math.round(clock.monotonicMs() - startedMs),
     });

@@ -49,15 +49,20 @@ describe('topics and groups as configuration', () => {
     const { code, calls } = await apply(
       JSON.stringify({
         topics: [{ name: 'orders', type: 'fifo', queues: 4 }, { name: 'letters' }],
-        groups: [{ name: 'billing', fifo: true, maxAttempts: 5, backoff: ['1s', '1m'], from: 'earliest' }],
+        groups: [
+          { name: 'billing', fifo: true, maxAttempts: 5, backoff: ['1s', '1m'], from: 'earliest' },
+          { name: 'caches', consume: 'broadcasting' },
+        ],
       }),
     );
     expect(code).toBe(EXIT.done);
-    const settings = { fifo: true, maxAttempts: 5, backoffMs: [1_000, 60_000], broadcast: false, fromEarliest: true };
+    const settings = { fifo: true, maxAttempts: 5, backoffMs: [1_000, 60_000], consume: 0, fromEarliest: true };
+    const plain = { fifo: false, maxAttempts: 0, backoffMs: [], fromEarliest: false };
     expect(calls).toEqual([
       { method: 'CreateTopic', request: { name: 'orders', type: 2, queues: 4 } },
       { method: 'CreateTopic', request: { name: 'letters', type: 1, queues: 0 } },
       { method: 'CreateGroup', request: { name: 'billing', settings } },
+      { method: 'CreateGroup', request: { name: 'caches', settings: { ...plain, consume: 2 } } },
     ]);
   });
 
@@ -91,6 +96,7 @@ describe('topics and groups as configuration', () => {
     ['{"topics": [{"name": "t", "queue": 1}]}', 'Did you mean queues?'],
     ['{"groups": [{"name": "g", "fifo": "yes"}]}', 'a boolean'],
     ['{"groups": [{"name": "g", "backoff": ["soon"]}]}', 'times with their units'],
+    ['{"groups": [{"name": "g", "consume": "alone"}]}', 'shared, exclusive or broadcasting'],
     ['{"groups": [{"name": "g", "from": "middle"}]}', 'latest or earliest'],
   ])('%s is refused before anything is created', (text, sentence) => {
     expect(() => readDesired(text, TYPES)).toThrow(sentence);

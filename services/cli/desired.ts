@@ -3,6 +3,7 @@
 import { nearest } from '@fulmar/core/nearest.ts';
 import { parseDuration } from '@fulmar/core/quantities.ts';
 import { UsageError } from './command.ts';
+import { MODES } from './groups.ts';
 
 export interface DesiredTopic {
   readonly name: string;
@@ -19,7 +20,8 @@ export interface DesiredGroup {
     /** 0 for the cluster's default, as an empty list of waits is. */
     readonly maxAttempts: number;
     readonly backoffMs: readonly number[];
-    readonly broadcast: boolean;
+    /** A place in `MODES`; 0 for as it is. */
+    readonly consume: number;
     readonly fromEarliest: boolean;
   };
 }
@@ -48,9 +50,11 @@ function topicOf(value: unknown, where: string, types: readonly string[]): Desir
 }
 
 function groupOf(value: unknown, where: string): DesiredGroup {
-  const fields = fieldsOf(value, where, ['name', 'fifo', 'maxAttempts', 'backoff', 'broadcast', 'from']);
+  const fields = fieldsOf(value, where, ['name', 'fifo', 'maxAttempts', 'backoff', 'consume', 'from']);
   const from = optional(fields, where, 'from', 'string') ?? 'latest';
   if (from !== 'latest' && from !== 'earliest') throw wrong(`${where}.from`, from, 'latest or earliest');
+  const consume = optional(fields, where, 'consume', 'string') ?? '';
+  if (!MODES.includes(consume)) throw wrong(`${where}.consume`, consume, 'shared, exclusive or broadcasting');
   const settings = {
     fifo: optional(fields, where, 'fifo', 'boolean') ?? false,
     maxAttempts: wholeOf(fields, where, 'maxAttempts'),
@@ -59,7 +63,7 @@ function groupOf(value: unknown, where: string): DesiredGroup {
       if (delayMs === undefined) throw wrong(`${where}.backoff`, each, 'times with their units: ["1s", "5s", "1m"]');
       return delayMs;
     }),
-    broadcast: optional(fields, where, 'broadcast', 'boolean') ?? false,
+    consume: MODES.indexOf(consume),
     fromEarliest: from === 'earliest',
   };
   return { name: nameOf(fields, where), settings };

@@ -1,16 +1,20 @@
 // `fulmar group ...`: consumer groups through the admin API.
 import { parseDuration } from '@fulmar/core/quantities.ts';
 import { type Command, UsageError } from './command.ts';
-import { listAll, type SubscriptionInfo, subscriptionTable } from './lag.ts';
+import { listAll, memberTable, ownerTable, type SubscriptionInfo, subscriptionTable } from './lag.ts';
 import { age, table, time } from './table.ts';
 
 interface GroupSettings {
   readonly fifo: boolean;
   readonly maxAttempts: number;
   readonly backoffMs: readonly number[];
-  readonly broadcast: boolean;
+  /** A place in `MODES`. */
+  readonly consume: number;
   readonly fromEarliest: boolean;
 }
+
+/** In the order of their numbers in admin.proto; `fulmar apply` reads them too. */
+export const MODES = ['', 'shared', 'broadcasting', 'exclusive'];
 
 interface GroupInfo {
   readonly name: string;
@@ -40,8 +44,8 @@ function backoffOf(text: string | undefined): number[] {
   });
 }
 
-function wordsOf({ fifo, broadcast }: GroupSettings): string {
-  return `${fifo ? 'in order' : 'any order'}, ${broadcast ? 'broadcast' : 'shared'}`;
+function wordsOf({ fifo, consume }: GroupSettings): string {
+  return `${fifo ? 'in order' : 'any order'}, ${MODES[consume]}`;
 }
 
 function beginningOf({ fromEarliest }: GroupSettings): string {
@@ -62,6 +66,8 @@ function describe({ group, subscriptions, clients }: GroupDetails): string {
   return [
     facts.map(([label, value]) => `${label!.padEnd(9)}  ${value}`).join('\n'),
     subscriptions.length === 0 ? 'It reads no topic yet.' : subscriptionTable(subscriptions),
+    ...ownerTable(subscriptions),
+    ...memberTable(subscriptions),
     consumers.length === 0
       ? 'No consumer is online at this proxy.'
       : table(['consumer', 'language', 'version', 'address'], consumers),
@@ -86,7 +92,11 @@ export const GROUP_COMMANDS: readonly Command[] = [
         value: 'TIMES',
         text: 'Waits before the next delivery, such as 1s,5s,1m; the last one repeats. Default: the cluster’s.',
       },
-      broadcast: { text: 'Every consumer gets every message.' },
+      consume: {
+        value: 'MODE',
+        choices: ['shared', 'exclusive', 'broadcasting'],
+        text: 'Take from every queue (shared, the default), have queues of their own, or each get every message.',
+      },
       from: {
         value: 'WHERE',
         choices: ['latest', 'earliest'],
@@ -99,7 +109,7 @@ export const GROUP_COMMANDS: readonly Command[] = [
         fifo: values.has('fifo'),
         maxAttempts: values.number('max-attempts') ?? 0,
         backoffMs: backoffOf(values.text('backoff')),
-        broadcast: values.has('broadcast'),
+        consume: MODES.indexOf(values.text('consume') ?? ''),
         fromEarliest: values.text('from') === 'earliest',
       };
       const { group } = await proxy.admin<{ group: GroupInfo }>('CreateGroup', {

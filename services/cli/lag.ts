@@ -11,6 +11,14 @@ export interface SubscriptionInfo {
   readonly lagMs: number;
   readonly filter: string;
   readonly refusedFilters: readonly string[];
+  readonly owners: readonly { readonly set: string; readonly queueId: number; readonly clientId: string }[];
+  readonly members: readonly {
+    readonly clientId: string;
+    readonly online: boolean;
+    readonly readyMessages: number;
+    readonly inFlightMessages: number;
+    readonly lagMs: number;
+  }[];
 }
 
 export function subscriptionTable(subscriptions: readonly SubscriptionInfo[]): string {
@@ -21,6 +29,25 @@ export function subscriptionTable(subscriptions: readonly SubscriptionInfo[]): s
       filterText(one),
     ]),
   );
+}
+
+/** Whom the queues of an exclusive group belong to; nothing for other groups. */
+export function ownerTable(subscriptions: readonly SubscriptionInfo[]): string[] {
+  const rows = subscriptions.flatMap(({ topic, owners }) =>
+    owners.map(({ set, queueId, clientId }) => [topic, set, queueId, clientId]),
+  );
+  return rows.length === 0 ? [] : [table(['topic', 'set', 'queue', 'belongs to'], rows)];
+}
+
+/** How far each member of a broadcasting group is; nothing for other groups. */
+export function memberTable(subscriptions: readonly SubscriptionInfo[]): string[] {
+  const rows = subscriptions.flatMap(({ topic, members }) =>
+    members.map((one) => [
+      ...[one.clientId, topic, one.online ? 'yes' : 'no'],
+      ...[one.readyMessages, one.inFlightMessages, age(one.lagMs)],
+    ]),
+  );
+  return rows.length === 0 ? [] : [table(['member', 'topic', 'online', 'ready', 'in flight', 'behind'], rows)];
 }
 
 /** The filter in force, and those that other members of the group ask for in vain. */

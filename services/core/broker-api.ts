@@ -47,13 +47,21 @@ export interface Backoff {
   readonly delaysMs: readonly number[];
 }
 
+/**
+ * How the consumers of a group share its messages. `shared`: each of them takes from every queue. `exclusive`: each
+ * queue belongs to one of them at a time. `broadcasting`: each of them gets every message. In the order of their
+ * numbers between proxies and brokers.
+ */
+export type ConsumeMode = 'shared' | 'broadcasting' | 'exclusive';
+export const CONSUME_MODES: readonly ConsumeMode[] = ['shared', 'broadcasting', 'exclusive'];
+
 export interface GroupDescription {
   readonly name: string;
   readonly fifo: boolean;
   /** Deliveries of one message before it goes to the dead-letter topic. */
   readonly maxAttempts: number;
   readonly backoff: Backoff;
-  readonly broadcast: boolean;
+  readonly consume: ConsumeMode;
   readonly from: 'latest' | 'earliest';
   readonly createdAtMs: number;
 }
@@ -129,6 +137,13 @@ export interface PopCommand {
   readonly leastPriority?: number;
 }
 
+/** A consumer that is about to receive, and asks what its part is. */
+export interface JoinCommand {
+  readonly group: string;
+  readonly topic: string;
+  readonly clientId: string;
+}
+
 export interface PoppedMessage {
   readonly receiptHandle: string;
   readonly queueId: number;
@@ -189,6 +204,8 @@ export interface ClientsReport {
   readonly gone: readonly string[];
   /** Consumers whose connection broke so soon after an answer that it may not have arrived. */
   readonly doubtful: readonly string[];
+  /** Consumers whose connection broke some seconds ago, and of which nothing has been heard since. */
+  readonly lost: readonly string[];
 }
 
 export interface TopicRequest {
@@ -206,7 +223,7 @@ export interface GroupRequest {
   readonly fifo: boolean;
   readonly maxAttempts: number;
   readonly backoffMs: readonly number[];
-  readonly broadcast: boolean;
+  readonly consume: ConsumeMode;
   readonly from: 'latest' | 'earliest';
 }
 
@@ -238,6 +255,25 @@ export interface SubscriptionLag {
   readonly filter: string;
   /** Filters that members ask for and do not get while others live with the one in force. */
   readonly refusedFilters: readonly string[];
+  /** In an exclusive group: who each queue belongs to, as far as it belongs to somebody. */
+  readonly owners: readonly QueueOwner[];
+  /** In a broadcasting group: every consumer that has a place of its own. The numbers above are of those online. */
+  readonly members: readonly MemberLag[];
+}
+
+export interface QueueOwner {
+  readonly queueId: number;
+  readonly clientId: string;
+}
+
+/** How far one member of a broadcasting group has come in one topic. */
+export interface MemberLag {
+  readonly clientId: string;
+  /** Heard of lately; otherwise it is forgotten some time after it was last heard of. */
+  readonly online: boolean;
+  readonly readyMessages: number;
+  readonly inFlightMessages: number;
+  readonly lagMs: number;
 }
 
 /** One member of a broker set, as the replica that answers knows it. */
@@ -284,6 +320,11 @@ export interface BrokerApi {
    * without looking at messages; -1 when there is nothing.
    */
   peekPriority(group: string, topic: string): Promise<Outcome<number>>;
+  /**
+   * Makes the client a consumer of the group in the topic, as its first receive would. The queues that are its own, if
+   * each queue of the group belongs to one consumer; undefined if it may be handed messages of all of them.
+   */
+  join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>>;
   /** Gives popped messages back at once without a counted attempt, because their answer did not reach the client. */
   release(command: AckCommand): Promise<void>;
   /** One entry for each handle: undefined when it is settled (or was already), else why not. */

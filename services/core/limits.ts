@@ -80,6 +80,10 @@ export const LIMITS = {
   topics: 100_000,
   queuesPerTopic: 1_024,
   groups: 100_000,
+  /** Client ids that a broadcasting group keeps a place for; those that have gone are forgotten after this time. */
+  membersPerGroup: 1_000,
+  members: 20_000,
+  memberKeptMs: 1 * HOUR,
   /** Messages of one group and topic that are handed out and not yet acknowledged, or wait behind such a one. */
   leasesPerSubscription: 200_000,
   leasesTotal: 1_000_000,

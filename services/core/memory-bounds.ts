@@ -34,6 +34,8 @@ export interface MemoryBounds {
   /** Of one broker set. */
   readonly topics: number;
   readonly groups: number;
+  /** Of all broadcasting groups together. */
+  readonly members: number;
   readonly leasesTotal: number;
   readonly leasesPerSubscription: number;
   /** Half messages without a decision. */
@@ -58,6 +60,7 @@ export const FULL_BOUNDS: MemoryBounds = {
   waitersPerSubscription: LIMITS.waitersPerSubscription,
   topics: LIMITS.topics,
   groups: LIMITS.groups,
+  members: LIMITS.members,
   leasesTotal: LIMITS.leasesTotal,
   leasesPerSubscription: LIMITS.leasesPerSubscription,
   openTransactions: LIMITS.openTransactions,
@@ -81,6 +84,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   waitersPerSubscription: 10_000,
   topics: 20_000,
   groups: 20_000,
+  members: 4_000,
   leasesTotal: 200_000,
   leasesPerSubscription: 40_000,
   openTransactions: 20_000,

@@ -71,6 +71,11 @@ export class NumberMap<T extends object> {
     return entries.sort(([a], [b]) => a - b);
   }
 
+  /** In no particular order; nothing may change meanwhile. */
+  *keys(): Iterable<number> {
+    for (let at = 0; at < this.#values.length; at++) if (this.#values[at] !== undefined) yield this.#keys[at]!;
+  }
+
   values(): T[] {
     return this.entries().map(([, value]) => value);
   }

@@ -62,6 +62,11 @@ export const RECORD_TYPE = {
   groupReset: 61,
   /** How far a consumer that pulls has come in a queue, as it says. */
   pullOffset: 62,
+  /** A client becomes a member of a broadcasting group, with a place of its own. */
+  memberPut: 64,
+  memberForget: 65,
+  /** Which consumer of an exclusive group queues belong to from here on. */
+  queueOwners: 66,
   /** Dead letters that their group gets again. */
   redrive: 63,
   /** A recurring message is made, paused or goes on. */

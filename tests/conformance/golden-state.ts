@@ -9,7 +9,7 @@ import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 
 /** The version of the layout, and what of it. */
-export type GoldenState = '1' | '2' | '2-transactions' | '2-schedules';
+export type GoldenState = '1' | '2' | '2-transactions' | '2-schedules' | '2-membership';
 
 export const goldenStatePath = (name: GoldenState) =>
   fileURLToPath(new URL(`../golden/broker-state-v${name}`, import.meta.url));
@@ -38,7 +38,7 @@ const VERSION_1: readonly StateRecord[] = [
   {
     type: RECORD_TYPE.groupPut,
     payload: {
-      ...{ groupId: 1, name: 'readers', fifo: false, broadcast: false, fromEarliest: true, maxAttempts: 17 },
+      ...{ groupId: 1, name: 'readers', fifo: false, consume: 'shared', fromEarliest: true, maxAttempts: 17 },
       ...{ backoffMs: [1_000, 5_000], createdAtMs: STARTED_AT_MS + 1 },
     },
   },
@@ -138,11 +138,49 @@ const VERSION_2_SCHEDULES: readonly StateRecord[] = [
   { type: RECORD_TYPE.scheduleDelete, payload: { id: 3 } },
 ];
 
+const SETTINGS = { fifo: false, fromEarliest: true, maxAttempts: 17, backoffMs: [1_000], createdAtMs: STARTED_AT_MS };
+
+/** The same with an exclusive group whose queues belong to somebody, and a broadcasting group with two members. */
+const VERSION_2_MEMBERSHIP: readonly StateRecord[] = [
+  ...VERSION_1,
+  { type: RECORD_TYPE.groupPut, payload: { groupId: 2, name: 'owners', consume: 'exclusive', ...SETTINGS } },
+  { type: RECORD_TYPE.subscriptionPut, payload: { groupId: 2, topicId: 1, startOffsets: [0, 1] } },
+  {
+    type: RECORD_TYPE.queueOwners,
+    payload: {
+      ...{ groupId: 2, topicId: 1 },
+      owners: [
+        { queueId: 1, clientId: 'client-1' },
+        { queueId: 0, clientId: 'client-ü' },
+      ],
+    },
+  },
+  { type: RECORD_TYPE.groupPut, payload: { groupId: 3, name: 'all', consume: 'broadcasting', ...SETTINGS } },
+  ...[4, 5, 6].map(
+    (memberId): StateRecord => ({
+      type: RECORD_TYPE.memberPut,
+      payload: { memberId, groupId: 3, clientId: `client-${memberId}`, createdAtMs: STARTED_AT_MS + memberId },
+    }),
+  ),
+  { type: RECORD_TYPE.memberForget, payload: { id: 5 } },
+  { type: RECORD_TYPE.subscriptionPut, payload: { groupId: 4, topicId: 1, startOffsets: [1, 2] } },
+  { type: RECORD_TYPE.subscriptionFilter, payload: { groupId: 4, topicId: 1, filter: 'tags a' } },
+  {
+    type: RECORD_TYPE.pop,
+    payload: {
+      ...{ groupId: 4, topicId: 1, popId: 9, visibleAtMs: 5_000, renewedBy: 'client-4', parked: [], dropped: [] },
+      advances: [{ queueId: 0, nextOffset: 2 }],
+      taken: [{ queueId: 0, queueOffset: 1, attempt: 1, lane: 0 }],
+    },
+  },
+];
+
 const RECORDS: Readonly<Record<GoldenState, readonly StateRecord[]>> = {
   '1': VERSION_1,
   '2': VERSION_2,
   '2-transactions': VERSION_2_TRANSACTIONS,
   '2-schedules': VERSION_2_SCHEDULES,
+  '2-membership': VERSION_2_MEMBERSHIP,
 };
 
 /** The records that a golden file holds the state of, in log order. */

@@ -9,7 +9,7 @@ import { describe, expect, test } from '@jest/globals';
 import { goldenState, goldenStatePath } from './golden-state.ts';
 
 /** What is written today. */
-const NEWEST = ['2', '2-transactions', '2-schedules'] as const;
+const NEWEST = ['2', '2-transactions', '2-schedules', '2-membership'] as const;
 const STATES = ['1', ...NEWEST] as const;
 
 const bytesOf = (state: BrokerState, sections?: readonly SnapshotSection[]) =>

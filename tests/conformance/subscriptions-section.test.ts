@@ -11,7 +11,7 @@ import { expect, test } from '@jest/globals';
 
 const GOLDEN = fileURLToPath(new URL('../golden/subscriptions-section-v1', import.meta.url));
 
-const GROUP = { fifo: false, broadcast: false, fromEarliest: true, maxAttempts: 17, backoffMs: [1_000] };
+const GROUP = { fifo: false, consume: 'shared' as const, fromEarliest: true, maxAttempts: 17, backoffMs: [1_000] };
 
 const DEFINITIONS: readonly StateRecord[] = [
   {

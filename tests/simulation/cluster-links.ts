@@ -113,7 +113,7 @@ class BrokerLink {
       end!.onServerEnd(() => call!.cancel());
       // As the data plane does when a stream ends.
       end!.onServerEnd(
-        () => void api.reportClients({ proxyId: '', online: [], gone: [], doubtful: [command.clientId] }),
+        () => void api.reportClients({ proxyId: '', online: [], gone: [], doubtful: [command.clientId], lost: [] }),
       );
       return call.result;
     }, command.waitMs + CALL_TIMEOUT_MS);
@@ -138,6 +138,7 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       },
       pop: (command) => link.pop(command),
       peekPriority: (group, topic) => call((api) => api.peekPriority(group, topic)),
+      join: (command) => call((api) => api.join(command)),
       release: (command) => call((api) => api.release(command)),
       ack: (command) => call((api) => api.ack(command)),
       changeInvisible: (command) => call((api) => api.changeInvisible(command)),

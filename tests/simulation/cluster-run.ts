@@ -242,7 +242,7 @@ export class ClusterRun {
         await this.defined(node!.putTopic({ ...topic, placement }));
       for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON, ...this.habits.groups])
         await this.defined(
-          node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], broadcast: false, from: 'earliest' }),
+          node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], consume: 'shared', from: 'earliest' }),
         );
     }
     // A message group belongs to one of the sets that the proxy knows: before it knows all of them nothing is sent.

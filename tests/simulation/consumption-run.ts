@@ -125,7 +125,14 @@ export class ConsumptionRun {
     const broker = await this.scheduler.settle(opening);
     for (const topic of TOPICS) await this.scheduler.settle(broker.putTopic(topic));
     for (const { name, fifo, maxAttempts } of GROUPS) {
-      const request = { name, fifo, maxAttempts, backoffMs: [1_000, 3_000], broadcast: false, from: 'latest' as const };
+      const request = {
+        name,
+        fifo,
+        maxAttempts,
+        backoffMs: [1_000, 3_000],
+        consume: 'shared' as const,
+        from: 'latest' as const,
+      };
       await this.scheduler.settle(broker.putGroup(request));
     }
     return { broker, process, over: false };
@@ -366,7 +373,7 @@ export class ConsumptionRun {
           fifo: false,
           maxAttempts: 16,
           backoffMs: [1_000],
-          broadcast: false,
+          consume: 'shared',
           from: 'earliest',
         }),
       );

@@ -49,7 +49,7 @@ async function world({ segmentBytes = 1_000_000, retentionMs = 1e12, retentionBy
   await scheduler.settle(broker.putTopic({ name: 'later', type: 'mixed', queues: 2 }));
   await scheduler.settle(
     broker.putGroup({
-      ...{ name: 'readers', fifo: false, maxAttempts: 3, backoffMs: [1_000], broadcast: false, from: 'earliest' },
+      ...{ name: 'readers', fifo: false, maxAttempts: 3, backoffMs: [1_000], consume: 'shared', from: 'earliest' },
     }),
   );
   const messageOf = (messageId: string, delayMs: number): MessageToStore => ({

@@ -64,7 +64,7 @@ class World {
     await this.begin();
     await this.settle(this.broker.putTopic({ name: TOPIC, type: 'normal', queues: 2 }));
     for (const name of ['readers', 'others']) {
-      const group = { name, fifo: false, maxAttempts: 5, backoffMs: [1_000], broadcast: false };
+      const group = { name, fifo: false, maxAttempts: 5, backoffMs: [1_000], consume: 'shared' as const };
       await this.settle(this.broker.putGroup({ ...group, from: 'earliest' }));
     }
   }
@@ -104,7 +104,9 @@ class World {
   }
 
   leave(clientId: string): Promise<void> {
-    return this.settle(this.broker.reportClients({ proxyId: 'proxy', online: [], gone: [clientId], doubtful: [] }));
+    return this.settle(
+      this.broker.reportClients({ proxyId: 'proxy', online: [], gone: [clientId], doubtful: [], lost: [] }),
+    );
   }
 
   async filters(): Promise<string> {

@@ -46,7 +46,7 @@ export class World {
     await this.open();
     await this.settle(this.broker.putTopic({ name: TOPIC, type, queues: 2 }));
     for (const name of groups) {
-      const settings = { fifo: false, maxAttempts, backoffMs: [1_000], broadcast: false, from: 'earliest' } as const;
+      const settings = { fifo: false, maxAttempts, backoffMs: [1_000], consume: 'shared', from: 'earliest' } as const;
       await this.settle(this.broker.putGroup({ name, ...settings }));
     }
   }

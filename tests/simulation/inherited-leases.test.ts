@@ -15,7 +15,7 @@ const GROUP = {
   fifo: true,
   maxAttempts: 3,
   backoffMs: [1_000],
-  broadcast: false,
+  consume: 'shared',
   from: 'earliest',
 } as const;
 
@@ -71,8 +71,8 @@ test('a message whose answer was lost with its connection comes back although it
   await scheduler.settle(broker.putGroup(GROUP));
   await scheduler.settle(broker.send({ topic: 'orders', messages: [MESSAGE] }));
   expect(await received(broker, 'listener')).toBe(1);
-  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [] };
-  await scheduler.settle(broker.reportClients({ ...online, doubtful: ['listener'] }));
+  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [], lost: [] };
+  await scheduler.settle(broker.reportClients({ ...online, doubtful: ['listener'], lost: [] }));
   for (let passedMs = 0; passedMs < 25_000; passedMs += 5_000) {
     await scheduler.settle(broker.reportClients(online));
     expect(await received(broker, 'other')).toBe(0);
@@ -94,7 +94,7 @@ test('a message handed out before a restart comes back although its consumer is 
   disk.killProcess();
 
   const { broker } = await begin();
-  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [] };
+  const online = { proxyId: 'proxy', online: ['listener'], gone: [], doubtful: [], lost: [] };
   for (let passedMs = 0; passedMs < 25_000; passedMs += 5_000) {
     await scheduler.settle(broker.reportClients(online));
     expect(await received(broker, 'other')).toBe(0);

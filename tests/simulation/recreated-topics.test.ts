@@ -10,7 +10,7 @@ import { Trace } from './trace.ts';
 
 const TOPIC = { name: 'orders', type: 'normal', queues: 1 } as const;
 const GROUP = {
-  ...{ name: 'readers', fifo: false, maxAttempts: 3, backoffMs: [1_000], broadcast: false },
+  ...{ name: 'readers', fifo: false, maxAttempts: 3, backoffMs: [1_000], consume: 'shared' as const },
   from: 'earliest',
 } as const;
 const POP: PopCommand = {

@@ -132,7 +132,7 @@ describe('dead letters', () => {
     await world.fail('readers');
     await world.fail('others');
     await world.settle(world.broker.deleteGroup('others'));
-    const settings = { fifo: false, maxAttempts: 2, backoffMs: [1_000], broadcast: false, from: 'latest' } as const;
+    const settings = { fifo: false, maxAttempts: 2, backoffMs: [1_000], consume: 'shared', from: 'latest' } as const;
     await world.settle(world.broker.putGroup({ name: 'others', ...settings }));
     expect(await world.redrive({ group: 'others' })).toEqual([]);
     await world.settle(world.broker.deleteTopic(TOPIC));
@@ -167,7 +167,7 @@ describe('a redriven message of a FIFO topic', () => {
               fifo: false,
               maxAttempts: 1,
               backoffMs: [1],
-              broadcast: false,
+              consume: 'shared',
               from: 'latest',
             }),
           );

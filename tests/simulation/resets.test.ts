@@ -34,7 +34,7 @@ class World {
   async begin(type: 'normal' | 'fifo'): Promise<void> {
     await this.open();
     await this.settle(this.broker.putTopic({ name: SUBJECT.topic, type, queues: QUEUES }));
-    const group = { fifo: false, maxAttempts: 100, backoffMs: [1_000], broadcast: false, from: 'earliest' } as const;
+    const group = { fifo: false, maxAttempts: 100, backoffMs: [1_000], consume: 'shared', from: 'earliest' } as const;
     await this.settle(this.broker.putGroup({ name: SUBJECT.group, ...group }));
   }
 

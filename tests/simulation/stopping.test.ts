@@ -10,7 +10,7 @@ import { Scheduler, SimulatedProcess } from './scheduler.ts';
 import { Trace } from './trace.ts';
 
 const GROUP = {
-  ...{ name: 'workers', fifo: false, maxAttempts: 3, backoffMs: [1_000], broadcast: false },
+  ...{ name: 'workers', fifo: false, maxAttempts: 3, backoffMs: [1_000], consume: 'shared' as const },
   from: 'earliest',
 } as const;
 

@@ -63,7 +63,7 @@ class World {
   }
 
   async group(name: string): Promise<void> {
-    const group = { name, fifo: false, maxAttempts: 5, backoffMs: [1_000], broadcast: false };
+    const group = { name, fifo: false, maxAttempts: 5, backoffMs: [1_000], consume: 'shared' } as const;
     await this.settle(this.broker.putGroup({ ...group, from: 'earliest' }));
   }
 
@@ -166,7 +166,7 @@ describe('priorities', () => {
   });
 
   test('a group that consumes in order gets one message of each priority at a time', async () => {
-    const group = { name: 'strict', fifo: true, maxAttempts: 5, backoffMs: [1_000], broadcast: false };
+    const group = { name: 'strict', fifo: true, maxAttempts: 5, backoffMs: [1_000], consume: 'shared' } as const;
     await world.settle(world.broker.putGroup({ ...group, from: 'earliest' }));
     await world.ranked(3, 3, 1, 1);
     const command = { group: 'strict', topic: 'ranks', clientId: 'client', maxMessages: 32, maxBytes: 1_000_000 };

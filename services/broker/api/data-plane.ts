@@ -92,7 +92,7 @@ class ProxyStream {
     const doubtful = this.#receivers.all(this.#clock.monotonicMs());
     if (doubtful.length === 0) return;
     this.#api
-      .reportClients({ proxyId: '', online: [], gone: [], doubtful })
+      .reportClients({ proxyId: '', online: [], gone: [], doubtful, lost: [] })
       .catch((thrown) => this.#unexpected('reportClients', thrown));
   }
 
@@ -204,6 +204,8 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
   switch (call.method) {
     case 'send':
       return { kind: 'send', results: await api.send(call.command) };
+    case 'join':
+      return outcome(await api.join(call.command), (queues) => ({ kind: 'joined', queues }));
     case 'ack':
       return { kind: 'ack', faults: await api.ack(call.command) };
     case 'release':

@@ -25,6 +25,7 @@ import { Agreement } from './agreement.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
+import { Ownership } from './ownership.ts';
 import { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
@@ -89,8 +90,11 @@ export class Dispatcher {
   private closedWith: PopResult | undefined;
   /** Reasons to hand out nothing, such as a reset whose record is not committed yet. */
   private holds = 0;
-  /** What was gathered before the latest of them is not handed out. */
-  private holdsBegun = 0;
+  /** Counts them, and moves of queues: what was gathered before one is not handed out behind it. */
+  private generation = 0;
+  /** Only in an exclusive group. */
+  private owned: Ownership | undefined;
+  private readonly membersKnownAtMs: number;
   /** The filter that was prepared last: nearly every receive comes with the same one. */
   private prepared: { readonly from: MessageFilter; readonly filter: Outcome<PreparedFilter> } | undefined;
 
@@ -98,6 +102,7 @@ export class Dispatcher {
   constructor(subscription: Subscription, serving: Serving, membersKnownAtMs: number) {
     this.subscription = subscription;
     this.serving = serving;
+    this.membersKnownAtMs = membersKnownAtMs;
     this.agreement = new Agreement(subscription, serving, membersKnownAtMs);
   }
 
@@ -120,9 +125,44 @@ export class Dispatcher {
     if (earlier !== undefined) this.release(earlier);
     const waiter: Waiter = { command, filter, resolve, timer: undefined, over: false };
     this.waiters.push(waiter);
+    this.ownership()?.note(command.clientId);
     this.serve();
     if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
     return () => this.finish(waiter, success([]));
+  }
+
+  /** The consumer is about to receive. The queues that are its own, if each belongs to one consumer. */
+  join(clientId: string): readonly number[] | undefined {
+    const ownership = this.ownership();
+    ownership?.note(clientId);
+    return ownership?.planFor(clientId);
+  }
+
+  /** The consumer has left; if it is not certain, a receive of it that waits shows that it is there. */
+  left(clientId: string, isCertain: boolean): void {
+    const isHere = !isCertain && this.waiters.some(({ command }) => command.clientId === clientId);
+    if (!isHere) this.owned?.leave(clientId);
+  }
+
+  /** There as long as the group is exclusive; the queues of a priority topic are nobody's, because they are its priorities. */
+  private ownership(): Ownership | undefined {
+    const isExclusive = this.subscription.group.consume === 'exclusive' && !this.subscription.byPriority;
+    if (isExclusive === (this.owned !== undefined)) return this.owned;
+    this.generation++;
+    this.owned?.close();
+    this.owned = undefined;
+    if (!isExclusive || this.closedWith !== undefined) return undefined;
+    const { subscription, reservations } = this;
+    const { committer, timers, setHash, isOnline } = this.serving;
+    const onChange = (): void => {
+      this.generation++;
+      this.serve();
+    };
+    const parts = { subscription, reservations, committer, timers, setHash, isOnline, onChange };
+    this.owned = new Ownership(parts, this.membersKnownAtMs);
+    this.owned.start();
+    for (const { command } of this.waiters) this.owned.note(command.clientId);
+    return this.owned;
   }
 
   /** The filter of a receive, if this consumer may receive with it. */
@@ -161,7 +201,7 @@ export class Dispatcher {
   /** Hands out nothing until `letGo` was called as often. */
   hold(): void {
     this.holds++;
-    this.holdsBegun++;
+    this.generation++;
   }
 
   letGo(): void {
@@ -191,8 +231,8 @@ export class Dispatcher {
       }
       this.subscription.collectDue(this.serving.committer.nowMs());
       this.serving.deadLetters.sweep(this.subscription, this.reservations);
-      const waiter = this.waiters[0];
-      if (waiter === undefined || !this.hasSomething()) break;
+      const waiter = this.nextWaiter();
+      if (waiter === undefined) break;
       const gathered = this.gather(waiter);
       if (gathered instanceof Promise) {
         gathered.then(
@@ -224,6 +264,7 @@ export class Dispatcher {
   /** Ends every wait; after it nothing is handed out any more. What was handed out before stays reserved. */
   close(reason: PopResult): void {
     this.closedWith ??= reason;
+    this.owned?.close();
     this.dueTimer?.cancel();
     this.unsureTimer?.cancel();
     for (const waiter of [...this.waiters]) this.finish(waiter, reason);
@@ -235,25 +276,49 @@ export class Dispatcher {
     this.serve();
   }
 
+  /** The one that has waited longest of those that something is there for. */
+  private nextWaiter(): Waiter | undefined {
+    const ownership = this.ownership();
+    if (ownership === undefined) return this.hasSomething() ? this.waiters[0] : undefined;
+    const idle = new Set<string>();
+    return this.waiters.find(({ command: { clientId } }) => {
+      if (idle.has(clientId)) return false;
+      if (this.hasSomethingOf(ownership.queuesOf(clientId))) return true;
+      idle.add(clientId);
+      return false;
+    });
+  }
+
   private hasSomething(): boolean {
-    const { subscription } = this;
-    if (subscription.hasReady()) return true;
-    const ends = subscription.topic.nextOffsets;
-    for (let queueId = 0; queueId < ends.length; queueId++) {
-      if (ends[queueId]! > this.reservations.cursor(subscription, queueId)) return true;
+    if (this.subscription.hasReady()) return true;
+    for (let queueId = 0; queueId < this.subscription.topic.nextOffsets.length; queueId++) {
+      if (this.hasNew(queueId)) return true;
     }
     return false;
   }
 
   /** The highest priority that a receive would find now; -1 when there is nothing. */
   peekPriority(): number {
-    const { subscription, reservations } = this;
+    const { subscription } = this;
     subscription.collectDue(this.serving.committer.nowMs());
     let highest = Math.max(-1, ...subscription.readyQueues());
-    for (const [queueId, end] of subscription.topic.nextOffsets.entries()) {
-      if (queueId > highest && end > reservations.cursor(subscription, queueId)) highest = queueId;
+    for (let queueId = highest + 1; queueId < subscription.topic.nextOffsets.length; queueId++) {
+      if (this.hasNew(queueId)) highest = queueId;
     }
     return highest;
+  }
+
+  private hasSomethingOf(queues: ReadonlySet<number>): boolean {
+    for (const queueId of queues) if (this.hasNew(queueId)) return true;
+    return (
+      queues.size > 0 &&
+      this.subscription.hasReadyFor((lease) => queues.has(lease.queueId) && this.reservations.isFree(lease))
+    );
+  }
+
+  private hasNew(queueId: number): boolean {
+    const end = this.subscription.topic.nextOffsets[queueId] ?? 0;
+    return end > this.reservations.cursor(this.subscription, queueId);
   }
 
   private gather(waiter: Waiter): Gathered | Promise<Gathered> {
@@ -271,7 +336,8 @@ export class Dispatcher {
       leasesMax,
       filter,
       firstQueue,
-      holds: this.holdsBegun,
+      queues: this.ownership()?.queuesOf(command.clientId),
+      generation: this.generation,
       byPriority: this.subscription.byPriority
         ? { turns: this.turns, least: command.leastPriority ?? 0, nowMs: serving.nowMs() }
         : undefined,
@@ -282,7 +348,7 @@ export class Dispatcher {
   /** Writes what was gathered and answers; true if the waiter at the head is another one now, or more may be found. */
   private complete(waiter: Waiter, gathered: Gathered): boolean {
     const { taken, parked, advances, dropped } = gathered;
-    if (waiter.over || this.closedWith !== undefined || gathered.holds !== this.holdsBegun) {
+    if (waiter.over || this.closedWith !== undefined || gathered.generation !== this.generation) {
       this.giveBack(gathered);
       return this.closedWith === undefined;
     }

@@ -2,6 +2,7 @@
 // second until it is answered OK, so everything that is already settled, or will be judged anew, is answered OK.
 import type { DeadLetterCommand } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
+import { readerOf } from '../state/groups.ts';
 import type { Lease } from '../state/lease.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
@@ -62,7 +63,8 @@ export class Forwarding {
   private async findById(command: DeadLetterCommand): Promise<Found | undefined> {
     const topic = this.state.topics.byName.get(command.topic);
     const group = this.state.groups.byName.get(command.group);
-    const subscription = topic === undefined ? undefined : group?.subscriptions.get(topic.id);
+    const reader = group === undefined ? undefined : readerOf(group, command.clientId);
+    const subscription = topic === undefined ? undefined : reader?.subscriptions.get(topic.id);
     if (subscription === undefined) return undefined;
     for (const lease of [...(subscription.heldBy.get(command.clientId) ?? [])]) {
       if ((await run(this.idOf(subscription, lease))) === command.messageId) return { subscription, lease };

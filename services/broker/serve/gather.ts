@@ -31,8 +31,10 @@ export interface GatherRequest {
   readonly leasesMax: number;
   /** Where the turn of the queues begins. */
   readonly firstQueue: number;
-  /** How often there had been a reason to hand out nothing when this began. */
-  readonly holds: number;
+  /** The only queues that messages are taken of; undefined for all. */
+  readonly queues: ReadonlySet<number> | undefined;
+  /** Which decisions about the whole group had been made when this began. */
+  readonly generation: number;
   /** Of a priority topic only. */
   readonly byPriority: ByPriority | undefined;
 }
@@ -54,8 +56,8 @@ export interface Gathered {
   readonly dropped: MessagePlace[];
   /** It looked at as much as one gathering may, and there may be more. */
   exhausted: boolean;
-  /** As in the request: what was gathered before a reset is not handed out behind it. */
-  readonly holds: number;
+  /** As in the request: what was gathered before such a decision is not handed out behind it. */
+  readonly generation: number;
 }
 
 /** A lane for the messages of a queue that name no message group. */
@@ -107,8 +109,8 @@ export class Gathering {
     this.log = log;
     this.reader = reader;
     this.request = request;
-    const { holds } = request;
-    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, holds };
+    const { generation } = request;
+    this.result = { taken: [], messages: [], parked: [], advances: [], dropped: [], exhausted: false, generation };
   }
 
   *steps(): Steps<Gathered> {
@@ -163,7 +165,10 @@ export class Gathering {
     const { subscription, reservations, result } = this;
     const { maxAttempts } = subscription.group;
     while (!this.full && this.scanned < SCAN_MAX && result.taken.length < enough) {
-      const lease = subscription.takeReady((of) => of.attempt < maxAttempts && reservations.isFree(of), queueOnly);
+      const lease = subscription.takeReady(
+        (of) => of.attempt < maxAttempts && this.isAllowed(of.queueId) && reservations.isFree(of),
+        queueOnly,
+      );
       if (lease === undefined) return;
       this.scanned += this.judgingCost;
       const { queueId, queueOffset, lane } = lease;
@@ -213,6 +218,7 @@ export class Gathering {
     const cursors: QueueCursor[] = [];
     for (let i = 0; i < queues; i++) {
       const queueId = (firstQueue + i) % queues;
+      if (!this.isAllowed(queueId)) continue;
       const from = this.reservations.cursor(this.subscription, queueId);
       if (from < nextOffsets[queueId]!) cursors.push({ queueId, from, next: from });
     }
@@ -267,6 +273,10 @@ export class Gathering {
       const { queueId, lane, entry } = chosen[i]!;
       this.take(message, { queueId, queueOffset: entry.queueOffset, attempt: 1, lane });
     }
+  }
+
+  private isAllowed(queueId: number): boolean {
+    return this.request.queues?.has(queueId) !== false;
   }
 
   /** Whether not every message that is looked at will be taken. */

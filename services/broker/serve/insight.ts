@@ -1,7 +1,8 @@
 // Answers of administration and metrics that need more than the state: oldest offsets kept, lag in messages and time.
-import type { SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
+import type { MemberLag, SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
 import { describeTopic } from '../catalog.ts';
 import { type CommitLog, queueKeyOf } from '../log/log.ts';
+import type { Group } from '../state/groups.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
@@ -23,47 +24,96 @@ export interface Waiting {
   readonly queueingMs: number;
 }
 
-export class Insight {
-  private readonly state: BrokerState;
-  private readonly log: CommitLog;
-  private readonly offsets: QueueOffsets;
-  private readonly wallMs: () => number;
-  private readonly agreementOf: (subscription: Subscription) => Agreement | undefined;
+export interface InsightParts {
+  readonly state: BrokerState;
+  readonly log: CommitLog;
+  readonly offsets: QueueOffsets;
+  readonly wallMs: () => number;
+  readonly agreementOf: (subscription: Subscription) => Agreement | undefined;
+  readonly isOnline: (clientId: string) => boolean;
+}
 
-  constructor(
-    state: BrokerState,
-    log: CommitLog,
-    offsets: QueueOffsets,
-    wallMs: () => number,
-    agreementOf: (subscription: Subscription) => Agreement | undefined,
-  ) {
-    this.state = state;
-    this.log = log;
-    this.offsets = offsets;
-    this.wallMs = wallMs;
-    this.agreementOf = agreementOf;
+export class Insight {
+  private readonly parts: InsightParts;
+
+  constructor(parts: InsightParts) {
+    this.parts = parts;
   }
 
   async topicStatus(topic: Topic): Promise<TopicStatus> {
     const queueStatus = [];
     for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {
       const maxOffset = topic.nextOffsets[queueId]!;
-      const minOffset = await this.log.minOffset(queueKeyOf(topic.id, queueId), maxOffset);
+      const minOffset = await this.parts.log.minOffset(queueKeyOf(topic.id, queueId), maxOffset);
       queueStatus.push({ queueId, minOffset, maxOffset });
     }
-    return { ...describeTopic(topic), queueStatus, delayedMessages: this.state.delayed.countOf(topic.id) };
+    return { ...describeTopic(topic), queueStatus, delayedMessages: this.parts.state.delayed.countOf(topic.id) };
   }
 
-  async lag(subscription: Subscription): Promise<SubscriptionLag> {
-    const { group, topic } = subscription;
-    const backlog = backlogOf(subscription);
+  /** Of one group in each topic that it reads. */
+  async lags(group: Group): Promise<readonly SubscriptionLag[]> {
+    if (group.consume === 'broadcasting') return this.lagsOfMembers(group);
+    const lags: SubscriptionLag[] = [];
+    for (const subscription of [...group.subscriptions.values()]) lags.push(await this.lag(subscription));
+    return lags;
+  }
+
+  /** For each topic that a group reads, what counts: its subscription, or those of its members that are online. */
+  counted(group: Group): readonly (readonly Subscription[])[] {
+    if (group.consume !== 'broadcasting')
+      return [...group.subscriptions.values()].map((subscription) => [subscription]);
+    const online = [...group.members.values()].filter(({ clientId }) => this.parts.isOnline(clientId));
+    return [...byTopic(online.flatMap(({ subscriptions }) => [...subscriptions.values()])).values()];
+  }
+
+  private async lag(subscription: Subscription): Promise<SubscriptionLag> {
+    const { group, topic, owners } = subscription;
     const { lagMs } = await this.waiting(subscription);
-    const agreement = this.agreementOf(subscription);
-    const filters = {
+    const ascending = [...owners].sort(([a], [b]) => a - b);
+    return {
+      ...{ group: group.name, topic: topic.name, ...backlogOf(subscription), lagMs, ...this.filtersOf(subscription) },
+      owners: ascending.map(([queueId, clientId]) => ({ queueId, clientId })),
+      members: [],
+    };
+  }
+
+  private async lagsOfMembers(group: Group): Promise<readonly SubscriptionLag[]> {
+    const all = [...group.members.values()].flatMap(({ subscriptions }) => [...subscriptions.values()]);
+    const lags: SubscriptionLag[] = [];
+    for (const [topic, subscriptions] of byTopic(all)) {
+      const members: MemberLag[] = [];
+      for (const subscription of subscriptions) members.push(await this.memberLag(subscription));
+      const online = members.filter((member) => member.online);
+      const sum = (of: (member: MemberLag) => number): number =>
+        online.reduce((total, member) => total + of(member), 0);
+      const filters = new Set(subscriptions.map((subscription) => this.filtersOf(subscription).filter));
+      lags.push({
+        group: group.name,
+        topic: topic.name,
+        readyMessages: sum(({ readyMessages }) => readyMessages),
+        inFlightMessages: sum(({ inFlightMessages }) => inFlightMessages),
+        lagMs: Math.max(0, ...online.map(({ lagMs }) => lagMs)),
+        filter: [...filters].sort().join(', '),
+        refusedFilters: [],
+        owners: [],
+        members,
+      });
+    }
+    return lags;
+  }
+
+  private async memberLag(subscription: Subscription): Promise<MemberLag> {
+    const { clientId } = subscription.group;
+    const { lagMs } = await this.waiting(subscription);
+    return { clientId, online: this.parts.isOnline(clientId), ...backlogOf(subscription), lagMs };
+  }
+
+  private filtersOf(subscription: Subscription): Pick<SubscriptionLag, 'filter' | 'refusedFilters'> {
+    const agreement = this.parts.agreementOf(subscription);
+    return {
       filter: agreement?.filter ?? subscription.filter,
       refusedFilters: agreement?.refusedFilters() ?? [],
     };
-    return { group: group.name, topic: topic.name, ...backlog, lagMs, ...filters };
   }
 
   async waiting(subscription: Subscription): Promise<Waiting> {
@@ -84,10 +134,10 @@ export class Insight {
     let oldestStoredAtMs = Number.POSITIVE_INFINITY;
     for (const [queueId, queueOffset] of offsets.entries()) {
       if (queueOffset >= topic.nextOffsets[queueId]!) continue;
-      const storedAtMs = await run(this.offsets.storedAtMs(topic, queueId, queueOffset));
+      const storedAtMs = await run(this.parts.offsets.storedAtMs(topic, queueId, queueOffset));
       if (storedAtMs !== undefined) oldestStoredAtMs = Math.min(oldestStoredAtMs, storedAtMs);
     }
-    return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.wallMs() - oldestStoredAtMs) : 0;
+    return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.parts.wallMs() - oldestStoredAtMs) : 0;
   }
 }
 
@@ -108,4 +158,8 @@ export function backlogOf(subscription: Subscription): Backlog {
     readyMessages += Math.max(0, end - positionOf(subscription, queueId));
   }
   return { readyMessages, inFlightMessages };
+}
+
+function byTopic(subscriptions: readonly Subscription[]): ReadonlyMap<Topic, readonly Subscription[]> {
+  return Map.groupBy(subscriptions, ({ topic }) => topic);
 }

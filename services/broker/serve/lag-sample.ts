@@ -24,29 +24,50 @@ export interface LagSampleLimits {
 
 const LIMITS_OF_METRICS: LagSampleLimits = { looks: LIMITS.lagLooks, series: LIMITS.metricSeries };
 
-/** Those with the largest backlog first. */
+/**
+ * Of what groups read: each item is one group in one topic, with all the places that it has there. Those with the
+ * largest backlog first.
+ */
 export async function sampleLag(
-  subscriptions: Iterable<Subscription>,
+  read: Iterable<readonly Subscription[]>,
   insight: Pick<Insight, 'waiting'>,
   { looks, series }: LagSampleLimits = LIMITS_OF_METRICS,
 ): Promise<readonly LagSample[]> {
-  const counted = [...subscriptions].map((subscription) => {
-    const backlog = backlogOf(subscription);
-    return { subscription, backlog, unsettled: backlog.readyMessages + backlog.inFlightMessages };
+  const counted = [...read].map((subscriptions) => {
+    const backlog = sumOf(subscriptions.map(backlogOf));
+    return { subscriptions, backlog, unsettled: backlog.readyMessages + backlog.inFlightMessages };
   });
   counted.sort((a, b) => b.unsettled - a.unsettled);
   const samples: LagSample[] = [];
-  for (const { subscription, backlog, unsettled } of counted.slice(0, series)) {
-    const { group, topic } = subscription;
-    const mayLook = samples.length < looks;
-    const waiting = unsettled === 0 ? NO_WAIT : mayLook ? await insight.waiting(subscription) : undefined;
+  let looked = 0;
+  for (const { subscriptions, backlog, unsettled } of counted.slice(0, series)) {
+    const { group, topic } = subscriptions[0]!;
+    let waiting: Waiting | undefined = NO_WAIT;
+    if (unsettled > 0) {
+      waiting = looked + subscriptions.length <= looks ? await longestOf(subscriptions, insight) : undefined;
+      looked += subscriptions.length;
+    }
     samples.push({ group: group.name, topic: topic.name, ...backlog, waiting });
   }
-  const rest = { readyMessages: 0, inFlightMessages: 0 };
-  for (const { backlog } of counted.slice(series)) {
-    rest.readyMessages += backlog.readyMessages;
-    rest.inFlightMessages += backlog.inFlightMessages;
-  }
+  const rest = sumOf(counted.slice(series).map(({ backlog }) => backlog));
   if (counted.length > series) samples.push({ group: OVERFLOW, topic: OVERFLOW, ...rest, waiting: undefined });
   return samples;
+}
+
+function sumOf(backlogs: readonly Backlog[]): Backlog {
+  const sum = { readyMessages: 0, inFlightMessages: 0 };
+  for (const { readyMessages, inFlightMessages } of backlogs) {
+    sum.readyMessages += readyMessages;
+    sum.inFlightMessages += inFlightMessages;
+  }
+  return sum;
+}
+
+async function longestOf(subscriptions: readonly Subscription[], insight: Pick<Insight, 'waiting'>): Promise<Waiting> {
+  let longest = NO_WAIT;
+  for (const subscription of subscriptions) {
+    const { lagMs, queueingMs } = await insight.waiting(subscription);
+    longest = { lagMs: Math.max(lagMs, longest.lagMs), queueingMs: Math.max(queueingMs, longest.queueingMs) };
+  }
+  return longest;
 }

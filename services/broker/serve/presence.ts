@@ -25,17 +25,26 @@ export class Presence {
   private readonly committer: Committer;
   private readonly clock: Clock;
   private readonly timers: Timers;
+  private readonly onLeft: (clientId: string, isCertain: boolean) => void;
   /**
    * For each client when each proxy has last heard of it; "" stands for receives, whichever proxy they came through.
    */
   private readonly seen = new Map<string, Map<string, number>>();
   private timer: Timer | undefined;
 
-  constructor(state: BrokerState, committer: Committer, clock: Clock, timers: Timers) {
+  /** `onLeft` hears of each consumer that has gone, and, as not certain, of each whose connection broke for good. */
+  constructor(
+    state: BrokerState,
+    committer: Committer,
+    clock: Clock,
+    timers: Timers,
+    onLeft: (clientId: string, isCertain: boolean) => void,
+  ) {
     this.state = state;
     this.committer = committer;
     this.clock = clock;
     this.timers = timers;
+    this.onLeft = onLeft;
   }
 
   start(): void {
@@ -65,18 +74,27 @@ export class Presence {
     return seen !== undefined && this.clock.monotonicMs() - Math.max(...seen.values()) <= SILENCE_MS;
   }
 
-  report({ proxyId, online, gone, doubtful }: ClientsReport): void {
+  report({ proxyId, online, gone, doubtful, lost }: ClientsReport): void {
     for (const clientId of online) this.note(clientId, proxyId);
     const nowMs = this.clock.monotonicMs();
     for (const clientId of gone) {
-      const seen = this.seen.get(clientId);
-      seen?.delete(proxyId);
-      const isElsewhere = [...(seen ?? [])].some(([by, atMs]) => by !== '' && nowMs - atMs < ELSEWHERE_MS);
-      if (isElsewhere) continue;
+      if (this.isElsewhere(clientId, proxyId, nowMs)) continue;
       this.seen.delete(clientId);
       this.end(clientId, VISIBLE_AFTER_MS);
+      this.onLeft(clientId, true);
+    }
+    for (const clientId of lost) {
+      // It keeps what it holds until it is gone: it may be working on it.
+      if (!this.isElsewhere(clientId, proxyId, nowMs)) this.onLeft(clientId, false);
     }
     for (const clientId of doubtful) this.end(clientId, INHERITED_MS);
+  }
+
+  /** Whether another proxy has heard of the client; this one has not any more. */
+  private isElsewhere(clientId: string, proxyId: string, nowMs: number): boolean {
+    const seen = this.seen.get(clientId);
+    seen?.delete(proxyId);
+    return [...(seen ?? [])].some(([by, atMs]) => by !== '' && nowMs - atMs < ELSEWHERE_MS);
   }
 
   private note(clientId: string, proxyId: string): void {
@@ -95,7 +113,9 @@ export class Presence {
       else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS);
     }
     for (const [clientId, seen] of this.seen) {
-      if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.seen.delete(clientId);
+      if (nowMs - Math.max(...seen.values()) <= SILENCE_MS) continue;
+      this.seen.delete(clientId);
+      this.onLeft(clientId, true);
     }
   }
 

@@ -24,6 +24,10 @@ const READ_MAX = 64;
 const NO_TOPIC = fault('TOPIC_NOT_FOUND', 'There is no such topic or queue. Ask for the route of the topic.');
 const NO_GROUP = fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
 const NO_OFFSET = fault('OFFSET_NOT_FOUND', 'The group has stored no offset for this queue. Store one first.');
+const NO_COMMON_PLACE = fault(
+  'PRECONDITION_FAILED',
+  'A broadcasting group has no place of its own that an offset could be. Pull with another group.',
+);
 const UNKNOWN = fault('MASTER_PERSISTENCE_TIMEOUT', 'The offset may or may not be stored. Repeat the request.');
 
 export interface PullingParts {
@@ -74,6 +78,7 @@ export class Pulling {
   async putOffset({ group, topic, queueId, offset }: GroupOffset): Promise<Fault | undefined> {
     const found = this.find(group, topic, queueId);
     if (found.fault !== undefined) return found.fault;
+    if (found.value.group.consume === 'broadcasting') return NO_COMMON_PLACE;
     const outside = await this.outside(found.value.topic, queueId, offset);
     if (outside !== undefined) return outside;
     const { value: subscription, fault: refused } = await this.parts.receiving.subscriptionOf(

@@ -1,6 +1,6 @@
 // Leads each receive to the dispatcher of its group and topic, and makes the subscription when a group meets a topic
 // for the first time: it begins right behind the place in the log where the group itself came into being.
-import type { PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
+import type { JoinCommand, PopCall, PopCommand, PopResult } from '@fulmar/core/broker-api.ts';
 import { failure, faultOf, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -16,6 +16,7 @@ import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
 import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
 import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
+import type { Members } from './members.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
 const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');
@@ -23,7 +24,10 @@ const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it f
 export class Receiving {
   private readonly state: BrokerState;
   private readonly serving: Serving;
+  private readonly members: Members;
   private readonly dispatchers = new Map<Subscription, Dispatcher>();
+  /** Those whose queues may belong to somebody: the others need not hear of everybody who leaves. */
+  private readonly exclusive = new Set<Dispatcher>();
   /** Subscriptions that are older than this reign. */
   private readonly inherited: WeakSet<Subscription>;
   private readonly membersKnownAtMs: number;
@@ -31,9 +35,10 @@ export class Receiving {
   private closed = false;
   private readonly subscriptionsUnderWay = new Map<string, Promise<Subscription | undefined>>();
 
-  constructor(state: BrokerState, serving: Serving) {
+  constructor(state: BrokerState, serving: Serving, members: Members) {
     this.state = state;
     this.serving = serving;
+    this.members = members;
     this.inherited = new WeakSet(state.subscriptions());
     this.membersKnownAtMs = serving.committer.nowMs() + MEMBERS_KNOWN_AFTER_MS;
   }
@@ -53,7 +58,7 @@ export class Receiving {
         new Promise<PopResult>((resolve) => {
           if (found.fault !== undefined) resolve(found);
           else if (cancelled) resolve(success([]));
-          else cancel = this.dispatcherOf(found.value).pop(command, resolve);
+          else cancel = this.dispatcherFor(found.value).pop(command, resolve);
         }),
     );
     return {
@@ -84,6 +89,17 @@ export class Receiving {
     return success(subscription === undefined ? LIMITS.priorities : this.dispatcherOf(subscription).peekPriority());
   }
 
+  /** As `BrokerApi.join`. */
+  async join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    const { value: subscription, fault } = await this.subscriptionFor(command);
+    return fault === undefined ? success(this.dispatcherFor(subscription).join(command.clientId)) : { fault };
+  }
+
+  /** A consumer has left, or, if that is not certain, has been silent since its connection broke. */
+  left(clientId: string, isCertain: boolean): void {
+    for (const dispatcher of this.exclusive) dispatcher.left(clientId, isCertain);
+  }
+
   /** Wakes what waits for these topics and subscriptions. */
   wake(topics: ReadonlySet<Topic>, subscriptions: ReadonlySet<Subscription>): void {
     for (const topic of topics) {
@@ -102,7 +118,15 @@ export class Receiving {
       if (this.closed) dispatcher.close(success([]));
       if (this.held.has(subscription.topic)) dispatcher.hold();
       this.dispatchers.set(subscription, dispatcher);
+      if (subscription.group.consume === 'exclusive') this.exclusive.add(dispatcher);
     }
+    return dispatcher;
+  }
+
+  /** The group may have become exclusive since its dispatcher was made. */
+  private dispatcherFor(subscription: Subscription): Dispatcher {
+    const dispatcher = this.dispatcherOf(subscription);
+    if (subscription.group.consume === 'exclusive') this.exclusive.add(dispatcher);
     return dispatcher;
   }
 
@@ -116,6 +140,7 @@ export class Receiving {
     for (const [subscription, dispatcher] of this.dispatchers) {
       if (this.state.subscription(subscription.group.id, subscription.topic.id) === subscription) continue;
       this.dispatchers.delete(subscription);
+      this.exclusive.delete(dispatcher);
       dispatcher.close(failure('TOPIC_NOT_FOUND', 'The topic or the consumer group was deleted.'));
     }
   }
@@ -129,14 +154,16 @@ export class Receiving {
     for (const dispatcher of this.dispatchers.values()) dispatcher.close(success([]));
   }
 
-  private async subscriptionFor(command: PopCommand): Promise<Outcome<Subscription>> {
+  private async subscriptionFor(command: JoinCommand): Promise<Outcome<Subscription>> {
     const topic = this.state.topics.byName.get(command.topic);
     if (topic === undefined) return NO_TOPIC;
     const group = this.state.groups.byName.get(command.group);
     if (group === undefined) {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
-    return this.subscriptionOf(group, topic);
+    if (group.consume !== 'broadcasting') return this.subscriptionOf(group, topic);
+    const { value: member, fault } = await this.members.ensure(group, command.clientId);
+    return fault === undefined ? this.subscriptionOf(member, topic) : { fault };
   }
 
   /** Makes the subscription if the group meets the topic for the first time. */

@@ -2,7 +2,7 @@
 // has taken, leases that are being settled. It lives in memory only; when a pop is applied the state says the same and
 // the reservation ends, and when the master falls everything here is forgotten, because nothing of it was promised.
 import { NumberMap } from '@fulmar/core/number-map.ts';
-import { type Lease, placeKey } from '../state/lease.ts';
+import { type Lease, placeKey, queueOfPlace } from '../state/lease.ts';
 import type { PopRecord } from '../state/records/consumption.ts';
 import type { Subscription } from '../state/subscription.ts';
 
@@ -52,6 +52,12 @@ export class Reservations {
   /** The delivery under way that holds this place, if one does. */
   holder(queueId: number, queueOffset: number): { readonly popId: number; readonly attempt: number } | undefined {
     return this.leases.get(placeKey(queueId, queueOffset));
+  }
+
+  /** Whether a delivery of this queue is under way. */
+  holdsQueue(queueId: number): boolean {
+    for (const key of this.leases.keys()) if (queueOfPlace(key) === queueId) return true;
+    return false;
   }
 
   holdsLane(lane: number): boolean {

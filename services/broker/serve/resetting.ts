@@ -3,7 +3,7 @@
 import type { BrokerApi } from '@fulmar/core/broker-api.ts';
 import { fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
-import type { Group } from '../state/groups.ts';
+import { type Group, readersOf } from '../state/groups.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
 import { UNKNOWN_FATE } from './dispatcher.ts';
@@ -30,15 +30,17 @@ export class Resetting {
     if (group === undefined) return { fault: NO_GROUP };
     const topic = this.state.topics.byName.get(topicName);
     if (topicName !== '' && topic === undefined) return { fault: NO_TOPIC };
-    const topics = topic === undefined ? [...group.subscriptions.values()].map((each) => each.topic) : [topic];
     const resets: QueueReset[] = [];
-    for (const each of topics) {
-      const plan = await this.plan(group, each, to);
-      const { value, fault: refused } = dryRun ? success(plan) : await this.carryOut(group, each, plan);
-      if (refused !== undefined) return { fault: refused };
-      resets.push(...value);
+    for (const reader of readersOf(group)) {
+      const topics = topic === undefined ? [...reader.subscriptions.values()].map((each) => each.topic) : [topic];
+      for (const each of topics) {
+        const plan = await this.plan(reader, each, to);
+        const { value, fault: refused } = dryRun ? success(plan) : await this.carryOut(reader, each, plan);
+        if (refused !== undefined) return { fault: refused };
+        resets.push(...value);
+      }
     }
-    return success(resets);
+    return success(group.consume === 'broadcasting' ? together(resets) : resets);
   }
 
   private async plan(group: Group, topic: Topic, to: ResetCommand['to']): Promise<readonly QueueReset[]> {
@@ -73,4 +75,19 @@ export class Resetting {
     });
     return committed ? success(plan) : UNKNOWN_FATE;
   }
+}
+
+/** One entry for each queue, in place of one for each member and queue: where the member that is furthest behind is. */
+function together(resets: readonly QueueReset[]): readonly QueueReset[] {
+  const byQueue = new Map<string, QueueReset>();
+  for (const reset of resets) {
+    const name = `${reset.topic} ${reset.queueId}`;
+    const before = byQueue.get(name);
+    byQueue.set(name, {
+      ...reset,
+      fromOffset: Math.min(reset.fromOffset, before?.fromOffset ?? reset.fromOffset),
+      inFlightMessages: reset.inFlightMessages + (before?.inFlightMessages ?? 0),
+    });
+  }
+  return [...byQueue.values()];
 }

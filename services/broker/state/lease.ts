@@ -28,3 +28,8 @@ const OFFSETS_PER_QUEUE = 2 ** 42;
 export function placeKey(queueId: number, queueOffset: number): number {
   return queueId * OFFSETS_PER_QUEUE + queueOffset;
 }
+
+/** The queue of a place. */
+export function queueOfPlace(key: number): number {
+  return Math.floor(key / OFFSETS_PER_QUEUE);
+}

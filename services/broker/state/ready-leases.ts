@@ -43,6 +43,12 @@ export class ReadyLeases {
     return undefined;
   }
 
+  /** Whether `take` would find one. */
+  has(accept: (lease: Lease) => boolean): boolean {
+    for (const list of this.lists.values()) if (list.has(accept)) return true;
+    return false;
+  }
+
   get isEmpty(): boolean {
     for (const list of this.lists.values()) if (!list.isEmpty()) return false;
     return true;
@@ -76,6 +82,15 @@ class ReadyList {
       return lease;
     }
     return undefined;
+  }
+
+  has(accept: (lease: Lease) => boolean): boolean {
+    this.trim();
+    for (let i = this.from; i < this.entries.length; i++) {
+      const entry = this.entries[i]!;
+      if (isStillReady(entry) && accept(entry.lease)) return true;
+    }
+    return false;
   }
 
   isEmpty(): boolean {

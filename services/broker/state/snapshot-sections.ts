@@ -9,7 +9,14 @@ import { PayloadReader, PayloadWriter } from './records/bytes.ts';
 import type { BrokerState } from './state.ts';
 
 /** Numbers are written to disk and never reused. */
-export const SECTION_TAG = { timers: 1, transactions: 2, subscriptions: 3, redriven: 6, schedules: 7 } as const;
+export const SECTION_TAG = {
+  timers: 1,
+  transactions: 2,
+  subscriptions: 3,
+  membership: 4,
+  redriven: 6,
+  schedules: 7,
+} as const;
 
 export interface SnapshotSection {
   readonly tag: number;

@@ -4,24 +4,21 @@
 //   u8 version (1 or 2), u64 position, u64 log time
 //   u32 next topic id, u32 topics:  topic definition, u64 newest stored at, u64 next offset for each queue
 //   u32 next group id, u32 groups:  group definition, u64 created at position
-//   u32 subscriptions:              ids, cursors, u32 leases: queue, offset, attempt, visible at, pop id, client, lane
+//   u32 subscriptions:              see subscription-bytes.ts; without those of members of broadcasting groups
 //   u32 recent ids:                 u64 key, u16 queue, u64 offset, u64 log time
 //   version 2: sections, see snapshot-sections.ts; a state that needs none is written as version 1
 
 import type { Group } from './groups.ts';
-import type { Lease } from './lease.ts';
-import { PayloadReader, PayloadWriter, stringBytes } from './records/bytes.ts';
+import { MEMBERSHIP_SECTION } from './membership-section.ts';
+import { PayloadReader, PayloadWriter } from './records/bytes.ts';
 import {
   type GroupPutRecord,
   groupPutBytes,
   readGroupPut,
-  readSubscriptionPut,
   readTopicPut,
-  subscriptionPutBytes,
   type TopicPutRecord,
   topicPutBytes,
   writeGroupPut,
-  writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
 import { REDRIVEN_SECTION } from './redriven-section.ts';
@@ -34,7 +31,7 @@ import {
   writeSections,
 } from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
-import type { Subscription } from './subscription.ts';
+import { readSubscription, subscriptionBytes } from './subscription-bytes.ts';
 import { SUBSCRIPTIONS_SECTION } from './subscriptions-section.ts';
 import type { Topic } from './topics.ts';
 import { TRANSACTIONS_SECTION } from './transactions-section.ts';
@@ -47,6 +44,7 @@ const SECTIONS: readonly SnapshotSection[] = [
   TIMERS_SECTION,
   TRANSACTIONS_SECTION,
   SUBSCRIPTIONS_SECTION,
+  MEMBERSHIP_SECTION,
   REDRIVEN_SECTION,
   SCHEDULES_SECTION,
 ];
@@ -76,11 +74,11 @@ export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[]
   chunks.fixed(17, (out) => out.uint8(version).uint64(state.position).uint64(state.logTimeMs));
   chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byId.size));
   for (const topic of state.topics.byId.values()) writeTopic(chunks, topic);
-  chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byId.size));
-  for (const group of state.groups.byId.values()) writeGroup(chunks, group);
-  const subscriptions = [...state.subscriptions()];
+  chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byName.size));
+  for (const group of state.groups.byName.values()) writeGroup(chunks, group);
+  const subscriptions = [...state.subscriptions()].filter(({ group }) => group.clientId === '');
   chunks.fixed(4, (out) => out.uint32(subscriptions.length));
-  for (const subscription of subscriptions) writeSubscription(chunks, subscription);
+  for (const subscription of subscriptions) chunks.list.push(subscriptionBytes(subscription));
   chunks.fixed(4 + state.recentIds.size * 26, (out) => {
     out.uint32(state.recentIds.size);
     state.recentIds.forEach((key, queueId, queueOffset, logTimeMs) => {
@@ -111,7 +109,7 @@ function writeGroup(chunks: Chunks, group: Group): void {
     groupId: group.id,
     name: group.name,
     fifo: group.fifo,
-    broadcast: group.broadcast,
+    consume: group.consume,
     fromEarliest: group.fromEarliest,
     maxAttempts: group.maxAttempts,
     backoffMs: group.backoffMs,
@@ -119,33 +117,6 @@ function writeGroup(chunks: Chunks, group: Group): void {
   };
   chunks.definition(record, groupPutBytes(record), writeGroupPut);
   chunks.fixed(8, (out) => out.uint64(group.createdAtPosition));
-}
-
-function writeSubscription(chunks: Chunks, subscription: Subscription): void {
-  const record = {
-    groupId: subscription.group.id,
-    topicId: subscription.topic.id,
-    startOffsets: subscription.cursors,
-  };
-  chunks.definition(record, subscriptionPutBytes(record), writeSubscriptionPut);
-  const leases = [...subscription.leases.values()].sort(
-    (a, b) => a.queueId - b.queueId || a.queueOffset - b.queueOffset,
-  );
-  let bytes = 4;
-  for (const lease of leases) bytes += 32 + stringBytes(lease.renewedBy);
-  chunks.fixed(bytes, (out) => {
-    out.uint32(leases.length);
-    for (const lease of leases) {
-      out
-        .uint16(lease.queueId)
-        .uint64(lease.queueOffset)
-        .uint16(lease.attempt)
-        .uint64(lease.visibleAtMs)
-        .uint32(lease.popId)
-        .string(lease.renewedBy)
-        .uint64(lease.lane);
-    }
-  });
 }
 
 /**
@@ -181,26 +152,4 @@ export function readSnapshot(bytes: Buffer, sections = SECTIONS): BrokerState {
   state.position = position;
   state.logTimeMs = logTimeMs;
   return state;
-}
-
-function readSubscription(state: BrokerState, reader: PayloadReader): void {
-  const definition = reader.view(reader.uint32());
-  const subscription = state.subscribe(readSubscriptionPut(definition, 0, definition.length));
-  if (subscription === undefined) throw new Error('a snapshot holds a subscription without its topic or group');
-  for (let left = reader.uint32(); left > 0; left--) {
-    const lease: Lease = {
-      queueId: reader.uint16(),
-      queueOffset: reader.uint64(),
-      attempt: reader.uint16(),
-      visibleAtMs: reader.uint64(),
-      popId: reader.uint32(),
-      renewedBy: reader.string(),
-      lane: reader.uint64(),
-      live: true,
-      ready: false,
-      turn: 0,
-    };
-    subscription.restore(lease);
-  }
-  state.leases += subscription.leases.size;
 }

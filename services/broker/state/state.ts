@@ -25,6 +25,7 @@ import type {
   TopicPutRecord,
 } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
+import type { MemberPutRecord, QueueOwnersRecord } from './records/membership.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
 import type { RedriveRecord } from './records/redrive.ts';
@@ -72,7 +73,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
-  | { readonly type: typeof RECORD_TYPE.subscriptionDelete; readonly payload: SubscriptionDeleteRecord };
+  | { readonly type: typeof RECORD_TYPE.subscriptionDelete; readonly payload: SubscriptionDeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.memberPut; readonly payload: MemberPutRecord }
+  | { readonly type: typeof RECORD_TYPE.memberForget; readonly payload: DeleteRecord }
+  | { readonly type: typeof RECORD_TYPE.queueOwners; readonly payload: QueueOwnersRecord };
 
 /** Where a committed message has come to lie: what the queue index has to learn. */
 export interface PlacedMessage extends MessagePlace {
@@ -178,12 +182,23 @@ export class BrokerState {
         this.schedules.removeTopic(record.payload.id);
         return undefined;
       }
-      case RECORD_TYPE.groupPut:
-        this.groups.put(record.payload, position);
+      case RECORD_TYPE.groupPut: {
+        const { consume, subscriptions } = this.groups.put(record.payload, position);
+        if (consume !== 'exclusive') for (const { owners } of subscriptions.values()) owners.clear();
         return undefined;
-      case RECORD_TYPE.groupDelete: {
-        const group = this.groups.remove(record.payload.id);
-        for (const subscription of group?.subscriptions.values() ?? []) this.drop(subscription);
+      }
+      case RECORD_TYPE.groupDelete:
+      case RECORD_TYPE.memberForget:
+        this.removeGroup(record.payload.id);
+        return undefined;
+      case RECORD_TYPE.memberPut:
+        this.groups.putMember(record.payload, position);
+        return undefined;
+      case RECORD_TYPE.queueOwners: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => {
+          if (of.group.consume === 'exclusive') of.applyOwners(payload);
+        });
         return undefined;
       }
       case RECORD_TYPE.subscriptionPut:
@@ -278,6 +293,13 @@ export class BrokerState {
     const before = subscription.leases.size;
     change(subscription);
     this.leases += subscription.leases.size - before;
+  }
+
+  private removeGroup(id: number): void {
+    const group = this.groups.remove(id);
+    if (group === undefined) return;
+    for (const subscription of group.subscriptions.values()) this.drop(subscription);
+    for (const member of group.members.values()) this.removeGroup(member.id);
   }
 
   private drop(subscription: Subscription): void {

@@ -16,7 +16,7 @@ function stateWith(options: { fifo?: boolean } = {}): { state: BrokerState; subs
       groupId: 7,
       name: 'billing',
       fifo: false,
-      broadcast: false,
+      consume: 'shared',
       fromEarliest: true,
       maxAttempts: 3,
       backoffMs: [1_000],

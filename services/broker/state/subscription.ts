@@ -7,6 +7,7 @@ import type { Group } from './groups.ts';
 import { type Lease, placeKey } from './lease.ts';
 import { ReadyLeases } from './ready-leases.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord, QueueAdvance } from './records/consumption.ts';
+import type { QueueOwnersRecord } from './records/membership.ts';
 import type { Topic } from './topics.ts';
 
 /** The text of the filter that lets every message through. */
@@ -21,6 +22,8 @@ export class Subscription {
   filter = EVERYTHING;
   /** By queue, where a consumer that pulls has said it has come to. Nothing is handed out by it. */
   readonly pullOffsets = new Map<number, number>();
+  /** By queue, the consumer that it belongs to; only in an exclusive group. */
+  readonly owners = new Map<number, string>();
   /** How often the group was set back or forward here: handles of deliveries from before are void. */
   resets = 0;
   readonly leases = new Map<number, Lease>();
@@ -116,6 +119,10 @@ export class Subscription {
       }
       this.reschedule(lease, visibleAtMs);
     }
+  }
+
+  applyOwners({ owners }: QueueOwnersRecord): void {
+    for (const { queueId, clientId } of owners) this.owners.set(queueId, clientId);
   }
 
   /** Ends every lease, and goes on at these offsets, which name every queue. */
@@ -229,6 +236,11 @@ export class Subscription {
   /** In a priority topic: the queues that have a lease to hand out. */
   readyQueues(): Iterable<number> {
     return this.ready.queues();
+  }
+
+  /** Whether `takeReady` would find one. */
+  hasReadyFor(accept: (lease: Lease) => boolean): boolean {
+    return this.ready.has(accept);
   }
 
   private open(key: number, queueId: number, queueOffset: number, lane: number): Lease {

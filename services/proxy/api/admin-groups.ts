@@ -1,5 +1,5 @@
 // Consumer groups as administrators see them: the same on every broker set. Their clients hear of a change at once.
-import type { GroupDescription } from '@fulmar/core/broker-api.ts';
+import { CONSUME_MODES, type GroupDescription } from '@fulmar/core/broker-api.ts';
 import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkGroupName } from '@fulmar/core/names.ts';
@@ -20,7 +20,8 @@ interface GroupSettings {
   readonly fifo?: boolean;
   readonly maxAttempts?: number;
   readonly backoffMs?: readonly number[];
-  readonly broadcast?: boolean;
+  /** 0 for as it is; otherwise one more than the place in `CONSUME_MODES`. */
+  readonly consume?: number;
   readonly fromEarliest?: boolean;
 }
 
@@ -58,10 +59,14 @@ export interface GroupHandlers {
   >;
 }
 
-function infoOf({ name, fifo, maxAttempts, backoff, broadcast, from, createdAtMs }: GroupDescription): GroupInfo {
-  const settings = { fifo, maxAttempts, backoffMs: backoff.delaysMs, broadcast, fromEarliest: from === 'earliest' };
+function infoOf(group: GroupDescription): GroupInfo {
+  const { name, fifo, maxAttempts, backoff, from, createdAtMs } = group;
+  const consume = CONSUME_MODES.indexOf(group.consume) + 1;
+  const settings = { fifo, maxAttempts, backoffMs: backoff.delaysMs, consume, fromEarliest: from === 'earliest' };
   return { name, settings, createdAtMs };
 }
+
+const NEW_GROUP = { ...DEFAULT_GROUP, consume: 'shared' } as const;
 
 export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
   /** Every group that any broker set knows, by name. */
@@ -76,17 +81,20 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
   return {
     async CreateGroup(_call, { name = '', settings }) {
       checkKey(name, checkGroupName);
-      const { fifo = false, maxAttempts = 0, backoffMs = [], broadcast = false, fromEarliest = false } = settings ?? {};
+      const { fifo = false, maxAttempts = 0, backoffMs = [], consume = 0, fromEarliest = false } = settings ?? {};
       checkNumbers(maxAttempts, backoffMs);
+      if (consume < 0 || consume > CONSUME_MODES.length) {
+        refuse('BAD_REQUEST', 'There is no such way to consume. Choose shared, exclusive or broadcasting.');
+      }
       const known = await askEverySet(dependencies, (broker) => broker.ensureGroup(name, false));
       // What is left out stays as it is; a new group gets the defaults.
-      const before = known.find(({ answer }) => answer.value !== undefined)?.answer.value ?? DEFAULT_GROUP;
+      const before = known.find(({ answer }) => answer.value !== undefined)?.answer.value ?? NEW_GROUP;
       const request = {
         name,
         fifo,
         maxAttempts: maxAttempts === 0 ? before.maxAttempts : maxAttempts,
         backoffMs: backoffMs.length === 0 ? before.backoff.delaysMs : backoffMs,
-        broadcast,
+        consume: consume === 0 ? before.consume : CONSUME_MODES[consume - 1]!,
         from: fromEarliest ? ('earliest' as const) : ('latest' as const),
       };
       const answers = await askEverySet(dependencies, (broker) => broker.putGroup(request));

@@ -269,6 +269,7 @@ describe('administration', () => {
       ['CreateGroup', { name: 'TOOLS_CONSUMER' }, 'ILLEGAL_CONSUMER_GROUP'],
       ['CreateGroup', { name: 'G', settings: { maxAttempts: 1_001 } }, 'BAD_REQUEST'],
       ['CreateGroup', { name: 'G', settings: { backoffMs: [-1] } }, 'BAD_REQUEST'],
+      ['CreateGroup', { name: 'G', settings: { consume: 4 } }, 'BAD_REQUEST'],
       ['CreateGroup', { name: 'G', settings: { backoffMs: [99_999_999] } }, 'BAD_REQUEST'],
       ['DeleteGroup', { name: 'unknown' }, 'CONSUMER_GROUP_NOT_FOUND'],
       ['DescribeGroup', { name: 'unknown' }, 'CONSUMER_GROUP_NOT_FOUND'],
@@ -301,9 +302,35 @@ describe('administration', () => {
     expect(await typeOn()).toEqual(['delay', 'delay']);
   });
 
+  test('the way in which a group consumes is named, and stays as it is when it is left out', async () => {
+    const created = await call('CreateGroup', { name: 'G', settings: { consume: 3 } });
+    expect(created.group.settings.consume).toBe(3);
+    for (const broker of harness.cluster.sets) expect((await broker.listGroups())[0]!.consume).toBe('exclusive');
+    const changed = await call('CreateGroup', { name: 'G', settings: { maxAttempts: 4 } });
+    expect(changed.group.settings).toMatchObject({ maxAttempts: 4, consume: 3 });
+  });
+
+  test('owners and members of a group are told with the set they are of, and as one over all sets', async () => {
+    await call('CreateGroup', { name: 'G' });
+    const own = { group: 'G', topic: 'T', filter: '*', refusedFilters: [], readyMessages: 1, inFlightMessages: 0 };
+    const member = { clientId: 'one', readyMessages: 1, inFlightMessages: 2, lagMs: 5 };
+    for (const [i, broker] of harness.cluster.sets.entries()) {
+      const owners = [{ queueId: i, clientId: 'one' }];
+      const lag = { ...own, lagMs: 3, owners, members: [{ ...member, online: i === 0 }] };
+      broker.lag = () => Promise.resolve({ value: [lag] });
+    }
+    const { subscriptions } = await call('DescribeGroup', { name: 'G' });
+    const sets = harness.cluster.sets.length;
+    expect(subscriptions[0].owners).toHaveLength(sets);
+    expect(subscriptions[0].owners[0]).toEqual({ set: harness.cluster.sets[0]!.set, queueId: 0, clientId: 'one' });
+    expect(subscriptions[0].members).toEqual([
+      { ...member, online: true, readyMessages: sets, inFlightMessages: 2 * sets },
+    ]);
+  });
+
   test('a group is created with defaults on every set, changed, described with its clients, and deleted', async () => {
     const { group } = await call('CreateGroup', { name: 'G' });
-    expect(group.settings).toMatchObject({ fifo: false, maxAttempts: 17, broadcast: false, fromEarliest: false });
+    expect(group.settings).toMatchObject({ fifo: false, maxAttempts: 17, consume: 1, fromEarliest: false });
     expect(group.settings.backoffMs.slice(0, 3)).toEqual([1_000, 5_000, 10_000]);
     for (const broker of harness.cluster.sets) expect(await broker.listGroups()).toHaveLength(1);
     const client = new TestClient(harness.handlers);
@@ -331,7 +358,7 @@ describe('administration', () => {
     for (let i = 0; i < 20; i++) await client.send(messageTo('T'));
     const taken = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
     expect(taken).toHaveLength(20);
-    const filters = { filter: '*', refusedFilters: [] };
+    const filters = { filter: '*', refusedFilters: [], owners: [], members: [] };
     const lag = { group: 'G', topic: 'T', readyMessages: 0, inFlightMessages: 20, lagMs: 0, ...filters };
     expect((await call('GetLag', { group: 'G' })).subscriptions).toEqual([lag]);
     expect((await call('GetLag', {})).subscriptions).toEqual([lag]);

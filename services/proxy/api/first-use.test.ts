@@ -105,7 +105,7 @@ describe('groups by their first use', () => {
       fifo: true,
       maxAttempts: 4,
       backoffMs: [1_000],
-      broadcast: false,
+      consume: 'shared' as const,
       from: 'latest' as const,
     };
     await first!.putGroup(group);
@@ -121,7 +121,7 @@ describe('groups by their first use', () => {
       fifo: false,
       maxAttempts: 4,
       backoffMs: [1_000],
-      broadcast: false,
+      consume: 'shared' as const,
       from: 'latest' as const,
     };
     await harness.putGroup(group);

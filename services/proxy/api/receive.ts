@@ -13,6 +13,7 @@ import { deliveryTimestampFrame, messageFrame, statusFrame, topicField } from '.
 import type { ProxyContext } from './context.ts';
 import { addressText, endpointsOf } from './endpoints.ts';
 import { parseFilter } from './filter.ts';
+import { joinOnce } from './join.ts';
 import { CLIENT_TYPE } from './messages.ts';
 import { Patience } from './patience.ts';
 import { type Catch, type CatchHandles, createPolls, giveBack, handlesOf, type Poll, type StartPoll } from './poll.ts';
@@ -122,6 +123,9 @@ async function wait(
     ]);
     const route = unwrap(foundRoute);
     const description = unwrap(foundGroup);
+    if (description.consume !== 'shared') {
+      await joinOnce(context, session, route, { group, topic, clientId: requester.clientId });
+    }
     const command = {
       group,
       topic,

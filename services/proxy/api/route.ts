@@ -8,6 +8,7 @@ import { type Answer, unary, unwrap } from './answering.ts';
 import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
 import { type AddressChoice, addressText, checkAccessPoint, endpointsOf } from './endpoints.ts';
+import { type Joined, join, joinOnce } from './join.ts';
 import {
   CLIENT_TYPE,
   type MessageQueue,
@@ -63,6 +64,14 @@ function oneForEachSet(topic: Resource, route: TopicRoute, choice: AddressChoice
   return route.shares.map((_, share) => queue(topic, route, choice, share, ANY_QUEUE));
 }
 
+/** The queues that belong to the client; where it has none it asks for any, so that it is there when it gets one. */
+function ownQueues(topic: Resource, route: TopicRoute, choice: AddressChoice, joined: Joined): MessageQueue[] {
+  return route.shares.flatMap(({ set }, share) => {
+    const own = joined.get(set) ?? [];
+    return (own.length === 0 ? [ANY_QUEUE] : own).map((id) => queue(topic, route, choice, share, id));
+  });
+}
+
 export function queryRoute(context: ProxyContext): UnaryHandler<QueryRouteRequest, QueryRouteResponse> {
   const cache = new AnswerCache<QueryRouteResponse>();
   return unary(context, {
@@ -85,6 +94,10 @@ export function queryRoute(context: ProxyContext): UnaryHandler<QueryRouteReques
   });
 }
 
+function assigned(queues: readonly MessageQueue[]): QueryAssignmentResponse {
+  return { status: STATUS_OK, assignments: queues.map((messageQueue) => ({ messageQueue })) };
+}
+
 export function queryAssignment(context: ProxyContext): UnaryHandler<QueryAssignmentRequest, QueryAssignmentResponse> {
   const cache = new AnswerCache<QueryAssignmentResponse>();
   return unary(context, {
@@ -102,13 +115,23 @@ export function queryAssignment(context: ProxyContext): UnaryHandler<QueryAssign
       }
       const [foundRoute, foundGroup] = await Promise.all([context.topics.find(key), context.groups.ensure(groupKey)]);
       const route = unwrap(foundRoute);
+      const { fifo, consume } = unwrap(foundGroup);
       // The queues of a priority topic are none of its consumers' business.
-      const isFifo = route.type !== 'priority' && (unwrap(foundGroup).fifo || route.type === 'fifo');
+      const isFifo = route.type !== 'priority' && (fifo || route.type === 'fifo');
       const choice = context.addressing.choose(session?.accessPoint ?? asked, call.authority);
       const topic = request.topic!;
+      const command = { group: groupKey, topic: key, clientId: requester.clientId };
+      if (consume === 'exclusive' && route.type !== 'priority' && session !== undefined) {
+        const joined = await join(context, session, route, command);
+        const own = JSON.stringify([...joined]);
+        return cache.get(cacheKey(topic, choice, key, own), route, () =>
+          assigned(ownQueues(topic, route, choice, joined)),
+        );
+      }
+      if (consume === 'broadcasting' && session !== undefined) await joinOnce(context, session, route, command);
       return cache.get(cacheKey(topic, choice, key, String(isFifo)), route, () => {
         const queues = isFifo ? everyQueue(topic, route, choice) : oneForEachSet(topic, route, choice);
-        return { status: STATUS_OK, assignments: queues.map((messageQueue) => ({ messageQueue })) };
+        return assigned(queues);
       });
     },
     refuse: (status) => ({ status, assignments: [] }),

@@ -20,6 +20,7 @@ export interface ReporterDependencies {
 interface Recipient {
   readonly gone: Set<string>;
   readonly doubtful: Set<string>;
+  readonly lost: Set<string>;
   underWay: boolean;
   /** Something happened while a report was under way. */
   again: boolean;
@@ -41,7 +42,7 @@ export function createReporter(
   function recipientOf(set: string): Recipient {
     let recipient = recipients.get(set);
     if (recipient === undefined) {
-      recipient = { gone: new Set(), doubtful: new Set(), underWay: false, again: false };
+      recipient = { gone: new Set(), doubtful: new Set(), lost: new Set(), underWay: false, again: false };
       recipients.set(set, recipient);
     }
     return recipient;
@@ -60,11 +61,14 @@ export function createReporter(
     recipient.gone.clear();
     const doubtful = [...recipient.doubtful];
     recipient.doubtful.clear();
+    const lost = [...recipient.lost].filter((clientId) => sessions.get(clientId)?.isLost);
+    recipient.lost.clear();
     try {
-      await broker.reportClients({ proxyId, online: sessions.online(), gone, doubtful });
+      await broker.reportClients({ proxyId, online: sessions.online(), gone, doubtful, lost });
     } catch (thrown) {
       for (const clientId of gone) recipient.gone.add(clientId);
       for (const clientId of doubtful) recipient.doubtful.add(clientId);
+      for (const clientId of lost) recipient.lost.add(clientId);
       logger.warn('a broker could not be told who is online', { set, error: String(thrown) });
     }
     recipient.underWay = false;
@@ -76,7 +80,7 @@ export function createReporter(
   }
 
   /** Every broker is told soon. */
-  function tell(kind: 'gone' | 'doubtful', clientId: string): void {
+  function tell(kind: 'gone' | 'doubtful' | 'lost', clientId: string): void {
     for (const { set } of cluster.brokers()) recipientOf(set);
     for (const { [kind]: told } of recipients.values()) {
       if (told.size >= LIMITS.clientSessions) told.delete(told.keys().next().value!);
@@ -92,6 +96,7 @@ export function createReporter(
 
   sessions.onGone((clientId) => tell('gone', clientId));
   sessions.onDoubt((clientId) => tell('doubtful', clientId));
+  sessions.onLost((clientId) => tell('lost', clientId));
 
   function every(intervalMs: number, work: () => void): void {
     timers.after(intervalMs, () => {

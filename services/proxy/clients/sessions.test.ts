@@ -22,7 +22,7 @@ describe('who is online', () => {
     await client.heartbeat('G', 2);
     await new TestClient(harness.handlers).heartbeat(undefined, 1);
     await harness.advance(10_100);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [], lost: [] });
     const before = reports();
     await harness.advance(10_000);
     expect(reports()).toBe(before + 1);
@@ -39,7 +39,7 @@ describe('who is online', () => {
     await harness.advance(1_000);
     await client.terminate();
     await harness.advance(10);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [], gone: [client.clientId], doubtful: [] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [], gone: [client.clientId], doubtful: [], lost: [] });
   });
 
   test('a silent client is gone after 45 s, and not before', async () => {
@@ -109,12 +109,39 @@ describe('who is online', () => {
     expect(newest().online).toEqual([client.clientId]);
   });
 
+  test('a consumer whose connection broke and that is silent for five seconds is called lost, once', async () => {
+    const lost = () => harness.broker.reports.flatMap((report) => report.lost);
+    const open = () => {
+      const stream = client.telemetry();
+      stream.send(pushSettings('G', 'T'));
+      return stream;
+    };
+    const ended = open();
+    ended.halfClose();
+    ended.close();
+    await harness.advance(10_000);
+    open().close();
+    await harness.advance(4_000);
+    await client.heartbeat('G', 2);
+    await harness.advance(10_000);
+    expect(lost()).toEqual([]);
+    open().close();
+    await harness.advance(8_000);
+    expect(lost()).toEqual([client.clientId]);
+    expect(newest().online).toEqual([]);
+    await harness.advance(20_000);
+    expect(lost()).toEqual([client.clientId]);
+    await client.heartbeat('G', 2);
+    await harness.advance(13_000);
+    expect(newest().online).toEqual([client.clientId]);
+  });
+
   test('a client that comes back is online again', async () => {
     await client.heartbeat('G', 2);
     await client.terminate();
     await client.heartbeat('G', 2);
     await harness.advance(10_100);
-    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [] });
+    expect(newest()).toEqual({ proxyId: 'proxy-1', online: [client.clientId], gone: [], doubtful: [], lost: [] });
   });
 
   test('a goodbye that a broker could not be told is in its next report', async () => {

@@ -4,6 +4,7 @@
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Clock } from '@fulmar/core/ports.ts';
 import type { AddressChoice } from '../api/endpoints.ts';
+import type { Joined } from '../api/join.ts';
 import { CLIENT_TYPE, isConsumerType, type Resource } from '../api/messages.ts';
 import type { Requester } from '../api/requester.ts';
 
@@ -13,6 +14,12 @@ import type { Requester } from '../api/requester.ts';
  */
 const SILENCE_MS = 45_000;
 const SILENCE_RUST_MS = 120_000;
+/**
+ * A client whose connection broke comes back within this time or has died: the queues that belong to it go to others.
+ */
+const BACK_WITHIN_MS = 5_000;
+/** What a connection that has broken still leads to here. */
+const ECHO_MS = 1_000;
 /** An answer that left so long before its connection broke has arrived, or the connection would have broken earlier. */
 const DOUBT_MS = 30_000;
 
@@ -39,6 +46,12 @@ export interface Session {
   /** When messages that it holds for as long as it is online last left for it. */
   lastAnsweredMs: number;
   telemetryStreams: number;
+  /** By group and topic of a group that is not shared: what each broker set said when the client joined there. */
+  readonly joined: Map<string, Joined>;
+  /** When its connection broke, unless it is known what came of it. */
+  brokeAtMs: number | undefined;
+  /** Silent since its connection broke, and brokers have been told. */
+  isLost: boolean;
   /** One for each receive that waits; calling it ends the wait with an empty answer. */
   readonly endPolls: Set<() => void>;
 }
@@ -70,6 +83,8 @@ export interface Sessions {
   onGone(listener: (clientId: string) => void): void;
   /** The listener hears of every consumer whose connection broke so soon after an answer that it may be lost. */
   onDoubt(listener: (clientId: string) => void): void;
+  /** The listener hears of every consumer whose connection broke and that did not come back within some seconds. */
+  onLost(listener: (clientId: string) => void): void;
 }
 
 function silenceMsOf({ language }: Session): number {
@@ -93,6 +108,7 @@ export function createSessions(
   const sessions = new Map<string, Session>();
   const listeners: ((clientId: string) => void)[] = [];
   const doubtListeners: ((clientId: string) => void)[] = [];
+  const lostListeners: ((clientId: string) => void)[] = [];
 
   function end(session: Session): void {
     sessions.delete(session.clientId);
@@ -104,8 +120,20 @@ export function createSessions(
   function sweep(): void {
     const nowMs = clock.monotonicMs();
     for (const session of [...sessions.values()]) {
-      if (!isHeld(session) && nowMs - session.lastHeardMs >= silenceMsOf(session)) end(session);
+      if (isHeld(session) || session.lastHeardMs - (session.brokeAtMs ?? nowMs) > ECHO_MS) {
+        session.brokeAtMs = undefined;
+        session.isLost = false;
+      }
+      if (isHeld(session)) continue;
+      if (nowMs - session.lastHeardMs >= silenceMsOf(session)) end(session);
+      else if (session.brokeAtMs !== undefined && nowMs - session.brokeAtMs >= BACK_WITHIN_MS) lose(session);
     }
+  }
+
+  function lose(session: Session): void {
+    if (session.isLost) return;
+    session.isLost = true;
+    if (isConsumer(session)) for (const listener of lostListeners) listener(session.clientId);
   }
 
   function open({ clientId, language, version, peer }: Requester): Session | undefined {
@@ -129,6 +157,9 @@ export function createSessions(
       lastHeardMs: clock.monotonicMs(),
       lastAnsweredMs: Number.NEGATIVE_INFINITY,
       telemetryStreams: 0,
+      joined: new Map(),
+      brokeAtMs: undefined,
+      isLost: false,
       endPolls: new Set(),
     };
     sessions.set(clientId, session);
@@ -164,12 +195,15 @@ export function createSessions(
       const nowMs = clock.monotonicMs();
       const online: string[] = [];
       for (const session of sessions.values()) {
-        const isHere = isHeld(session) || nowMs - session.lastHeardMs < silenceMsOf(session) / 2;
+        const isHeard = !session.isLost && nowMs - session.lastHeardMs < silenceMsOf(session) / 2;
+        const isHere = isHeld(session) || isHeard;
         if (isHere && isConsumer(session)) online.push(session.clientId);
       }
       return online;
     },
-    broke({ clientId, lastAnsweredMs }) {
+    broke(session) {
+      const { clientId, lastAnsweredMs } = session;
+      session.brokeAtMs = clock.monotonicMs();
       if (clock.monotonicMs() - lastAnsweredMs > DOUBT_MS) return;
       for (const listener of doubtListeners) listener(clientId);
     },
@@ -178,6 +212,9 @@ export function createSessions(
     },
     onDoubt: (listener) => {
       doubtListeners.push(listener);
+    },
+    onLost: (listener) => {
+      lostListeners.push(listener);
     },
   };
 }

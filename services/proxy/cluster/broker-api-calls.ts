@@ -43,6 +43,7 @@ export function brokerApiOver(
       return command.messages.map(() => ({ fault: refused }));
     },
     pop,
+    join: async (command) => mapped(expect(await call({ method: 'join', command }), 'joined'), (reply) => reply.queues),
     release: async (command) => {
       unwrap(expect(await call({ method: 'release', command }), 'done'));
     },

@@ -27,6 +27,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     send: unused,
     pop: () => ({ result: unused(), cancel: () => {} }),
     peekPriority: unused,
+    join: unused,
     release: unused,
     ack: unused,
     changeInvisible: unused,
@@ -332,6 +333,6 @@ describe('a stream that breaks', () => {
     expect(reports).toEqual([]);
     api.close();
     await until(() => reports.length > 0);
-    expect(reports).toEqual([{ proxyId: '', online: [], gone: [], doubtful: ['push'] }]);
+    expect(reports).toEqual([{ proxyId: '', online: [], gone: [], doubtful: ['push'], lost: [] }]);
   });
 });

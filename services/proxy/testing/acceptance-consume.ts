@@ -11,7 +11,7 @@ export const GROUP: GroupRequest = {
   fifo: false,
   maxAttempts: 3,
   backoffMs: [5_000, 10_000],
-  broadcast: false,
+  consume: 'shared',
   from: 'latest',
 };
 

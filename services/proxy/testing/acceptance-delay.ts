@@ -19,7 +19,7 @@ export function delayStatements(make: HarnessFactory): void {
         await harness.putTopic({ name: type, type, queues: 2 });
       }
       await harness.putGroup({
-        ...{ name: 'G', fifo: false, maxAttempts: 5, backoffMs: [1_000], broadcast: false, from: 'latest' },
+        ...{ name: 'G', fifo: false, maxAttempts: 5, backoffMs: [1_000], consume: 'shared', from: 'latest' },
       });
     });
     afterEach(() => harness.close());

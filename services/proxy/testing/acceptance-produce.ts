@@ -134,7 +134,7 @@ export function produceStatements(make: HarnessFactory): void {
         fifo: true,
         maxAttempts: 5,
         backoffMs: [1_000],
-        broadcast: false,
+        consume: 'shared',
         from: 'latest',
       });
       const sent: string[] = [];

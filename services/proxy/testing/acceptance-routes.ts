@@ -70,7 +70,7 @@ export function routeStatements(make: HarnessFactory): void {
         fifo: false,
         maxAttempts: 3,
         backoffMs: [1_000],
-        broadcast: false,
+        consume: 'shared',
         from: 'latest',
       });
       const client = new TestClient(harness.handlers, { language: 'PYTHON' });
@@ -91,7 +91,7 @@ export function routeStatements(make: HarnessFactory): void {
         fifo: true,
         maxAttempts: 3,
         backoffMs: [1_000],
-        broadcast: false,
+        consume: 'shared',
         from: 'latest',
       });
       const { assignments } = await new TestClient(harness.handlers).assignment('T', 'F', ACCESS_POINT);

@@ -10,7 +10,7 @@ const group = (name: string, more = {}) => ({
   fifo: false,
   maxAttempts: 5,
   backoffMs: [1_500, 10_000],
-  broadcast: false,
+  consume: 'shared' as const,
   from: 'latest' as const,
   ...more,
 });

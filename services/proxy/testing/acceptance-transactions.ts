@@ -21,7 +21,7 @@ export function transactionStatements(make: HarnessFactory): void {
       await harness.putTopic({ name: 'orders', type: 'transaction', queues: 2 });
       await harness.putTopic({ name: 'mixed', type: 'mixed', queues: 2 });
       await harness.putGroup({
-        ...{ name: 'G', fifo: false, maxAttempts: 5, backoffMs: [1_000], broadcast: false, from: 'earliest' },
+        ...{ name: 'G', fifo: false, maxAttempts: 5, backoffMs: [1_000], consume: 'shared', from: 'earliest' },
       });
     });
     afterEach(() => harness.close());

@@ -7,6 +7,7 @@ import type {
   ClientsReport,
   DeadLetterCommand,
   GroupDescription,
+  JoinCommand,
   MessageToStore,
   PopCall,
   PopCommand,
@@ -44,6 +45,9 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly reports: ClientsReport[] = [];
   readonly released: string[] = [];
   readonly pops: PopCommand[] = [];
+  readonly joins: JoinCommand[] = [];
+  /** What a consumer of an exclusive group is told that it owns. */
+  owned: readonly number[] = [];
   readonly resets: ResetCommand[] = [];
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
@@ -140,6 +144,12 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     this.#waiters.add(attempt);
     attempt();
     return { result, cancel: () => end(success([])) };
+  }
+
+  async join(command: JoinCommand): Promise<Outcome<readonly number[] | undefined>> {
+    if (this.failing !== undefined) return { fault: this.failing };
+    this.joins.push(command);
+    return success(this.groups.get(command.group)?.description.consume === 'exclusive' ? this.owned : undefined);
   }
 
   #take(command: PopCommand): PopResult {
@@ -305,7 +315,8 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
       const readyMessages = subscription.waiting(this.topics.get(topic)?.messages ?? []);
-      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, lagMs: 0, filter: '*', refusedFilters: [] });
+      const unused = { lagMs: 0, filter: '*', refusedFilters: [], owners: [], members: [] };
+      lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, ...unused });
     }
     return success(lags);
   }

@@ -42,7 +42,7 @@ export class FakeCatalog {
     if (known !== undefined) return success(known.description);
     if (!create) return failure('CONSUMER_GROUP_NOT_FOUND', `There is no group ${name}.`);
     const backoffMs = DEFAULT_BACKOFF_MS;
-    return this.putGroup({ name, fifo: false, maxAttempts: 17, backoffMs, broadcast: false, from: 'latest' });
+    return this.putGroup({ name, fifo: false, maxAttempts: 17, backoffMs, consume: 'shared', from: 'latest' });
   }
 
   async putGroup({ backoffMs, ...request }: GroupRequest): Promise<Outcome<GroupDescription>> {

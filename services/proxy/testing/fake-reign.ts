@@ -36,6 +36,7 @@ export class FakeReign implements Master {
         ),
       pop: (command) => this.#pop(broker, command),
       peekPriority: (group, topic) => plain(() => broker.peekPriority(group, topic), outcome),
+      join: (command) => plain(() => broker.join(command), outcome),
       release: (command) => throwing(() => broker.release(command)),
       ack: (command) =>
         plain(

@@ -21,7 +21,7 @@ const group = {
   fifo: true,
   maxAttempts: 17,
   backoff: { delaysMs: [1_000, 5_000, 7_200_000] },
-  broadcast: true,
+  consume: 'broadcasting' as const,
   from: 'earliest' as const,
   createdAtMs: 1_700_000_000_000,
 };
@@ -132,7 +132,11 @@ const CALLS: readonly BrokerCall[] = [
   },
   { method: 'peekPriority', group: 'group', topic: 'topic' },
   { method: 'recall', command: { topic: 'topic', recallHandle: 'handle' } },
-  { method: 'reportClients', report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'] } },
+  {
+    method: 'reportClients',
+    report: { proxyId: 'proxy', online: ['a', 'b'], gone: ['c'], doubtful: ['d', 'e'], lost: ['f'] },
+  },
+  { method: 'join', command: { group: 'g', topic: 't', clientId: 'one' } },
   { method: 'ensureGroup', name: 'group', create: true },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4 } },
   { method: 'putTopic', request: { name: 'topic', type: 'fifo', queues: 4, placement } },
@@ -140,7 +144,14 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'putTopic', request: { name: 'topic', type: 'delay', queues: 4, typeChange: 'change' } },
   {
     method: 'putGroup',
-    request: { name: 'g', fifo: true, maxAttempts: 3, backoffMs: [1, 300, 70_000], broadcast: true, from: 'earliest' },
+    request: {
+      name: 'g',
+      fifo: true,
+      maxAttempts: 3,
+      backoffMs: [1, 300, 70_000],
+      consume: 'broadcasting',
+      from: 'earliest',
+    },
   },
   { method: 'deleteTopic', name: 'topic' },
   { method: 'describeTopic', name: 'topic' },
@@ -228,7 +239,13 @@ const REPLIES: readonly BrokerReply[] = [
   { kind: 'ack', faults: [undefined, { error: 'INVALID_RECEIPT_HANDLE', message: 'Old.' }, undefined] },
   { kind: 'done' },
   { kind: 'group', group },
-  { kind: 'groups', groups: [group, { ...group, name: 'b', from: 'latest', fifo: false }] },
+  { kind: 'joined', queues: undefined },
+  { kind: 'joined', queues: [] },
+  { kind: 'joined', queues: [0, 3, 1_023] },
+  {
+    kind: 'groups',
+    groups: [group, { ...group, consume: 'exclusive' }, { ...group, name: 'b', from: 'latest', fifo: false }],
+  },
   { kind: 'topic', topic },
   { kind: 'topics', topics: [topic, { ...topic, name: 'b', type: 'delay', placement }] },
   {
@@ -255,7 +272,19 @@ const REPLIES: readonly BrokerReply[] = [
     lags: [
       {
         ...{ group: 'g', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3 },
-        ...{ filter: 'tags a', refusedFilters: ['*', 'tags b'] },
+        ...{ filter: 'tags a', refusedFilters: ['*', 'tags b'], members: [] },
+        owners: [
+          { queueId: 0, clientId: 'one' },
+          { queueId: 7, clientId: 'other' },
+        ],
+      },
+      {
+        ...{ group: 'all', topic: 't', readyMessages: 1, inFlightMessages: 2, lagMs: 3, filter: '*' },
+        ...{ refusedFilters: [], owners: [] },
+        members: [
+          { clientId: 'one', online: true, readyMessages: 1, inFlightMessages: 2, lagMs: 3 },
+          { clientId: 'other', online: false, readyMessages: 2 ** 40, inFlightMessages: 0, lagMs: 0 },
+        ],
       },
     ],
   },

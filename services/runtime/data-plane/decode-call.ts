@@ -5,6 +5,7 @@ import type {
   AckCommand,
   ChangeInvisibleCommand,
   ClientsReport,
+  ConsumeMode,
   DeadLetterCommand,
   GroupRequest,
   MessageFilter,
@@ -15,8 +16,9 @@ import type {
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
-import { readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
+import { consumeModeOf, readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
+import { readJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
 import { readScheduleRequest } from './schedules.ts';
@@ -52,6 +54,8 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readSend(reader) };
     case 'pop':
       return { method, command: readPop(reader) };
+    case 'join':
+      return { method, command: readJoin(reader) };
     case 'ack':
     case 'release':
       return { method, command: readAck(reader) };
@@ -247,15 +251,17 @@ function readReport(reader: ProtobufReader): ClientsReport {
   const online: string[] = [];
   const gone: string[] = [];
   const doubtful: string[] = [];
+  const lost: string[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) proxyId = reader.string();
     else if (tag >>> 3 === 2) online.push(reader.string());
     else if (tag >>> 3 === 3) gone.push(reader.string());
     else if (tag >>> 3 === 4) doubtful.push(reader.string());
+    else if (tag >>> 3 === 5) lost.push(reader.string());
     else reader.skip(tag);
   }
-  return { proxyId, online, gone, doubtful };
+  return { proxyId, online, gone, doubtful, lost };
 }
 
 function readNamed(reader: ProtobufReader): { readonly name: string; readonly flag: boolean } {
@@ -289,7 +295,8 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
 }
 
 function readPutGroup(reader: ProtobufReader): GroupRequest {
-  const group = { name: '', fifo: false, maxAttempts: 0, backoffMs: [] as number[], broadcast: false };
+  const group = { name: '', fifo: false, maxAttempts: 0, backoffMs: [] as number[] };
+  let consume: ConsumeMode = 'shared';
   let from: GroupRequest['from'] = 'latest';
   while (reader.hasMore()) {
     const tag = reader.tag();
@@ -297,11 +304,11 @@ function readPutGroup(reader: ProtobufReader): GroupRequest {
     else if (tag >>> 3 === 2) group.fifo = reader.bool();
     else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
     else if (tag >>> 3 === 4) readNumbers(reader, tag, group.backoffMs);
-    else if (tag >>> 3 === 5) group.broadcast = reader.bool();
+    else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
     else reader.skip(tag);
   }
-  return { ...group, from };
+  return { ...group, consume, from };
 }
 
 function readCancel(reader: ProtobufReader): number {

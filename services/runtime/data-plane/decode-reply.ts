@@ -2,8 +2,11 @@
 // they came in. What is not of the expected shape throws ProtobufError; fields of newer versions are skipped.
 import type {
   BrokerStatus,
+  ConsumeMode,
   GroupDescription,
+  MemberLag,
   PoppedMessage,
+  QueueOwner,
   QueueStatus,
   ReplicaStatus,
   SendResult,
@@ -13,8 +16,9 @@ import type {
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
-import { EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
+import { consumeModeOf, EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
+import { readJoined, readMemberLag, readQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
 import { readSchedule } from './schedules.ts';
@@ -82,6 +86,8 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, priority: readOffset(reader) - 1 };
     case 'resets':
       return { kind, resets: readList(reader, 1, readQueueReset) };
+    case 'joined':
+      return { kind, queues: readJoined(reader) };
     case 'status':
       return { kind, status: readStatus(reader) };
     case 'halfMessages':
@@ -221,8 +227,9 @@ function readQueueStatus(reader: ProtobufReader): QueueStatus {
 }
 
 function readGroup(reader: ProtobufReader): GroupDescription {
-  const group = { name: '', fifo: false, maxAttempts: 0, broadcast: false, createdAtMs: 0 };
+  const group = { name: '', fifo: false, maxAttempts: 0, createdAtMs: 0 };
   const delaysMs: number[] = [];
+  let consume: ConsumeMode = 'shared';
   let from: GroupDescription['from'] = 'latest';
   while (reader.hasMore()) {
     const tag = reader.tag();
@@ -230,17 +237,19 @@ function readGroup(reader: ProtobufReader): GroupDescription {
     else if (tag >>> 3 === 2) group.fifo = reader.bool();
     else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
     else if (tag >>> 3 === 4) readNumbers(reader, tag, delaysMs);
-    else if (tag >>> 3 === 5) group.broadcast = reader.bool();
+    else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
     else if (tag >>> 3 === 7) group.createdAtMs = reader.int64();
     else reader.skip(tag);
   }
-  return { ...group, backoff: { delaysMs }, from };
+  return { ...group, backoff: { delaysMs }, consume, from };
 }
 
 function readLag(reader: ProtobufReader): SubscriptionLag {
   const lag = { group: '', topic: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0, filter: '' };
   const refusedFilters: string[] = [];
+  const owners: QueueOwner[] = [];
+  const members: MemberLag[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) lag.group = reader.string();
@@ -250,9 +259,11 @@ function readLag(reader: ProtobufReader): SubscriptionLag {
     else if (tag >>> 3 === 5) lag.lagMs = reader.int64();
     else if (tag >>> 3 === 6) lag.filter = reader.string();
     else if (tag >>> 3 === 7) refusedFilters.push(reader.string());
+    else if (tag >>> 3 === 8) owners.push(readQueueOwner(reader.message()));
+    else if (tag >>> 3 === 9) members.push(readMemberLag(reader.message()));
     else reader.skip(tag);
   }
-  return { ...lag, refusedFilters };
+  return { ...lag, refusedFilters, owners, members };
 }
 
 const ROLES: readonly BrokerStatus['role'][] = ['master', 'slave', 'starting', 'failed'];

@@ -1,10 +1,10 @@
 // Writes calls of the data plane as protobuf (`Call` in broker.proto), by hand: sends, pops and acks are the busiest
 // path of the cluster.
-
-import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
+import { CONSUME_MODES, type GroupRequest, type MessageToStore, type PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFindQuery, writeRedriveCommand, writeTraceQuery } from './finding-calls.ts';
+import { writeJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
 import { writeScheduleRequest } from './schedules.ts';
@@ -34,6 +34,9 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
     case 'pop':
       writePop(writer, call.command);
       break;
+    case 'join':
+      writeJoin(writer, call.command);
+      break;
     case 'ack':
     case 'release':
       writer.string(1, call.command.group).string(2, call.command.topic);
@@ -61,6 +64,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       for (const client of call.report.online) writer.string(2, client);
       for (const client of call.report.gone) writer.string(3, client);
       for (const client of call.report.doubtful) writer.string(4, client);
+      for (const client of call.report.lost) writer.string(5, client);
       break;
     case 'ensureGroup':
       writer.string(1, call.name);
@@ -182,6 +186,6 @@ function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {
   writeFlag(writer, 2, request.fifo);
   writeNumber(writer, 3, request.maxAttempts);
   writeNumbers(writer, 4, request.backoffMs);
-  writeFlag(writer, 5, request.broadcast);
+  writeNumber(writer, 5, CONSUME_MODES.indexOf(request.consume));
   writeFlag(writer, 6, request.from === 'earliest');
 }

@@ -1,16 +1,18 @@
 // Writes replies of the data plane as protobuf (`Result` in broker.proto), by hand.
-import type {
-  BrokerStatus,
-  GroupDescription,
-  PoppedMessage,
-  ReplicaStatus,
-  SendResult,
-  SubscriptionLag,
-  TopicDescription,
+import {
+  type BrokerStatus,
+  CONSUME_MODES,
+  type GroupDescription,
+  type PoppedMessage,
+  type ReplicaStatus,
+  type SendResult,
+  type SubscriptionLag,
+  type TopicDescription,
 } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFoundMessages, writeMessageTrace, writeRedriven } from './finding-replies.ts';
+import { writeJoined, writeMemberLag, writeQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
 import { writeSchedule } from './schedules.ts';
@@ -101,6 +103,9 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     case 'resets':
       for (const reset of reply.resets) nested(writer, 1, () => writeQueueReset(writer, reset));
       break;
+    case 'joined':
+      writeJoined(writer, reply.queues);
+      break;
     case 'status':
       writeStatus(writer, reply.status);
       break;
@@ -163,7 +168,7 @@ function writeGroup(writer: ProtobufWriter, group: GroupDescription): void {
   writeFlag(writer, 2, group.fifo);
   writeNumber(writer, 3, group.maxAttempts);
   writeNumbers(writer, 4, group.backoff.delaysMs);
-  writeFlag(writer, 5, group.broadcast);
+  writeNumber(writer, 5, CONSUME_MODES.indexOf(group.consume));
   writeFlag(writer, 6, group.from === 'earliest');
   writeNumber(writer, 7, group.createdAtMs);
 }
@@ -175,6 +180,8 @@ function writeLag(writer: ProtobufWriter, lag: SubscriptionLag): void {
   writeNumber(writer, 5, lag.lagMs);
   writer.string(6, lag.filter);
   for (const filter of lag.refusedFilters) writer.string(7, filter);
+  for (const owner of lag.owners) nested(writer, 8, () => writeQueueOwner(writer, owner));
+  for (const member of lag.members) nested(writer, 9, () => writeMemberLag(writer, member));
 }
 
 function writeStatus(writer: ProtobufWriter, status: BrokerStatus): void {

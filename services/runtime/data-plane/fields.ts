@@ -1,6 +1,6 @@
 // Small parts that calls and replies of the data plane have in common. A field is only written if it says something:
 // proto3 reads what is absent as empty, 0 or false.
-import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import { CONSUME_MODES, type ConsumeMode, TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
 import { codeOf, errorNameOf, type Fault } from '@fulmar/core/errors.ts';
 import { type Placement, placementOf } from '@fulmar/core/placement.ts';
 import {
@@ -101,4 +101,10 @@ export function topicTypeOf(text: string): TopicType {
   const type = TOPIC_TYPES.find((known) => known === text);
   if (type === undefined) throw new ProtobufError(`there is no topic type "${text}"`);
   return type;
+}
+
+export function consumeModeOf(value: number): ConsumeMode {
+  const mode = CONSUME_MODES[value];
+  if (mode === undefined) throw new ProtobufError(`there is no way ${value} to consume`);
+  return mode;
 }

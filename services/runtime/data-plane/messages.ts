@@ -8,6 +8,7 @@ import type {
   DeadLetterCommand,
   GroupDescription,
   GroupRequest,
+  JoinCommand,
   PopCommand,
   PoppedMessage,
   RecallCommand,
@@ -46,6 +47,7 @@ export const OPEN: Method<Buffer, Buffer> = { service: BROKER_DATA, name: 'Open'
 export type BrokerCall =
   | { readonly method: 'send'; readonly command: SendCommand }
   | { readonly method: 'pop'; readonly command: PopCommand }
+  | { readonly method: 'join'; readonly command: JoinCommand }
   | { readonly method: 'ack' | 'release'; readonly command: AckCommand }
   | { readonly method: 'changeInvisible'; readonly command: ChangeInvisibleCommand }
   | { readonly method: 'deadLetter'; readonly command: DeadLetterCommand }
@@ -96,6 +98,8 @@ export type BrokerReply =
   | { readonly kind: 'trace'; readonly trace: MessageTrace }
   | { readonly kind: 'redriven'; readonly redriven: Redriven }
   | { readonly kind: 'priority'; readonly priority: number }
+  /** Queues that are somebody's own; undefined for all. */
+  | { readonly kind: 'joined'; readonly queues: readonly number[] | undefined }
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
@@ -144,6 +148,7 @@ export const CALL_FIELD = {
   deleteSchedule: 82,
   listSchedules: 83,
   deleteSubscription: 84,
+  join: 68,
 } as const satisfies Record<BrokerCall['method'], number>;
 
 /** The field of `Result` that holds each reply. */
@@ -170,4 +175,5 @@ export const REPLY_FIELD = {
   trace: 64,
   redriven: 65,
   schedules: 80,
+  joined: 68,
 } as const satisfies Record<ReplyKind, number>;

@@ -1,4 +1,4 @@
-import { TOPIC_TYPES } from '@fulmar/core/broker-api.ts';
+import { CONSUME_MODES, TOPIC_TYPES } from '@fulmar/core/broker-api.ts';
 import { epochStartBytes, writeEpochStart } from '@fulmar/core/epoch-start.ts';
 import { DEAD_LETTER_REASONS } from '@fulmar/core/finding-api.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
@@ -9,6 +9,7 @@ import * as consumption from './consumption.ts';
 import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
 import * as definitions from './definitions.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
+import * as membership from './membership.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
 import { groupResetBytes, PULL_OFFSET_BYTES, writeGroupReset, writePullOffset } from './offsets.ts';
 import { redriveBytes, writeRedrive } from './redrive.ts';
@@ -69,7 +70,7 @@ const cases = [
       groupId: uint32,
       name,
       fifo: fc.boolean(),
-      broadcast: fc.boolean(),
+      consume: fc.constantFrom(...CONSUME_MODES),
       fromEarliest: fc.boolean(),
       maxAttempts: uint32,
       backoffMs: fc.array(uint32, { maxLength: 20 }),
@@ -157,6 +158,30 @@ const cases = [
     fc.record({ groupId: uint32, topicId: uint32, queueId: uint16, offset: uint53 }),
     () => PULL_OFFSET_BYTES,
     writePullOffset,
+  ],
+  [
+    'memberPut',
+    RECORD_TYPE.memberPut,
+    fc.record({ memberId: uint32, groupId: uint32, clientId: name, createdAtMs: uint53 }),
+    membership.memberPutBytes,
+    membership.writeMemberPut,
+  ],
+  [
+    'memberForget',
+    RECORD_TYPE.memberForget,
+    fc.record({ id: uint32 }),
+    () => definitions.DELETE_BYTES,
+    definitions.writeDelete,
+  ],
+  [
+    'queueOwners',
+    RECORD_TYPE.queueOwners,
+    fc.record({
+      ...{ groupId: uint32, topicId: uint32 },
+      owners: fc.array(fc.record({ queueId: uint16, clientId: name })),
+    }),
+    membership.queueOwnersBytes,
+    membership.writeQueueOwners,
   ],
   [
     'pop',
@@ -321,6 +346,21 @@ describe('record payloads', () => {
       type: RECORD_TYPE.pop,
       payload: { ...pop, ...lists, client: undefined },
     });
+  });
+
+  test('groups that are not exclusive are written as they were before there were such, and read', () => {
+    const settings = { fifo: true, fromEarliest: true, maxAttempts: 3, backoffMs: [1_000] };
+    const group = { groupId: 7, name: 'g', ...settings, createdAtMs: 9 };
+    const written = (consume: 'shared' | 'broadcasting' | 'exclusive'): string => {
+      const target = Buffer.alloc(definitions.groupPutBytes({ ...group, consume }));
+      definitions.writeGroupPut(target, 0, { ...group, consume });
+      return target.toString('hex');
+    };
+    const before = (version: string, flags: string): string =>
+      `${version}00000007${flags}0000000300000000000000090001000003e8000167`;
+    expect(written('shared')).toBe(before('01', '05'));
+    expect(written('broadcasting')).toBe(before('01', '07'));
+    expect(written('exclusive')).toBe(before('02', '0d'));
   });
 
   test('a record type of the future is refused by number', () => {

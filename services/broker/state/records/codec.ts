@@ -6,6 +6,7 @@ import { readAck, readChangeInvisible, readClientGone, readPop } from './consump
 import { readDeadLetter } from './dead-letter.ts';
 import { readDelete, readGroupPut, readSubscriptionDelete, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readDelayedCopy, readRecall } from './delayed.ts';
+import { readMemberPut, readQueueOwners } from './membership.ts';
 import { readMessagePayload } from './message.ts';
 import { readGroupReset, readPullOffset } from './offsets.ts';
 import { readRedrive } from './redrive.ts';
@@ -25,6 +26,7 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readTopicPut(bytes, at, end) };
     case RECORD_TYPE.topicDelete:
     case RECORD_TYPE.groupDelete:
+    case RECORD_TYPE.memberForget:
       return { type, payload: readDelete(bytes, at, end) };
     case RECORD_TYPE.groupPut:
       return { type, payload: readGroupPut(bytes, at, end) };
@@ -62,6 +64,10 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readGroupReset(bytes, at, end) };
     case RECORD_TYPE.pullOffset:
       return { type, payload: readPullOffset(bytes, at, end) };
+    case RECORD_TYPE.memberPut:
+      return { type, payload: readMemberPut(bytes, at, end) };
+    case RECORD_TYPE.queueOwners:
+      return { type, payload: readQueueOwners(bytes, at, end) };
     case RECORD_TYPE.redrive:
       return { type, payload: readRedrive(bytes, at, end) };
     case RECORD_TYPE.schedulePut:

@@ -1,11 +1,13 @@
 // Payloads of the records that define topics, groups and where a group begins in a topic.
-import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import { type ConsumeMode, TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { PayloadReader, PayloadWriter, stringBytes } from './bytes.ts';
 
 const VERSION = 1;
 /** The first version of a topic had no placement. */
 const TOPIC_VERSION = 2;
+/** The first version of a group had no exclusive mode; other groups are written as that. */
+const GROUP_VERSION = 2;
 
 function checkVersion(version: number, what: string, newest = VERSION): void {
   if (version < 1 || version > newest) {
@@ -77,7 +79,7 @@ export interface GroupPutRecord {
   readonly groupId: number;
   readonly name: string;
   readonly fifo: boolean;
-  readonly broadcast: boolean;
+  readonly consume: ConsumeMode;
   readonly fromEarliest: boolean;
   readonly maxAttempts: number;
   readonly backoffMs: readonly number[];
@@ -85,8 +87,9 @@ export interface GroupPutRecord {
 }
 
 const FIFO = 1;
-const BROADCAST = 2;
+const BROADCASTING = 2;
 const FROM_EARLIEST = 4;
+const EXCLUSIVE = 8;
 
 export function groupPutBytes(record: GroupPutRecord): number {
   return 20 + record.backoffMs.length * 4 + stringBytes(record.name);
@@ -94,9 +97,9 @@ export function groupPutBytes(record: GroupPutRecord): number {
 
 export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord): void {
   const writer = new PayloadWriter(target, at)
-    .uint8(VERSION)
+    .uint8(record.consume === 'exclusive' ? GROUP_VERSION : VERSION)
     .uint32(record.groupId)
-    .uint8((record.fifo ? FIFO : 0) | (record.broadcast ? BROADCAST : 0) | (record.fromEarliest ? FROM_EARLIEST : 0))
+    .uint8(groupFlags(record))
     .uint32(record.maxAttempts)
     .uint64(record.createdAtMs)
     .uint16(record.backoffMs.length);
@@ -104,9 +107,14 @@ export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord
   writer.string(record.name);
 }
 
+function groupFlags({ fifo, consume, fromEarliest }: GroupPutRecord): number {
+  const mode = { shared: 0, broadcasting: BROADCASTING, exclusive: EXCLUSIVE }[consume];
+  return (fifo ? FIFO : 0) | mode | (fromEarliest ? FROM_EARLIEST : 0);
+}
+
 export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRecord {
   const reader = new PayloadReader(bytes, at, end);
-  checkVersion(reader.uint8(), 'group');
+  checkVersion(reader.uint8(), 'group', GROUP_VERSION);
   const groupId = reader.uint32();
   const flags = reader.uint8();
   const maxAttempts = reader.uint32();
@@ -117,7 +125,7 @@ export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRe
     groupId,
     name: reader.string(),
     fifo: (flags & FIFO) !== 0,
-    broadcast: (flags & BROADCAST) !== 0,
+    consume: (flags & EXCLUSIVE) !== 0 ? 'exclusive' : (flags & BROADCASTING) !== 0 ? 'broadcasting' : 'shared',
     fromEarliest: (flags & FROM_EARLIEST) !== 0,
     maxAttempts,
     backoffMs,

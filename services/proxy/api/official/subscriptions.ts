@@ -186,7 +186,9 @@ function* consumers(context: ProxyContext): Iterable<Session> {
 /** Whether each group is a broadcast group, by its key. */
 async function modelsOf(context: ProxyContext): Promise<ReadonlyMap<string, boolean>> {
   const answers = await askEverySet(context, (broker) => broker.listGroups());
-  return new Map(answers.flatMap(({ answer }) => answer.map(({ name, broadcast }) => [name, broadcast])));
+  return new Map(
+    answers.flatMap(({ answer }) => answer.map(({ name, consume }) => [name, consume === 'broadcasting'])),
+  );
 }
 
 function modelOf(models: ReadonlyMap<string, boolean>, group: string, session?: Session): number {

@@ -42,6 +42,9 @@ import { EarlyAnswers } from './serve/early-answers.ts';
 import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
+import { LiteLives } from './serve/lite-lives.ts';
+import { LiteReceiving } from './serve/lite-receiving.ts';
+import { LiteSubscribing } from './serve/lite-subscribing.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
 import { Pulling } from './serve/pulling.ts';
@@ -50,7 +53,7 @@ import { MessageReader } from './serve/reading.ts';
 import { Receiving } from './serve/receiving.ts';
 import { Resetting } from './serve/resetting.ts';
 import { Scheduling } from './serve/scheduling.ts';
-import { Sending } from './serve/sending.ts';
+import { Sending, type SendingParts } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
 import type { TransactionPolicy } from './serve/transaction-policy.ts';
@@ -118,6 +121,9 @@ export class Broker implements MasterApi {
   private readonly resetting: Resetting;
   private readonly pulling: Pulling;
   private readonly typeChanges: TypeChanges;
+  private readonly liteLives: LiteLives;
+  private readonly liteReceiving: LiteReceiving;
+  readonly lite: LiteSubscribing;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -131,6 +137,7 @@ export class Broker implements MasterApi {
       onApplied: (topics, subscriptions) => {
         this.receiving.wake(topics, subscriptions);
         this.pulling.wake(topics);
+        for (const topic of topics) if (topic.lite !== undefined) this.liteReceiving.placed(topic);
       },
       onDefinitions: (topics) => this.definitionsChanged(topics),
     };
@@ -145,21 +152,29 @@ export class Broker implements MasterApi {
     this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
-    const sending = { state, committer, reader, wallMs, delays, early, setHash, bounds };
+    this.liteLives = new LiteLives({ state, committer, catalog: this.catalog, timers, wallMs, bounds });
+    const liteTopicOf: SendingParts['liteTopicOf'] = (topic, message) => this.liteLives.topicOf(topic, message);
+    const sending = { state, committer, reader, liteTopicOf, wallMs, delays, early, setHash, bounds };
     this.sending = new Sending({ ...sending, transactions: policy });
     this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
     this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const isOnline = (clientId: string): boolean => this.presence.isOnline(clientId);
     const served = { log, committer: this.committer, reader, deadLetters, timers, random };
-    const serving = { ...served, setHash, bounds, isOnline };
+    const onAvailable = (subscription: Subscription): void => this.liteReceiving.available(subscription);
+    const serving = { ...served, setHash, bounds, isOnline, onAvailable };
     this.receiving = new Receiving(state, serving);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
-    this.presence = new Presence(state, this.committer, clock, timers);
+    const release = (command: AckCommand): Promise<void> => this.settling.release(command);
+    this.liteReceiving = new LiteReceiving({ state, committer, receiving: this.receiving, release, timers, bounds });
+    this.presence = new Presence(state, this.committer, clock, timers, (clientId) => this.lite.forget(clientId));
     const offsets = new QueueOffsets(log, reader);
     this.offsets = offsets;
+    const heard = (clientId: string): void => this.presence.noteReceive(clientId);
+    const liteParts = { state, log, committer, offsets, receiving: this.receiving, isOnline, heard, bounds };
+    this.lite = new LiteSubscribing({ ...liteParts, lite: this.liteReceiving });
     this.resetting = new Resetting(state, this.receiving, offsets);
     this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
     const { catalog } = this;
@@ -173,6 +188,8 @@ export class Broker implements MasterApi {
     this.checks.start();
     this.delaying.start();
     this.schedules.start();
+    this.liteLives.start();
+    this.liteReceiving.start();
     this.armTick();
   }
 
@@ -204,7 +221,9 @@ export class Broker implements MasterApi {
     this.checks.stop();
     this.delaying.stop();
     this.schedules.stop();
+    this.liteLives.stop();
     this.receiving.close();
+    this.liteReceiving.close();
     this.pulling.close();
   }
 
@@ -214,7 +233,7 @@ export class Broker implements MasterApi {
 
   pop(command: PopCommand): PopCall {
     this.presence.noteReceive(command.clientId);
-    return this.receiving.pop(command);
+    return this.liteReceiving.serves(command) ? this.liteReceiving.pop(command) : this.receiving.pop(command);
   }
 
   async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
@@ -258,7 +277,7 @@ export class Broker implements MasterApi {
   }
 
   async listTopics(): Promise<readonly TopicDescription[]> {
-    return [...this.state.topics.byId.values()].map(describeTopic);
+    return [...this.state.topics.byName.values()].map(describeTopic);
   }
 
   /** Why clients' requests that write are refused at the moment, or undefined. */
@@ -294,9 +313,7 @@ export class Broker implements MasterApi {
       return failure('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group. Create it first.');
     }
     const subscriptions = group === undefined ? this.state.subscriptions() : group.subscriptions.values();
-    const lags: SubscriptionLag[] = [];
-    for (const subscription of [...subscriptions]) lags.push(await this.insight.lag(subscription));
-    return success(lags);
+    return success(await this.insight.lags([...subscriptions]));
   }
 
   pull(command: PullCommand): Promise<Outcome<PulledMessages>> {
@@ -361,6 +378,7 @@ export class Broker implements MasterApi {
 
   private definitionsChanged(topics: ReadonlySet<string>): void {
     this.receiving.dropDeleted();
+    this.liteReceiving.dropDeleted();
     if (topics.size > 0) this.options.onTopics(topics);
   }
 }

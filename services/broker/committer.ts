@@ -205,6 +205,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.pop:
     case RECORD_TYPE.ack:
     case RECORD_TYPE.changeInvisible:
+    case RECORD_TYPE.postpone:
     case RECORD_TYPE.deadLetter:
     case RECORD_TYPE.groupReset: {
       const subscription = state.subscription(record.payload.groupId, record.payload.topicId);
@@ -216,6 +217,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
       return false;
     case RECORD_TYPE.topicPut:
     case RECORD_TYPE.topicDelete:
+    case RECORD_TYPE.liteExpire:
     case RECORD_TYPE.groupPut:
     case RECORD_TYPE.groupDelete:
     case RECORD_TYPE.subscriptionDelete:

@@ -2,6 +2,7 @@
 // same interface is served in-process (embedded) and over the pipelined gRPC stream of `fulmar.v1.BrokerData`.
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
+import type { LiteApi, LiteBinding } from './lite-api.ts';
 import type {
   GroupOffset,
   OffsetTarget,
@@ -39,6 +40,8 @@ export interface TopicDescription {
   readonly createdAtMs: number;
   /** Undefined for topics that brokers make by themselves, and for those of earlier versions. */
   readonly placement?: Placement | undefined;
+  /** After so long without a message a lite topic of this LITE topic ends; never if undefined. */
+  readonly liteExpirationMs?: number | undefined;
 }
 
 export interface Backoff {
@@ -55,6 +58,8 @@ export interface GroupDescription {
   readonly broadcast: boolean;
   readonly from: 'latest' | 'earliest';
   readonly createdAtMs: number;
+  /** Only for a group of lite consumers. */
+  readonly lite?: LiteBinding | undefined;
 }
 
 /**
@@ -66,7 +71,7 @@ export interface MessageToStore {
   /** Empty for none. */
   readonly tag: string;
   readonly keys: readonly string[];
-  /** Empty for none. */
+  /** Empty for none. Of a lite message the name of its lite topic, which keeps it in order in the same way. */
   readonly messageGroup: string;
   /** Of a priority message; the higher one is delivered first. */
   readonly priority?: number;
@@ -163,6 +168,8 @@ export interface ChangeInvisibleCommand {
   readonly invisibleMs: number;
   /** Raise a negative acknowledgement of a push consumer to the group's own delay for that attempt. */
   readonly raiseToBackoff: boolean;
+  /** The delivery does not count as an attempt. */
+  readonly suspend?: boolean;
 }
 
 export interface DeadLetterCommand {
@@ -196,6 +203,8 @@ export interface TopicRequest {
   readonly queues: number;
   /** Counts if the topic is new or has an older one. */
   readonly placement?: Placement | undefined;
+  /** As in the description; a topic that exists takes it over. */
+  readonly liteExpirationMs?: number | undefined;
   /** The topic exists with another type and is to get this one; `check` only asks whether it could. */
   readonly typeChange?: 'check' | 'change' | undefined;
 }
@@ -207,6 +216,8 @@ export interface GroupRequest {
   readonly backoffMs: readonly number[];
   readonly broadcast: boolean;
   readonly from: 'latest' | 'earliest';
+  /** Decided once, when the group is made. */
+  readonly lite?: LiteBinding | undefined;
 }
 
 export interface QueueStatus {
@@ -293,6 +304,7 @@ export interface BrokerApi {
   recall(command: RecallCommand): Promise<Fault | undefined>;
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
+  readonly lite: LiteApi;
   readonly schedules: ScheduleApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */

@@ -62,6 +62,14 @@ export const RECORD_TYPE = {
   groupReset: 61,
   /** How far a consumer that pulls has come in a queue, as it says. */
   pullOffset: 62,
+  /** A lite topic comes into being inside a LITE topic. */
+  liteTopicPut: 70,
+  /** A lite topic ends, unless it was written to since this was decided. */
+  liteExpire: 71,
+  /** Which lite topics a consumer reads from here on. */
+  liteSubscribe: 72,
+  /** A message waits longer, and the delivery that it had does not count. */
+  postpone: 73,
   /** A recurring message is made, paused or goes on. */
   schedulePut: 80,
   scheduleDelete: 81,

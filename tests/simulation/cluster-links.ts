@@ -172,6 +172,10 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
         show: (transactionId) => call((api) => api.transactions.show(transactionId)),
         resume: (transactionId) => call((api) => api.transactions.resume(transactionId)),
       },
+      lite: {
+        sync: (command) => call((api) => api.lite.sync(copied(command))),
+        list: (query) => call((api) => api.lite.list(query)),
+      },
       stepDown: (preferred) => call((api) => api.stepDown(preferred)),
       status: () => call((api) => api.status()),
     };

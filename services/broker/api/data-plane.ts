@@ -252,6 +252,10 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
     }
     case 'resetGroup':
       return outcome(await api.resetGroup(call.command), (resets) => ({ kind: 'resets', resets }));
+    case 'syncLite':
+      return outcome(await api.lite.sync(call.command), (lost) => ({ kind: 'lostLiteTopics', lost }));
+    case 'listLiteTopics':
+      return outcome(await api.lite.list(call.query), (topics) => ({ kind: 'liteTopics', topics }));
     case 'status':
       return { kind: 'status', status: await api.status() };
     case 'endTransaction':

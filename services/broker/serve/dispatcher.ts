@@ -28,7 +28,7 @@ import { type Gathered, Gathering } from './gather.ts';
 import { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
-import { run } from './steps.ts';
+import { run, type Steps } from './steps.ts';
 
 export interface Serving {
   readonly log: CommitLog;
@@ -40,12 +40,16 @@ export interface Serving {
   readonly setHash: number;
   readonly bounds: MemoryBounds;
   readonly isOnline: (clientId: string) => boolean;
+  /** A lite topic has a message for this group, and no receive waits for it. */
+  readonly onAvailable: (subscription: Subscription) => void;
 }
 
 interface Waiter {
   readonly command: PopCommand;
   readonly filter: PreparedFilter;
   readonly resolve: (result: PopResult) => void;
+  /** It is answered at once, whether there is something or not. */
+  readonly hurries: boolean;
   timer: Timer | undefined;
   /** Cancelled, timed out or answered. */
   over: boolean;
@@ -103,6 +107,15 @@ export class Dispatcher {
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
   pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    return this.enter(command, false, resolve);
+  }
+
+  /** The same without any wait for a message that is not there. */
+  popNow(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    return this.enter(command, true, resolve);
+  }
+
+  private enter(command: PopCommand, hurries: boolean, resolve: (result: PopResult) => void): () => void {
     if (this.closedWith !== undefined) {
       resolve(this.closedWith);
       return () => {};
@@ -116,13 +129,19 @@ export class Dispatcher {
       resolve({ fault });
       return () => {};
     }
-    const earlier = command.attemptId === '' ? undefined : this.attempts.take(command.attemptId);
-    if (earlier !== undefined) this.release(earlier);
-    const waiter: Waiter = { command, filter, resolve, timer: undefined, over: false };
+    this.releaseAttempt(command.attemptId);
+    const waiter: Waiter = { command, filter, resolve, hurries, timer: undefined, over: false };
     this.waiters.push(waiter);
     this.serve();
-    if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
+    if (!waiter.over && !hurries)
+      waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
     return () => this.finish(waiter, success([]));
+  }
+
+  /** The answer to this logical receive was never seen: what it took may be handed out again. */
+  releaseAttempt(attemptId: string): void {
+    const earlier = attemptId === '' ? undefined : this.attempts.take(attemptId);
+    if (earlier !== undefined) this.release(earlier);
   }
 
   /** The filter of a receive, if this consumer may receive with it. */
@@ -186,6 +205,7 @@ export class Dispatcher {
       }
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
+        this.dismissHurried();
         this.tryLater();
         return;
       }
@@ -209,7 +229,14 @@ export class Dispatcher {
       }
     } while (this.again);
     this.working = false;
+    this.dismissHurried();
     this.armTimer();
+    const { subscription, serving } = this;
+    if (subscription.singleLane && this.waiters.length === 0 && this.hasSomething()) serving.onAvailable(subscription);
+  }
+
+  private dismissHurried(): void {
+    for (const waiter of this.waiters.filter((each) => each.hurries)) this.finish(waiter, success([]));
   }
 
   /** Somebody else may lead by now; soon this replica will know. */
@@ -235,9 +262,11 @@ export class Dispatcher {
     this.serve();
   }
 
-  private hasSomething(): boolean {
+  /** Whether there may be a message to hand out now. */
+  hasSomething(): boolean {
     const { subscription } = this;
     if (subscription.hasReady()) return true;
+    if (subscription.singleLane && subscription.leases.size + this.reservations.leaseCount > 0) return false;
     const ends = subscription.topic.nextOffsets;
     for (let queueId = 0; queueId < ends.length; queueId++) {
       if (ends[queueId]! > this.reservations.cursor(subscription, queueId)) return true;
@@ -254,6 +283,17 @@ export class Dispatcher {
       if (queueId > highest && end > reservations.cursor(subscription, queueId)) highest = queueId;
     }
     return highest;
+  }
+
+  /** Length of the record with the message that comes next. Only where all messages are one lane. */
+  headBytes(): number | Promise<number> {
+    const [lease] = this.subscription.leases.values();
+    return run(this.lengthAt(lease?.queueOffset ?? this.reservations.cursor(this.subscription, 0)));
+  }
+
+  private *lengthAt(queueOffset: number): Steps<number> {
+    const entry = yield* this.serving.reader.entry(this.subscription.topic.id, 0, queueOffset);
+    return entry?.length ?? 0;
   }
 
   private gather(waiter: Waiter): Gathered | Promise<Gathered> {

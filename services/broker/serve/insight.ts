@@ -2,6 +2,7 @@
 import type { SubscriptionLag, TopicStatus } from '@fulmar/core/broker-api.ts';
 import { describeTopic } from '../catalog.ts';
 import { type CommitLog, queueKeyOf } from '../log/log.ts';
+import type { Group } from '../state/groups.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
@@ -54,7 +55,7 @@ export class Insight {
     return { ...describeTopic(topic), queueStatus, delayedMessages: this.state.delayed.countOf(topic.id) };
   }
 
-  async lag(subscription: Subscription): Promise<SubscriptionLag> {
+  private async lag(subscription: Subscription): Promise<SubscriptionLag> {
     const { group, topic } = subscription;
     const backlog = backlogOf(subscription);
     const { lagMs } = await this.waiting(subscription);
@@ -64,6 +65,20 @@ export class Insight {
       refusedFilters: agreement?.refusedFilters() ?? [],
     };
     return { group: group.name, topic: topic.name, ...backlog, lagMs, ...filters };
+  }
+
+  /** One for each group and topic: what a group has before it in all lite topics of a LITE topic is one sum. */
+  async lags(subscriptions: readonly Subscription[]): Promise<readonly SubscriptionLag[]> {
+    const lags: SubscriptionLag[] = [];
+    for (const together of byName(subscriptions)) {
+      let sum: SubscriptionLag | undefined;
+      for (const subscription of together) {
+        const lag = await this.lag(subscription);
+        sum = sum === undefined ? lag : added(sum, lag);
+      }
+      lags.push(sum!);
+    }
+    return lags;
   }
 
   async waiting(subscription: Subscription): Promise<Waiting> {
@@ -89,6 +104,33 @@ export class Insight {
     }
     return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.wallMs() - oldestStoredAtMs) : 0;
   }
+}
+
+/** Subscriptions that users know by the same two names; each but those to lite topics is alone. */
+export function byName(subscriptions: Iterable<Subscription>): readonly (readonly Subscription[])[] {
+  const alone: Subscription[][] = [];
+  const lite = new Map<Group, Subscription[]>();
+  for (const subscription of subscriptions) {
+    const { group, topic } = subscription;
+    const others = topic.lite === undefined ? undefined : lite.get(group);
+    if (others !== undefined) {
+      others.push(subscription);
+      continue;
+    }
+    const first = [subscription];
+    alone.push(first);
+    if (topic.lite !== undefined) lite.set(group, first);
+  }
+  return alone;
+}
+
+function added(sum: SubscriptionLag, lag: SubscriptionLag): SubscriptionLag {
+  return {
+    ...sum,
+    readyMessages: sum.readyMessages + lag.readyMessages,
+    inFlightMessages: sum.inFlightMessages + lag.inFlightMessages,
+    lagMs: Math.max(sum.lagMs, lag.lagMs),
+  };
 }
 
 /** How far a group has come in a queue, whether it is handed messages or pulls them. */

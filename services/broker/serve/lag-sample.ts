@@ -4,7 +4,7 @@
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { OVERFLOW } from '@fulmar/runtime/metrics.ts';
 import type { Subscription } from '../state/subscription.ts';
-import { type Backlog, backlogOf, type Insight, type Waiting } from './insight.ts';
+import { type Backlog, backlogOf, byName, type Insight, type Waiting } from './insight.ts';
 
 export interface LagSample extends Backlog {
   readonly group: string;
@@ -30,16 +30,22 @@ export async function sampleLag(
   insight: Pick<Insight, 'waiting'>,
   { looks, series }: LagSampleLimits = LIMITS_OF_METRICS,
 ): Promise<readonly LagSample[]> {
-  const counted = [...subscriptions].map((subscription) => {
-    const backlog = backlogOf(subscription);
-    return { subscription, backlog, unsettled: backlog.readyMessages + backlog.inFlightMessages };
+  const counted = byName(subscriptions).map((together) => {
+    const backlog = { readyMessages: 0, inFlightMessages: 0 };
+    for (const { readyMessages, inFlightMessages } of together.map(backlogOf)) {
+      backlog.readyMessages += readyMessages;
+      backlog.inFlightMessages += inFlightMessages;
+    }
+    return { together, backlog, unsettled: backlog.readyMessages + backlog.inFlightMessages };
   });
   counted.sort((a, b) => b.unsettled - a.unsettled);
   const samples: LagSample[] = [];
-  for (const { subscription, backlog, unsettled } of counted.slice(0, series)) {
-    const { group, topic } = subscription;
-    const mayLook = samples.length < looks;
-    const waiting = unsettled === 0 ? NO_WAIT : mayLook ? await insight.waiting(subscription) : undefined;
+  let looksLeft = looks;
+  for (const { together, backlog, unsettled } of counted.slice(0, series)) {
+    const { group, topic } = together[0]!;
+    const mayLook = together.length <= looksLeft;
+    if (mayLook) looksLeft -= together.length;
+    const waiting = unsettled === 0 ? NO_WAIT : mayLook ? await longest(together, insight) : undefined;
     samples.push({ group: group.name, topic: topic.name, ...backlog, waiting });
   }
   const rest = { readyMessages: 0, inFlightMessages: 0 };
@@ -49,4 +55,14 @@ export async function sampleLag(
   }
   if (counted.length > series) samples.push({ group: OVERFLOW, topic: OVERFLOW, ...rest, waiting: undefined });
   return samples;
+}
+
+async function longest(together: readonly Subscription[], insight: Pick<Insight, 'waiting'>): Promise<Waiting> {
+  const longest = { lagMs: 0, queueingMs: 0 };
+  for (const subscription of together) {
+    const { lagMs, queueingMs } = await insight.waiting(subscription);
+    longest.lagMs = Math.max(longest.lagMs, lagMs);
+    longest.queueingMs = Math.max(longest.queueingMs, queueingMs);
+  }
+  return longest;
 }

@@ -30,12 +30,21 @@ export class Presence {
    */
   private readonly seen = new Map<string, Map<string, number>>();
   private timer: Timer | undefined;
+  private readonly onGone: (clientId: string) => void;
 
-  constructor(state: BrokerState, committer: Committer, clock: Clock, timers: Timers) {
+  /** `onGone` hears of each consumer that is not online any more. */
+  constructor(
+    state: BrokerState,
+    committer: Committer,
+    clock: Clock,
+    timers: Timers,
+    onGone: (clientId: string) => void,
+  ) {
     this.state = state;
     this.committer = committer;
     this.clock = clock;
     this.timers = timers;
+    this.onGone = onGone;
   }
 
   start(): void {
@@ -75,6 +84,7 @@ export class Presence {
       if (isElsewhere) continue;
       this.seen.delete(clientId);
       this.end(clientId, VISIBLE_AFTER_MS);
+      this.onGone(clientId);
     }
     for (const clientId of doubtful) this.end(clientId, INHERITED_MS);
   }
@@ -91,8 +101,10 @@ export class Presence {
     for (const clientId of this.holders()) {
       const seen = this.seen.get(clientId);
       if (seen === undefined) this.note(clientId, '');
-      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId, VISIBLE_AFTER_MS);
-      else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS);
+      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) {
+        this.end(clientId, VISIBLE_AFTER_MS);
+        this.onGone(clientId);
+      } else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS);
     }
     for (const [clientId, seen] of this.seen) {
       if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.seen.delete(clientId);
@@ -110,9 +122,13 @@ export class Presence {
     return lost;
   }
 
+  /** Of messages, or of lite topics that they read. */
   private holders(): Set<string> {
     const holders = new Set<string>();
     for (const { heldBy } of this.state.subscriptions()) for (const clientId of heldBy.keys()) holders.add(clientId);
+    for (const { lite } of this.state.groups.byId.values()) {
+      for (const clientId of lite?.consumers.clients() ?? []) holders.add(clientId);
+    }
     return holders;
   }
 

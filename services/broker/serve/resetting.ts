@@ -30,7 +30,9 @@ export class Resetting {
     if (group === undefined) return { fault: NO_GROUP };
     const topic = this.state.topics.byName.get(topicName);
     if (topicName !== '' && topic === undefined) return { fault: NO_TOPIC };
-    const topics = topic === undefined ? [...group.subscriptions.values()].map((each) => each.topic) : [topic];
+    const read = [...group.subscriptions.values()].map((each) => each.topic);
+    const topics =
+      topic === undefined ? read : topic.type === 'lite' ? read.filter(({ name }) => name === topicName) : [topic];
     const resets: QueueReset[] = [];
     for (const each of topics) {
       const plan = await this.plan(group, each, to);
@@ -50,7 +52,7 @@ export class Resetting {
     for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {
       const pulledTo = subscription?.pullOffsets.get(queueId) ?? 0;
       plan.push({
-        topic: topic.name,
+        topic: topic.lite === undefined ? topic.name : `${topic.name}:${topic.lite.name}`,
         queueId,
         fromOffset: Math.max(from[queueId] ?? 0, pulledTo),
         toOffset: await run(this.offsets.find(topic, queueId, to)),

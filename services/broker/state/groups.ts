@@ -1,4 +1,6 @@
 // The consumer groups of one broker set: how each is served, and since which place in the log it exists.
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
+import { LiteConsumers } from './lite-consumers.ts';
 import type { GroupPutRecord } from './records/definitions.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -14,6 +16,8 @@ export interface Group {
   /** Log position of the record that made it: it sees every message behind that. */
   readonly createdAtPosition: number;
   readonly subscriptions: Map<number, Subscription>;
+  /** Only for a group of lite consumers: its LITE topic, and who reads what in it. */
+  readonly lite: (LiteBinding & { readonly consumers: LiteConsumers }) | undefined;
 }
 
 export class Groups {
@@ -35,6 +39,7 @@ export class Groups {
         createdAtMs: record.createdAtMs,
         createdAtPosition: position,
         subscriptions: new Map(),
+        lite: record.lite && { ...record.lite, consumers: new LiteConsumers() },
       };
       this.byId.set(group.id, group);
       this.byName.set(group.name, group);

@@ -9,7 +9,7 @@ import { PayloadReader, PayloadWriter } from './records/bytes.ts';
 import type { BrokerState } from './state.ts';
 
 /** Numbers are written to disk and never reused. */
-export const SECTION_TAG = { timers: 1, transactions: 2, subscriptions: 3, schedules: 7 } as const;
+export const SECTION_TAG = { timers: 1, transactions: 2, subscriptions: 3, lite: 5, schedules: 7 } as const;
 
 export interface SnapshotSection {
   readonly tag: number;

@@ -9,19 +9,16 @@
 //   version 2: sections, see snapshot-sections.ts; a state that needs none is written as version 1
 
 import type { Group } from './groups.ts';
-import type { Lease } from './lease.ts';
-import { PayloadReader, PayloadWriter, stringBytes } from './records/bytes.ts';
+import { LITE_SECTION } from './lite-section.ts';
+import { PayloadReader } from './records/bytes.ts';
 import {
   type GroupPutRecord,
   groupPutBytes,
   readGroupPut,
-  readSubscriptionPut,
   readTopicPut,
-  subscriptionPutBytes,
   type TopicPutRecord,
   topicPutBytes,
   writeGroupPut,
-  writeSubscriptionPut,
   writeTopicPut,
 } from './records/definitions.ts';
 import { SCHEDULES_SECTION } from './schedules-section.ts';
@@ -33,7 +30,7 @@ import {
   writeSections,
 } from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
-import type { Subscription } from './subscription.ts';
+import { Chunks, readSubscription, writeSubscription } from './subscription-bytes.ts';
 import { SUBSCRIPTIONS_SECTION } from './subscriptions-section.ts';
 import type { Topic } from './topics.ts';
 import { TRANSACTIONS_SECTION } from './transactions-section.ts';
@@ -46,25 +43,9 @@ const SECTIONS: readonly SnapshotSection[] = [
   TIMERS_SECTION,
   TRANSACTIONS_SECTION,
   SUBSCRIPTIONS_SECTION,
+  LITE_SECTION,
   SCHEDULES_SECTION,
 ];
-
-class Chunks {
-  readonly list: Buffer[] = [];
-
-  fixed(bytes: number, write: (writer: PayloadWriter) => void): void {
-    const chunk = Buffer.allocUnsafe(bytes);
-    write(new PayloadWriter(chunk, 0));
-    this.list.push(chunk);
-  }
-
-  definition<T>(record: T, bytes: number, write: (target: Buffer, at: number, record: T) => void): void {
-    const chunk = Buffer.allocUnsafe(4 + bytes);
-    chunk.writeUInt32BE(bytes, 0);
-    write(chunk, 4, record);
-    this.list.push(chunk);
-  }
-}
 
 /** The buffers, one after the other, are the snapshot. */
 export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[] {
@@ -72,11 +53,11 @@ export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[]
   const later = writeSections(state, sections);
   const version = later.length === 0 ? WITHOUT_SECTIONS : WITH_SECTIONS;
   chunks.fixed(17, (out) => out.uint8(version).uint64(state.position).uint64(state.logTimeMs));
-  chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byId.size));
-  for (const topic of state.topics.byId.values()) writeTopic(chunks, topic);
+  chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byName.size));
+  for (const topic of state.topics.byName.values()) writeTopic(chunks, topic);
   chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byId.size));
   for (const group of state.groups.byId.values()) writeGroup(chunks, group);
-  const subscriptions = [...state.subscriptions()];
+  const subscriptions = [...state.subscriptions()].filter(({ topic }) => topic.lite === undefined);
   chunks.fixed(4, (out) => out.uint32(subscriptions.length));
   for (const subscription of subscriptions) writeSubscription(chunks, subscription);
   chunks.fixed(4 + state.recentIds.size * 26, (out) => {
@@ -96,6 +77,7 @@ function writeTopic(chunks: Chunks, topic: Topic): void {
     queues: topic.nextOffsets.length,
     createdAtMs: topic.createdAtMs,
     placement: topic.placement,
+    liteExpirationMs: topic.liteExpirationMs,
   };
   chunks.definition(record, topicPutBytes(record), writeTopicPut);
   chunks.fixed(8 + topic.nextOffsets.length * 8, (out) => {
@@ -114,36 +96,10 @@ function writeGroup(chunks: Chunks, group: Group): void {
     maxAttempts: group.maxAttempts,
     backoffMs: group.backoffMs,
     createdAtMs: group.createdAtMs,
+    lite: group.lite,
   };
   chunks.definition(record, groupPutBytes(record), writeGroupPut);
   chunks.fixed(8, (out) => out.uint64(group.createdAtPosition));
-}
-
-function writeSubscription(chunks: Chunks, subscription: Subscription): void {
-  const record = {
-    groupId: subscription.group.id,
-    topicId: subscription.topic.id,
-    startOffsets: subscription.cursors,
-  };
-  chunks.definition(record, subscriptionPutBytes(record), writeSubscriptionPut);
-  const leases = [...subscription.leases.values()].sort(
-    (a, b) => a.queueId - b.queueId || a.queueOffset - b.queueOffset,
-  );
-  let bytes = 4;
-  for (const lease of leases) bytes += 32 + stringBytes(lease.renewedBy);
-  chunks.fixed(bytes, (out) => {
-    out.uint32(leases.length);
-    for (const lease of leases) {
-      out
-        .uint16(lease.queueId)
-        .uint64(lease.queueOffset)
-        .uint16(lease.attempt)
-        .uint64(lease.visibleAtMs)
-        .uint32(lease.popId)
-        .string(lease.renewedBy)
-        .uint64(lease.lane);
-    }
-  });
 }
 
 /**
@@ -179,26 +135,4 @@ export function readSnapshot(bytes: Buffer, sections = SECTIONS): BrokerState {
   state.position = position;
   state.logTimeMs = logTimeMs;
   return state;
-}
-
-function readSubscription(state: BrokerState, reader: PayloadReader): void {
-  const definition = reader.view(reader.uint32());
-  const subscription = state.subscribe(readSubscriptionPut(definition, 0, definition.length));
-  if (subscription === undefined) throw new Error('a snapshot holds a subscription without its topic or group');
-  for (let left = reader.uint32(); left > 0; left--) {
-    const lease: Lease = {
-      queueId: reader.uint16(),
-      queueOffset: reader.uint64(),
-      attempt: reader.uint16(),
-      visibleAtMs: reader.uint64(),
-      popId: reader.uint32(),
-      renewedBy: reader.string(),
-      lane: reader.uint64(),
-      live: true,
-      ready: false,
-      turn: 0,
-    };
-    subscription.restore(lease);
-  }
-  state.leases += subscription.leases.size;
 }

@@ -24,6 +24,7 @@ import type {
   TopicPutRecord,
 } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
+import type { LiteExpireRecord, LiteSubscribeRecord, LiteTopicPutRecord, PostponeRecord } from './records/lite.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
 import type { ScheduleDeleteRecord, ScheduleFireRecord, SchedulePutRecord } from './records/schedule.ts';
@@ -66,6 +67,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.subscriptionFilter; readonly payload: SubscriptionFilterRecord }
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
   | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
+  | { readonly type: typeof RECORD_TYPE.liteTopicPut; readonly payload: LiteTopicPutRecord }
+  | { readonly type: typeof RECORD_TYPE.liteExpire; readonly payload: LiteExpireRecord }
+  | { readonly type: typeof RECORD_TYPE.liteSubscribe; readonly payload: LiteSubscribeRecord }
+  | { readonly type: typeof RECORD_TYPE.postpone; readonly payload: PostponeRecord }
   | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
@@ -91,6 +96,8 @@ export class BrokerState {
   logTimeMs = 0;
   /** Leases of all subscriptions together, for their bound. */
   leases = 0;
+  /** Pairs of a consumer and a lite topic that it reads, for their bound. */
+  liteSubscriptions = 0;
 
   /** Everything before this position of the log can go, as far as the state is concerned. */
   get oldestNeeded(): number {
@@ -165,9 +172,8 @@ export class BrokerState {
         this.topics.put(record.payload);
         return undefined;
       case RECORD_TYPE.topicDelete: {
-        const topic = this.topics.remove(record.payload.id);
+        this.removeTopic(record.payload.id);
         this.delayed.removeTopic(record.payload.id);
-        for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
         this.schedules.removeTopic(record.payload.id);
         return undefined;
@@ -178,6 +184,7 @@ export class BrokerState {
       case RECORD_TYPE.groupDelete: {
         const group = this.groups.remove(record.payload.id);
         for (const subscription of group?.subscriptions.values() ?? []) this.drop(subscription);
+        this.liteSubscriptions -= group?.lite?.consumers.size ?? 0;
         return undefined;
       }
       case RECORD_TYPE.subscriptionPut:
@@ -198,6 +205,27 @@ export class BrokerState {
       case RECORD_TYPE.pullOffset: {
         const { groupId, topicId, queueId, offset } = record.payload;
         this.withSubscription(groupId, topicId, (of) => of.pullOffsets.set(queueId, offset));
+        return undefined;
+      }
+      case RECORD_TYPE.liteTopicPut:
+        this.topics.putLite(record.payload);
+        return undefined;
+      case RECORD_TYPE.liteExpire: {
+        const { topicId, nextOffset } = record.payload;
+        if (this.topics.byId.get(topicId)?.nextOffsets[0] === nextOffset) this.removeTopic(topicId);
+        return undefined;
+      }
+      case RECORD_TYPE.liteSubscribe: {
+        const lite = this.groups.byId.get(record.payload.groupId)?.lite;
+        if (lite === undefined) return undefined;
+        const before = lite.consumers.size;
+        lite.consumers.apply(record.payload, lite.exclusive);
+        this.liteSubscriptions += lite.consumers.size - before;
+        return undefined;
+      }
+      case RECORD_TYPE.postpone: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyPostpone(payload));
         return undefined;
       }
       case RECORD_TYPE.schedulePut:
@@ -250,6 +278,12 @@ export class BrokerState {
     this.leases += subscription.leases.size - before;
   }
 
+  private removeTopic(id: number): void {
+    for (const { subscriptions } of this.topics.remove(id)) {
+      for (const subscription of [...subscriptions.values()]) this.drop(subscription);
+    }
+  }
+
   private drop(subscription: Subscription): void {
     this.leases -= subscription.leases.size;
     subscription.group.subscriptions.delete(subscription.topic.id);
@@ -279,6 +313,7 @@ export class BrokerState {
     const queueOffset = topic.nextOffsets[queueId];
     if (queueOffset === undefined) return undefined;
     topic.nextOffsets[queueId] = queueOffset + 1;
+    if (topic.lite !== undefined) this.topics.lite.touch(topic);
     if (message.storedAtMs > topic.newestStoredAtMs) topic.newestStoredAtMs = message.storedAtMs;
     if (remember) {
       const key = RecentMessageIds.keyOf(topic.id, message.messageId);

@@ -13,7 +13,8 @@ export const SUBSCRIPTIONS_SECTION: SnapshotSection = {
   tag: SECTION_TAG.subscriptions,
 
   write(state) {
-    const told = [...state.subscriptions()].filter(({ filter, pullOffsets, resets }) => {
+    const told = [...state.subscriptions()].filter(({ topic, filter, pullOffsets, resets }) => {
+      if (topic.lite !== undefined) return false;
       return filter !== EVERYTHING || resets > 0 || pullOffsets.size > 0;
     });
     if (told.length === 0) return [];

@@ -22,6 +22,8 @@ interface GroupSettings {
   readonly backoffMs?: readonly number[];
   readonly broadcast?: boolean;
   readonly fromEarliest?: boolean;
+  readonly liteTopic?: string;
+  readonly liteExclusive?: boolean;
 }
 
 interface GroupInfo {
@@ -58,8 +60,9 @@ export interface GroupHandlers {
   >;
 }
 
-function infoOf({ name, fifo, maxAttempts, backoff, broadcast, from, createdAtMs }: GroupDescription): GroupInfo {
-  const settings = { fifo, maxAttempts, backoffMs: backoff.delaysMs, broadcast, fromEarliest: from === 'earliest' };
+function infoOf({ name, fifo, maxAttempts, backoff, broadcast, from, createdAtMs, lite }: GroupDescription): GroupInfo {
+  const order = { fifo, maxAttempts, backoffMs: backoff.delaysMs, broadcast, fromEarliest: from === 'earliest' };
+  const settings = { ...order, liteTopic: lite?.topic ?? '', liteExclusive: lite?.exclusive ?? false };
   return { name, settings, createdAtMs };
 }
 
@@ -77,6 +80,7 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
     async CreateGroup(_call, { name = '', settings }) {
       checkKey(name, checkGroupName);
       const { fifo = false, maxAttempts = 0, backoffMs = [], broadcast = false, fromEarliest = false } = settings ?? {};
+      const { liteTopic = '', liteExclusive = false } = settings ?? {};
       checkNumbers(maxAttempts, backoffMs);
       const known = await askEverySet(dependencies, (broker) => broker.ensureGroup(name, false));
       // What is left out stays as it is; a new group gets the defaults.
@@ -88,6 +92,7 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
         backoffMs: backoffMs.length === 0 ? before.backoff.delaysMs : backoffMs,
         broadcast,
         from: fromEarliest ? ('earliest' as const) : ('latest' as const),
+        ...(liteTopic !== '' && { lite: { topic: liteTopic, exclusive: liteExclusive } }),
       };
       const answers = await askEverySet(dependencies, (broker) => broker.putGroup(request));
       const refused = answers.find(({ answer }) => answer.fault !== undefined)?.answer.fault;

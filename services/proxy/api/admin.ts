@@ -3,6 +3,7 @@
 import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
+import { type LiteHandlers, liteHandlers } from './admin-lite.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type ScheduleHandlers, scheduleHandlers } from './admin-schedules.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
@@ -10,6 +11,7 @@ import { type TransactionHandlers, transactionHandlers } from './admin-transacti
 
 export type AdminHandlers = TopicHandlers &
   GroupHandlers &
+  LiteHandlers &
   ResetHandlers &
   TransactionHandlers &
   ScheduleHandlers &
@@ -19,6 +21,7 @@ export function adminService(dependencies: AdminDependencies): AdminHandlers {
   return {
     ...topicHandlers(dependencies),
     ...groupHandlers(dependencies),
+    ...liteHandlers(dependencies),
     ...resetHandlers(dependencies),
     ...transactionHandlers(dependencies),
     ...scheduleHandlers(dependencies),

@@ -13,7 +13,7 @@ import { deliveryTimestampFrame, messageFrame, statusFrame, topicField } from '.
 import type { ProxyContext } from './context.ts';
 import { addressText, endpointsOf } from './endpoints.ts';
 import { parseFilter } from './filter.ts';
-import { CLIENT_TYPE } from './messages.ts';
+import { CLIENT_TYPE, isLiteConsumerType } from './messages.ts';
 import { Patience } from './patience.ts';
 import { type Catch, type CatchHandles, createPolls, giveBack, handlesOf, type Poll, type StartPoll } from './poll.ts';
 import { pollMs } from './poll-time.ts';
@@ -108,6 +108,7 @@ async function wait(
   if (session.clientType === CLIENT_TYPE.unspecified) {
     session.clientType = request.autoRenew ? CLIENT_TYPE.pushConsumer : CLIENT_TYPE.simpleConsumer;
   }
+  const isLite = isLiteConsumerType(session.clientType);
   const waitMs = pollMs(request.longPollingMs, call.remainingMs);
   const patience = new Patience(context, call, waitMs);
   const endPoll = (): void => {
@@ -118,7 +119,7 @@ async function wait(
   try {
     const [foundRoute, foundGroup] = await Promise.all([
       whileAbsent(patience, () => context.topics.find(topic)),
-      whileAbsent(patience, () => context.groups.ensure(group)),
+      whileAbsent(patience, () => context.groups.ensure(group, isLite ? topic : undefined)),
     ]);
     const route = unwrap(foundRoute);
     const description = unwrap(foundGroup);

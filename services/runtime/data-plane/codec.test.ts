@@ -158,6 +158,31 @@ const CALLS: readonly BrokerCall[] = [
   { method: 'findOffset', find: { queue: { topic: 't', queueId: 1 }, target: { kind: 'time', value: 2 ** 41 } } },
   { method: 'resetGroup', command: { group: 'g', topic: '', to: { kind: 'latest', value: 0 }, dryRun: true } },
   { method: 'resetGroup', command: { group: 'g', topic: 't', to: { kind: 'offset', value: 7 }, dryRun: false } },
+  {
+    method: 'changeInvisible',
+    command: {
+      ...{ group: 'group', topic: 'topic', receiptHandle: 'h', invisibleMs: 9, raiseToBackoff: false },
+      suspend: true,
+    },
+  },
+  { method: 'putTopic', request: { name: 'topic', type: 'lite', queues: 4, liteExpirationMs: 0 } },
+  { method: 'putTopic', request: { name: 'topic', type: 'lite', queues: 4, liteExpirationMs: 2 ** 31 } },
+  {
+    method: 'putGroup',
+    request: {
+      ...{ name: 'g', fifo: false, maxAttempts: 3, backoffMs: [1], broadcast: false, from: 'latest' },
+      lite: { topic: 'chats', exclusive: true },
+    },
+  },
+  {
+    method: 'syncLite',
+    command: {
+      ...{ group: 'g', topic: 'chats', clientId: 'c', action: 'replace', liteTopics: ['a', 'b'] },
+      from: { kind: 'tail', value: 5 },
+    },
+  },
+  { method: 'syncLite', command: { group: 'g', topic: 'chats', clientId: 'c', action: 'add', liteTopics: [] } },
+  { method: 'listLiteTopics', query: { topic: 'chats', after: 'a', count: 300 } },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -284,7 +309,14 @@ const SCHEDULE_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
-const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...SCHEDULE_REPLIES];
+const LITE_REPLIES: readonly BrokerReply[] = [
+  { kind: 'topic', topic: { ...topic, type: 'lite', liteExpirationMs: 60_000 } },
+  { kind: 'group', group: { ...group, lite: { topic: 'chats', exclusive: false } } },
+  { kind: 'lostLiteTopics', lost: [{ clientId: 'c', liteTopics: ['a', 'b'] }] },
+  { kind: 'liteTopics', topics: [{ name: 'a', messages: 2 ** 40, newestStoredAtMs: 2 ** 41, consumers: 3 }] },
+];
+
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...SCHEDULE_REPLIES, ...LITE_REPLIES];
 
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {

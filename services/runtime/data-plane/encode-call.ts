@@ -3,6 +3,7 @@
 import type { GroupRequest, MessageToStore, PopCommand } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
+import { writeBinding, writeListLiteTopics, writeLiteSync } from './lite.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
 import { writeScheduleRequest } from './schedules.ts';
@@ -41,6 +42,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writer.string(1, call.command.group).string(2, call.command.topic).string(3, call.command.receiptHandle);
       writeNumber(writer, 4, call.command.invisibleMs);
       writeFlag(writer, 5, call.command.raiseToBackoff);
+      writeFlag(writer, 6, call.command.suspend ?? false);
       break;
     case 'deadLetter':
       writer.string(1, call.command.group).string(2, call.command.topic);
@@ -68,6 +70,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writer.string(1, call.request.name).string(2, call.request.type).varint(3, call.request.queues);
       writePlacement(writer, 4, call.request.placement);
       if (call.request.typeChange !== undefined) writer.varint(5, TYPE_CHANGES.indexOf(call.request.typeChange));
+      if (call.request.liteExpirationMs !== undefined) writer.varint(6, call.request.liteExpirationMs);
       break;
     case 'putGroup':
       writePutGroup(writer, call.request);
@@ -91,6 +94,12 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       break;
     case 'resetGroup':
       writeReset(writer, call.command);
+      break;
+    case 'syncLite':
+      writeLiteSync(writer, call.command);
+      break;
+    case 'listLiteTopics':
+      writeListLiteTopics(writer, call.query);
       break;
     case 'stepDown':
       writeText(writer, 1, call.preferred);
@@ -173,4 +182,5 @@ function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {
   writeNumbers(writer, 4, request.backoffMs);
   writeFlag(writer, 5, request.broadcast);
   writeFlag(writer, 6, request.from === 'earliest');
+  writeBinding(writer, 7, request.lite);
 }

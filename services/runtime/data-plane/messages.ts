@@ -19,6 +19,7 @@ import type {
   TopicStatus,
 } from '@fulmar/core/broker-api.ts';
 import type { Fault } from '@fulmar/core/errors.ts';
+import type { ListLiteTopicsQuery, LiteSyncCommand, LiteTopicStatus, LostLiteTopics } from '@fulmar/core/lite-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
@@ -53,6 +54,8 @@ export type BrokerCall =
   | { readonly method: 'putOffset' | 'getOffset'; readonly offset: GroupOffset }
   | { readonly method: 'findOffset'; readonly find: FindOffset }
   | { readonly method: 'resetGroup'; readonly command: ResetCommand }
+  | { readonly method: 'syncLite'; readonly command: LiteSyncCommand }
+  | { readonly method: 'listLiteTopics'; readonly query: ListLiteTopicsQuery }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -85,6 +88,8 @@ export type BrokerReply =
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
+  | { readonly kind: 'lostLiteTopics'; readonly lost: readonly LostLiteTopics[] }
+  | { readonly kind: 'liteTopics'; readonly topics: readonly LiteTopicStatus[] }
   | { readonly kind: 'schedules'; readonly schedules: readonly ScheduleDescription[] };
 
 export type ReplyKind = BrokerReply['kind'];
@@ -122,6 +127,8 @@ export const CALL_FIELD = {
   getOffset: 62,
   findOffset: 63,
   resetGroup: 64,
+  syncLite: 70,
+  listLiteTopics: 71,
   createSchedule: 80,
   pauseSchedule: 81,
   deleteSchedule: 82,
@@ -149,5 +156,7 @@ export const REPLY_FIELD = {
   pulled: 60,
   offset: 61,
   resets: 62,
+  lostLiteTopics: 70,
+  liteTopics: 71,
   schedules: 80,
 } as const satisfies Record<ReplyKind, number>;

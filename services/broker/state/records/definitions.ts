@@ -1,11 +1,15 @@
 // Payloads of the records that define topics, groups and where a group begins in a topic.
 import { TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { PayloadReader, PayloadWriter, stringBytes } from './bytes.ts';
 
 const VERSION = 1;
 /** The first version of a topic had no placement. */
 const TOPIC_VERSION = 2;
+/** Only for topics and groups that have to do with lite topics: all others stay readable for earlier programs. */
+const TOPIC_VERSION_LITE = 3;
+const GROUP_VERSION_LITE = 2;
 
 function checkVersion(version: number, what: string, newest = VERSION): void {
   if (version < 1 || version > newest) {
@@ -22,16 +26,18 @@ export interface TopicPutRecord {
   readonly queues: number;
   readonly createdAtMs: number;
   readonly placement?: Placement | undefined;
+  readonly liteExpirationMs?: number | undefined;
 }
 
 export function topicPutBytes(record: TopicPutRecord): number {
-  return (record.placement?.sets ?? []).reduce((bytes, set) => bytes + stringBytes(set), 24 + stringBytes(record.name));
+  const fixed = (record.liteExpirationMs ? 32 : 24) + stringBytes(record.name);
+  return (record.placement?.sets ?? []).reduce((bytes, set) => bytes + stringBytes(set), fixed);
 }
 
 export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord): void {
   const { version, sets } = record.placement ?? { version: 0, sets: [] };
   const writer = new PayloadWriter(target, at)
-    .uint8(TOPIC_VERSION)
+    .uint8(record.liteExpirationMs ? TOPIC_VERSION_LITE : TOPIC_VERSION)
     .uint32(record.topicId)
     .uint8(TOPIC_TYPES.indexOf(record.type))
     .uint32(record.queues)
@@ -40,12 +46,13 @@ export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord
     .uint32(version)
     .uint16(sets.length);
   for (const set of sets) writer.string(set);
+  if (record.liteExpirationMs) writer.uint64(record.liteExpirationMs);
 }
 
 export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRecord {
   const reader = new PayloadReader(bytes, at, end);
   const version = reader.uint8();
-  checkVersion(version, 'topic', TOPIC_VERSION);
+  checkVersion(version, 'topic', TOPIC_VERSION_LITE);
   const topicId = reader.uint32();
   const type = TOPIC_TYPES[reader.uint8()];
   if (type === undefined) throw new Error('a topic record has a type that this program does not know');
@@ -53,7 +60,11 @@ export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRe
   if (version === 1) return record;
   const placement = { version: reader.uint32(), sets: [] as string[] };
   for (let left = reader.uint16(); left > 0; left--) placement.sets.push(reader.string());
-  return placement.sets.length === 0 ? record : { ...record, placement };
+  return {
+    ...record,
+    ...(placement.sets.length > 0 && { placement }),
+    ...(version === TOPIC_VERSION_LITE && { liteExpirationMs: reader.uint64() }),
+  };
 }
 
 /** Ends a topic or a group by its id. */
@@ -82,46 +93,60 @@ export interface GroupPutRecord {
   readonly maxAttempts: number;
   readonly backoffMs: readonly number[];
   readonly createdAtMs: number;
+  readonly lite?: LiteBinding | undefined;
 }
 
 const FIFO = 1;
 const BROADCAST = 2;
 const FROM_EARLIEST = 4;
+const LITE_EXCLUSIVE = 8;
 
 export function groupPutBytes(record: GroupPutRecord): number {
-  return 20 + record.backoffMs.length * 4 + stringBytes(record.name);
+  const lite = record.lite === undefined ? 0 : stringBytes(record.lite.topic);
+  return 20 + record.backoffMs.length * 4 + stringBytes(record.name) + lite;
 }
 
 export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord): void {
+  const { lite } = record;
+  let flags = (record.fifo ? FIFO : 0) | (record.broadcast ? BROADCAST : 0) | (record.fromEarliest ? FROM_EARLIEST : 0);
+  if (lite?.exclusive) flags |= LITE_EXCLUSIVE;
   const writer = new PayloadWriter(target, at)
-    .uint8(VERSION)
+    .uint8(lite === undefined ? VERSION : GROUP_VERSION_LITE)
     .uint32(record.groupId)
-    .uint8((record.fifo ? FIFO : 0) | (record.broadcast ? BROADCAST : 0) | (record.fromEarliest ? FROM_EARLIEST : 0))
+    .uint8(flags)
     .uint32(record.maxAttempts)
     .uint64(record.createdAtMs)
     .uint16(record.backoffMs.length);
   for (const delay of record.backoffMs) writer.uint32(delay);
   writer.string(record.name);
+  if (lite !== undefined) writer.string(lite.topic);
 }
 
 export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRecord {
   const reader = new PayloadReader(bytes, at, end);
-  checkVersion(reader.uint8(), 'group');
+  const version = reader.uint8();
+  checkVersion(version, 'group', GROUP_VERSION_LITE);
   const groupId = reader.uint32();
   const flags = reader.uint8();
   const maxAttempts = reader.uint32();
   const createdAtMs = reader.uint64();
   const backoffMs: number[] = [];
   for (let left = reader.uint16(); left > 0; left--) backoffMs.push(reader.uint32());
+  const name = reader.string();
+  const lite = {
+    topic: version === GROUP_VERSION_LITE ? reader.string() : '',
+    exclusive: (flags & LITE_EXCLUSIVE) !== 0,
+  };
   return {
     groupId,
-    name: reader.string(),
+    name,
     fifo: (flags & FIFO) !== 0,
     broadcast: (flags & BROADCAST) !== 0,
     fromEarliest: (flags & FROM_EARLIEST) !== 0,
     maxAttempts,
     backoffMs,
     createdAtMs,
+    ...(version === GROUP_VERSION_LITE && { lite }),
   };
 }
 

@@ -176,10 +176,11 @@ export class Catalog {
     }
     const lite = existing === undefined ? request.lite : existing.lite;
     if (request.lite !== undefined && !isSameBinding(request.lite, lite)) {
+      const now = lite === undefined ? 'is not bound to a LITE topic' : `is bound to ${lite.topic} otherwise`;
       return failure(
         'PRECONDITION_FAILED',
-        `The group exists and ${lite === undefined ? 'is not bound to a LITE topic' : `is bound to ${lite.topic} otherwise`}. ` +
-          'That cannot be changed under its consumers. Use another name, or delete the group first.',
+        `The group exists and ${now}. That cannot be changed under its consumers. Use another name, or delete the ` +
+          'group first.',
       );
     }
     return this.writeGroup({

@@ -338,8 +338,14 @@ describe('the fulmar command', () => {
   test.each([
     [['--delay', '1s', '--at', '2030-01-02'], 'Give --delay or --at, not both.'],
     [['--at', 'tomorrow'], '--at cannot be "tomorrow"'],
-    [['--at', '2030-01-02', '--message-group', 'g'], 'A message has one of --message-group, --priority, --lite-topic and a time.'],
-    [['--priority', '3', '--message-group', 'g'], 'A message has one of --message-group, --priority, --lite-topic and a time.'],
+    [
+      ['--at', '2030-01-02', '--message-group', 'g'],
+      'A message has one of --message-group, --priority, --lite-topic and a time.',
+    ],
+    [
+      ['--priority', '3', '--message-group', 'g'],
+      'A message has one of --message-group, --priority, --lite-topic and a time.',
+    ],
   ])('a time that makes no sense is a usage error: %s', async (flags, sentence) => {
     const done = await run(['send', 'orders', 'x', ...flags], {});
     expect(done).toMatchObject({ code: EXIT.usage, calls: [] });

@@ -23,7 +23,9 @@ export function messageToSend(topic: object, body: Buffer, values: Values): obje
     ...(liteTopic === undefined ? [] : [MESSAGE_TYPE.lite]),
   ];
   if (types.length > 1) {
-    throw new UsageError('A message has one of --message-group, --priority, --lite-topic and a time. Give one of them.');
+    throw new UsageError(
+      'A message has one of --message-group, --priority, --lite-topic and a time. Give one of them.',
+    );
   }
   const [type = MESSAGE_TYPE.normal] = types;
   return {

@@ -103,7 +103,7 @@ export const LIMITS = {
 
   // --- lite topics
   liteTopicNameLength: 64,
-  /** Of all LITE topics of a broker set together; each one that a group reads costs about three KiB. */
+  /** Of all LITE topics of a broker set together; each one that a group reads costs some KiB. */
   liteTopics: 50_000,
   /** The longest time without a message after which a lite topic ends, if it ends at all. */
   liteExpirationMs: 30 * 24 * HOUR,

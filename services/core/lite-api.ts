@@ -1,5 +1,6 @@
-// What the cluster's inside says about lite topics: which ones a consumer reads, and which ones there are. Part of what a
-// broker offers (see broker-api.ts). A lite topic is a queue of its own inside a LITE topic, known by its name there.
+// What the cluster's inside says about lite topics: which ones a consumer reads, and which ones there are. Part of
+// what a broker offers (see broker-api.ts). A lite topic is a queue of its own inside a LITE topic, known by its name
+// there.
 import type { Fault, Outcome } from './errors.ts';
 import type { OffsetTarget } from './offsets.ts';
 

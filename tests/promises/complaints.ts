@@ -53,7 +53,7 @@ export const COMPLAINTS: Readonly<Record<string, readonly Complaint[]>> = {
         kept('tests/simulation/lite.test.ts', 'see each lite topic in order, only their own, and all of it: seed %i'),
         kept(
           'tests/simulation/lite.test.ts',
-          'is read on at once after a restart, with or without power, although no consumer has said anything since',
+          'is read on at once after a restart or a power cut, although no consumer has said anything since',
         ),
       ],
     },

@@ -1,4 +1,5 @@
-// Mistakes about batches, filters, resets and lite topics, which only stories with these habits can find: those of large seeds.
+// Mistakes about batches, filters, resets and lite topics, which only stories with these habits can find: those of
+// large seeds.
 import { Agreement } from '@fulmar/broker/serve/agreement.ts';
 import { Gathering } from '@fulmar/broker/serve/gather.ts';
 import { Sending } from '@fulmar/broker/serve/sending.ts';

@@ -1,6 +1,6 @@
 // What clients of a story do beside the common things: they send batches, consume with filters, change them, set
-// groups back and forward, and use lite topics. Drawn apart from everything else, and only for seeds that are large enough, so that each
-// story that was remembered before is still the same story.
+// groups back and forward, and use lite topics. Drawn apart from everything else, and only for seeds that are large
+// enough, so that each story that was remembered before is still the same story.
 import { ClusterBatches } from './cluster-batches.ts';
 import type { ClientWorld, ClusterClients } from './cluster-clients.ts';
 import type { ClusterPlan } from './cluster-faults.ts';

@@ -1,6 +1,6 @@
 // Lite topics of a simulated cluster while faults go on: a producer that makes them by sending, consumers of one group
-// whose sets change all the time. Each lite topic comes in order, to who reads it, and an acknowledged message never again;
-// in the end everything that was answered OK has come.
+// whose sets change all the time. Each lite topic comes in order, to who reads it, and an acknowledged message never
+// again; in the end everything that was answered OK has come.
 import { messageTo } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
 import type { HabitCounts, HabitsParts } from './cluster-habits.ts';

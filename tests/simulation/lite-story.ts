@@ -1,6 +1,6 @@
-// Life stories of lite consumers, from a seed: what they read changes all the time, they acknowledge late, not at all, or
-// give back, and the broker dies in between. A checker sees every answer and throws at the first broken promise: the
-// order of each lite topic, one message under way in it, only what a consumer reads, nothing lost, nothing twice.
+// Life stories of lite consumers, from a seed: what they read changes all the time, they acknowledge late, not at all,
+// or give back, and the broker dies in between. A checker sees every answer and throws at the first broken promise:
+// the order of each lite topic, one message under way in it, only what a consumer reads, nothing lost, nothing twice.
 import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
 import { INVISIBLE_MS, LITE_GROUPS, LITE_TOPIC, type LiteGroup, LiteWorld, liteTopicOf } from './lite-world.ts';
 import { demand } from './log-model.ts';

@@ -1,5 +1,5 @@
-// A broker on a simulated disk with lite topics: what tests about them need to make, say and see. It can be killed, with
-// or without its power, and opened again.
+// A broker on a simulated disk with lite topics: what tests about them need to make, say and see. It can be killed,
+// with or without its power, and opened again.
 import type { BrokerNode } from '@fulmar/broker/node.ts';
 import { openSoleBroker } from '@fulmar/broker/sole-broker.ts';
 import { MESSAGE_TYPE, type PopCall, type PoppedMessage, type SendResult } from '@fulmar/core/broker-api.ts';

@@ -92,7 +92,7 @@ describe('consumers whose lite topics change all the time', () => {
 });
 
 describe('a lite topic', () => {
-  test('is read on at once after a restart, with or without power, although no consumer has said anything since', async () => {
+  test('is read on at once after a restart or a power cut, although no consumer has said anything since', async () => {
     for (const powerCut of [false, true]) {
       const world = new LiteWorld(20);
       await world.begin();
@@ -191,7 +191,7 @@ describe('a lite topic', () => {
     expect(await world.receive('shared', 'two')).toEqual(['ann: 1']);
   });
 
-  test('that was just handed out comes again to the client whose answer was lost, under the same attempt id', async () => {
+  test('comes again to a client that lost the answer and asks under the same attempt id', async () => {
     const world = new LiteWorld(26);
     await world.begin();
     await world.settle(world.sync('shared', 'one', 'add', ['ann', 'bob']));

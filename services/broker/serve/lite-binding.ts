@@ -20,7 +20,8 @@ export function bindingFault(group: Group | undefined, topic: Topic | undefined)
   if (group.lite.topic !== topic.name) {
     return fault(
       'ILLEGAL_TOPIC',
-      `Group ${group.name} reads lite topics of ${group.lite.topic} and nothing else. Use another group for ${topic.name}.`,
+      `Group ${group.name} reads lite topics of ${group.lite.topic} and nothing else. Use another group for ` +
+        `${topic.name}.`,
     );
   }
   if (topic.type === 'lite') return undefined;

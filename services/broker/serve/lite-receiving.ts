@@ -1,6 +1,7 @@
-// Receives of lite consumers. Each one reads lite topics of its own choice, so a receive is answered with one message of
-// every lite topic among them that has one: each is taken by an ordinary receive on that topic, which keeps its order.
-// For each consumer it is known which of its lite topics may have something; nobody searches through all of them.
+// Receives of lite consumers. Each one reads lite topics of its own choice, so a receive is answered with one message
+// of every lite topic among them that has one: each is taken by an ordinary receive on that topic, which keeps its
+// order. For each consumer it is known which of its lite topics may have something; nobody searches through all of
+// them.
 import type { AckCommand, PopCall, PopCommand, PoppedMessage, PopResult } from '@fulmar/core/broker-api.ts';
 import { failure, faultOf, success } from '@fulmar/core/errors.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';

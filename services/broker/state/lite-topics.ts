@@ -1,5 +1,5 @@
-// The lite topics of each LITE topic by name, those that were written to least lately first, so that what has expired is
-// found without a search.
+// The lite topics of each LITE topic by name, those that were written to least lately first, so that what has expired
+// is found without a search.
 import type { Topic } from './topics.ts';
 
 export class LiteTopics {

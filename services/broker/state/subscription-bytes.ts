@@ -1,5 +1,5 @@
-// A subscription as bytes and back, for snapshots: its definition with the cursors, then its leases in ascending order of
-// queue and offset.
+// A subscription as bytes and back, for snapshots: its definition with the cursors, then its leases in ascending order
+// of queue and offset.
 //
 //   u32 length, definition;  u32 leases: queue, offset, attempt, visible at, pop id, client, lane
 import type { Lease } from './lease.ts';

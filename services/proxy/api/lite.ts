@@ -1,6 +1,6 @@
-// SyncLiteSubscription: which lite topics a consumer reads. Brokers keep it, so that any proxy serves the consumer; every
-// broker set of the LITE topic is told all of it, because any of them may have one of these lite topics. A consumer of
-// an exclusive group that has lost some hears of it on its Telemetry stream, if it has one here.
+// SyncLiteSubscription: which lite topics a consumer reads. Brokers keep it, so that any proxy serves the consumer;
+// every broker set of the LITE topic is told all of it, because any of them may have one of these lite topics. A
+// consumer of an exclusive group that has lost some hears of it on its Telemetry stream, if it has one here.
 
 import { FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';

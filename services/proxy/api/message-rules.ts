@@ -1,6 +1,6 @@
 // What a message must be like before it is stored: every rule has its own code, so that a producer learns what to
 // change. The rules read decoded fields only and change nothing.
-import { MESSAGE_TYPE, type TopicType } from '@fulmar/core/broker-api.ts';
+import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { hasControlCharacter, isBlank } from '@fulmar/core/names.ts';

@@ -2,8 +2,9 @@
 // use it are the sign that it is wanted. A topic that is just being deleted looks the same for a moment, so its route
 // has to have stood still for longer than a deletion takes.
 //
-// Message groups and lite topics stay where the topic's placement has them, so such a topic is added only to sets that are named there;
-// `fulmar topic spread` names the others. Topics of the system are left alone: brokers make them themselves.
+// Message groups and lite topics stay where the topic's placement has them, so such a topic is added only to sets that
+// are named there; `fulmar topic spread` names the others. Topics of the system are left alone: brokers make them
+// themselves.
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import { liteExpirationOf } from '../cluster/topic-changes.ts';

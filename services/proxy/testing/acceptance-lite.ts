@@ -1,5 +1,5 @@
-// The acceptance checklist for lite topics: subscriptions by SyncLiteSubscription, receives of what a consumer reads and of
-// nothing else, order in each lite topic, exclusive groups.
+// The acceptance checklist for lite topics: subscriptions by SyncLiteSubscription, receives of what a consumer reads
+// and of nothing else, order in each lite topic, exclusive groups.
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { CLIENT_TYPE } from '../api/messages.ts';
 import { GROUP } from './acceptance-consume.ts';
@@ -75,7 +75,7 @@ export function liteStatements(make: HarnessFactory): void {
       expect(textsOf(await receive(client))).toEqual(['ann: to ann', 'bob: to bob']);
     });
 
-    test('31 messages of one lite topic come one after the other, each after the one before is acknowledged', async () => {
+    test('31 messages of one lite topic come one by one, each after the one before is acknowledged', async () => {
       const client = await consumer();
       await sync(client, ADD, ['ann', 'bob']);
       for (const body of ['1', '2', '3']) await send('ann', body);

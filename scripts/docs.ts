@@ -281,6 +281,8 @@ const WHAT_TO_DO: Readonly<Record<ErrorName, string>> = {
   TOO_MANY_REQUESTS:
     'Wait and repeat; most official producers do. If it lasts, the message says what is short: often disk space, see ' +
     '[durability](durability.md).',
+  LITE_TOPIC_QUOTA_EXCEEDED: 'Let lite topics expire sooner, use fewer of them, or add a broker set.',
+  LITE_SUBSCRIPTION_QUOTA_EXCEEDED: 'Read fewer lite topics with one consumer, and use more consumers.',
   MESSAGE_PROPERTIES_TOO_LARGE: 'Send at most 128 properties with 16 KiB in all.',
   INTERNAL_SERVER_ERROR: 'Repeat the request. The log of the server has the details; please report it.',
   HA_NOT_AVAILABLE: 'Repeat the request in a second. If it lasts, no broker can be reached: `fulmar cluster status`.',

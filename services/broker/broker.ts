@@ -46,6 +46,9 @@ import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { KeySearch } from './serve/key-search.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
+import { LiteLives } from './serve/lite-lives.ts';
+import { LiteReceiving } from './serve/lite-receiving.ts';
+import { LiteSubscribing } from './serve/lite-subscribing.ts';
 import { Members } from './serve/members.ts';
 import { OrphanChecks } from './serve/orphan-checks.ts';
 import { Presence } from './serve/presence.ts';
@@ -56,7 +59,7 @@ import { Receiving } from './serve/receiving.ts';
 import { Redriving } from './serve/redriving.ts';
 import { Resetting } from './serve/resetting.ts';
 import { Scheduling } from './serve/scheduling.ts';
-import { Sending } from './serve/sending.ts';
+import { Sending, type SendingParts } from './serve/sending.ts';
 import { Settling } from './serve/settling.ts';
 import { run } from './serve/steps.ts';
 import { Tracing } from './serve/tracing.ts';
@@ -127,6 +130,9 @@ export class Broker implements MasterApi {
   private readonly resetting: Resetting;
   private readonly pulling: Pulling;
   private readonly typeChanges: TypeChanges;
+  private readonly liteLives: LiteLives;
+  private readonly liteReceiving: LiteReceiving;
+  readonly lite: LiteSubscribing;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -140,6 +146,7 @@ export class Broker implements MasterApi {
       onApplied: (topics, subscriptions) => {
         this.receiving.wake(topics, subscriptions);
         this.pulling.wake(topics);
+        for (const topic of topics) if (topic.lite !== undefined) this.liteReceiving.placed(topic);
       },
       onDefinitions: (topics) => this.definitionsChanged(topics),
     };
@@ -154,25 +161,34 @@ export class Broker implements MasterApi {
     this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
-    const sending = { state, committer, reader, wallMs, delays, early, setHash, bounds };
+    this.liteLives = new LiteLives({ state, committer, catalog: this.catalog, timers, wallMs, bounds });
+    const liteTopicOf: SendingParts['liteTopicOf'] = (topic, message) => this.liteLives.topicOf(topic, message);
+    const sending = { state, committer, reader, liteTopicOf, wallMs, delays, early, setHash, bounds };
     this.sending = new Sending({ ...sending, transactions: policy });
     this.checks = new OrphanChecks({ log, state, committer, reader, timers, logger, observer, policy });
     this.transactions = new Transactions({ state, committer, checks: this.checks, observer, wallMs, setHash });
     const deadLetters = new DeadLetters(this.committer, reader, this.catalog, wallMs, logger, observer);
     const isOnline = (clientId: string): boolean => this.presence.isOnline(clientId);
     const served = { log, committer: this.committer, reader, deadLetters, timers, random };
-    const serving = { ...served, setHash, bounds, isOnline };
+    const onAvailable = (subscription: Subscription): void => this.liteReceiving.available(subscription);
+    const serving = { ...served, setHash, bounds, isOnline, onAvailable };
     const takeGroupId = (): number => this.catalog.takeGroupId();
     this.members = new Members({ state, committer, clock, timers, bounds, isOnline, takeGroupId });
     this.receiving = new Receiving(state, serving, this.members);
     const dispatcherOf = (subscription: Subscription): Dispatcher => this.receiving.dispatcherOf(subscription);
     this.settling = new Settling(state, this.committer, dispatcherOf, timers, setHash);
     this.forwarding = new Forwarding(state, this.settling, deadLetters, reader, dispatcherOf);
+    const release = (command: AckCommand): Promise<void> => this.settling.release(command);
+    this.liteReceiving = new LiteReceiving({ state, committer, receiving: this.receiving, release, timers, bounds });
     this.presence = new Presence(state, this.committer, clock, timers, (clientId, isCertain) => {
       this.receiving.left(clientId, isCertain);
+      if (isCertain) this.lite.forget(clientId);
     });
     const offsets = new QueueOffsets(log, reader);
     this.offsets = offsets;
+    const heard = (clientId: string): void => this.presence.noteReceive(clientId);
+    const liteParts = { state, log, committer, offsets, receiving: this.receiving, isOnline, heard, bounds };
+    this.lite = new LiteSubscribing({ ...liteParts, lite: this.liteReceiving });
     this.resetting = new Resetting(state, this.receiving, offsets);
     this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
     const search = new KeySearch({ log, timers, logger });
@@ -197,6 +213,8 @@ export class Broker implements MasterApi {
     this.checks.start();
     this.delaying.start();
     this.schedules.start();
+    this.liteLives.start();
+    this.liteReceiving.start();
     this.armTick();
   }
 
@@ -229,7 +247,9 @@ export class Broker implements MasterApi {
     this.checks.stop();
     this.delaying.stop();
     this.schedules.stop();
+    this.liteLives.stop();
     this.receiving.close();
+    this.liteReceiving.close();
     this.pulling.close();
   }
 
@@ -239,7 +259,7 @@ export class Broker implements MasterApi {
 
   pop(command: PopCommand): PopCall {
     this.presence.noteReceive(command.clientId);
-    return this.receiving.pop(command);
+    return this.liteReceiving.serves(command) ? this.liteReceiving.pop(command) : this.receiving.pop(command);
   }
 
   async peekPriority(group: string, topic: string): Promise<Outcome<number>> {
@@ -288,7 +308,7 @@ export class Broker implements MasterApi {
   }
 
   async listTopics(): Promise<readonly TopicDescription[]> {
-    return [...this.state.topics.byId.values()].map(describeTopic);
+    return [...this.state.topics.byName.values()].map(describeTopic);
   }
 
   /** Why clients' requests that write are refused at the moment, or undefined. */
@@ -396,6 +416,7 @@ export class Broker implements MasterApi {
 
   private definitionsChanged(topics: ReadonlySet<string>): void {
     this.receiving.dropDeleted();
+    this.liteReceiving.dropDeleted();
     if (topics.size > 0) this.options.onTopics(topics);
   }
 }

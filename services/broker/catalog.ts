@@ -10,6 +10,7 @@ import type {
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { newerPlacement, type Placement, samePlacement } from '@fulmar/core/placement.ts';
@@ -38,14 +39,30 @@ const FAILED = fault(
 );
 
 export function describeTopic(topic: Topic): TopicDescription {
-  const { name, type, createdAtMs, placement } = topic;
-  return { name, type, queues: topic.nextOffsets.length, createdAtMs, ...(placement && { placement }) };
+  const { name, type, createdAtMs, placement, liteExpirationMs } = topic;
+  return {
+    name,
+    type,
+    queues: topic.nextOffsets.length,
+    createdAtMs,
+    ...(placement && { placement }),
+    ...(liteExpirationMs > 0 && { liteExpirationMs }),
+  };
 }
 
 export function describeGroup(group: Group): GroupDescription {
-  const { name, fifo, maxAttempts, consume, createdAtMs } = group;
+  const { name, fifo, maxAttempts, consume, createdAtMs, lite } = group;
   const from = group.fromEarliest ? 'earliest' : 'latest';
-  return { name, fifo, maxAttempts, backoff: { delaysMs: group.backoffMs }, consume, from, createdAtMs };
+  return {
+    name,
+    fifo,
+    maxAttempts,
+    backoff: { delaysMs: group.backoffMs },
+    consume,
+    from,
+    createdAtMs,
+    ...(lite && { lite: { topic: lite.topic, exclusive: lite.exclusive } }),
+  };
 }
 
 export class Catalog {
@@ -74,6 +91,7 @@ export class Catalog {
       checkTopicName(splitResourceKey(request.name).name) ??
       checkQueues(request.queues) ??
       checkPlacement(request.placement) ??
+      checkLiteExpiration(request) ??
       refusalOf(this.committer);
     if (refused !== undefined) return { fault: refused };
     const underWay = this.topicsUnderWay.get(request.name);
@@ -83,7 +101,7 @@ export class Catalog {
     }
     const existing = this.state.topics.byName.get(request.name);
     if (existing === undefined) {
-      if (this.state.topics.byId.size + this.topicsUnderWay.size >= this.bounds.topics) {
+      if (this.state.topics.byName.size + this.topicsUnderWay.size >= this.bounds.topics) {
         return failure('TOO_MANY_REQUESTS', `There are ${this.bounds.topics} topics already. Delete some first.`);
       }
       return this.writeTopic({ ...request, topicId: this.takeTopicId(), createdAtMs: this.wallMs() });
@@ -101,10 +119,21 @@ export class Catalog {
       );
     }
     const placement = newerPlacement(existing.placement, request.placement);
-    if (existing.nextOffsets.length === request.queues && samePlacement(existing.placement, placement)) {
+    const liteExpirationMs = request.liteExpirationMs ?? existing.liteExpirationMs;
+    if (
+      existing.nextOffsets.length === request.queues &&
+      samePlacement(existing.placement, placement) &&
+      existing.liteExpirationMs === liteExpirationMs
+    ) {
       return success(describeTopic(existing));
     }
-    return this.writeTopic({ ...request, placement, topicId: existing.id, createdAtMs: existing.createdAtMs });
+    return this.writeTopic({
+      ...request,
+      placement,
+      liteExpirationMs,
+      topicId: existing.id,
+      createdAtMs: existing.createdAtMs,
+    });
   }
 
   /** Writes the definition of an existing topic anew, with this type. Whatever was written before is applied then. */
@@ -140,6 +169,21 @@ export class Catalog {
     }
     const changed = existing === undefined ? undefined : checkSameKind(existing, request);
     if (changed !== undefined) return { fault: changed };
+    const lite = existing === undefined ? request.lite : existing.lite;
+    if (request.lite !== undefined && !isSameBinding(request.lite, lite)) {
+      const now = lite === undefined ? 'is not bound to a LITE topic' : `is bound to ${lite.topic} otherwise`;
+      return failure(
+        'PRECONDITION_FAILED',
+        `The group exists and ${now}. That cannot be changed under its consumers. Use another name, or delete the ` +
+          'group first.',
+      );
+    }
+    if (lite !== undefined && request.consume !== 'shared') {
+      return failure(
+        'BAD_REQUEST',
+        'A group of lite consumers is shared: choose between its members with its lite topics, not with queues.',
+      );
+    }
     return this.writeGroup({
       groupId: existing?.id ?? this.takeGroupId(),
       name: request.name,
@@ -150,6 +194,7 @@ export class Catalog {
       maxAttempts: request.maxAttempts,
       backoffMs: request.backoffMs,
       createdAtMs: existing?.createdAtMs ?? this.wallMs(),
+      lite,
     });
   }
 
@@ -216,7 +261,8 @@ export class Catalog {
     return topicId;
   }
 
-  private takeTopicId(): number {
+  /** Also for lite topics, which are topics inside. */
+  takeTopicId(): number {
     this.nextTopicId = Math.max(this.nextTopicId, this.state.topics.nextId);
     return this.nextTopicId++;
   }
@@ -276,6 +322,19 @@ export class Catalog {
 function checkQueues(queues: number): Fault | undefined {
   if (Number.isInteger(queues) && queues >= 1 && queues <= LIMITS.queuesPerTopic) return undefined;
   return fault('BAD_REQUEST', `A topic has 1 to ${LIMITS.queuesPerTopic} queues. Ask for a number in that range.`);
+}
+
+function checkLiteExpiration({ type, liteExpirationMs }: TopicRequest): Fault | undefined {
+  if (liteExpirationMs === undefined) return undefined;
+  if (type !== 'lite')
+    return fault('BAD_REQUEST', 'Only a topic of type LITE has lite topics that expire. Leave it out.');
+  const isInRange = Number.isInteger(liteExpirationMs) && liteExpirationMs >= 0;
+  if (isInRange && liteExpirationMs <= LIMITS.liteExpirationMs) return undefined;
+  return fault('BAD_REQUEST', `Lite topics expire after up to ${LIMITS.liteExpirationMs} ms, or never with 0.`);
+}
+
+function isSameBinding(a: LiteBinding, b: LiteBinding | undefined): boolean {
+  return a.topic === b?.topic && a.exclusive === b.exclusive;
 }
 
 function checkPlacement(placement: Placement | undefined): Fault | undefined {

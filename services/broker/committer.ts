@@ -206,6 +206,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
     case RECORD_TYPE.pop:
     case RECORD_TYPE.ack:
     case RECORD_TYPE.changeInvisible:
+    case RECORD_TYPE.postpone:
     case RECORD_TYPE.deadLetter:
     case RECORD_TYPE.groupReset:
     case RECORD_TYPE.queueOwners: {
@@ -224,6 +225,7 @@ function noteTouched(state: BrokerState, record: StateRecord, into: Set<Subscrip
       return false;
     case RECORD_TYPE.topicPut:
     case RECORD_TYPE.topicDelete:
+    case RECORD_TYPE.liteExpire:
     case RECORD_TYPE.groupPut:
     case RECORD_TYPE.groupDelete:
     case RECORD_TYPE.subscriptionDelete:

@@ -20,6 +20,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
 import { type FindingApi, refusingFinding } from '@fulmar/core/finding-api.ts';
+import { type LiteApi, refusingLite } from '@fulmar/core/lite-api.ts';
 import type {
   GroupOffset,
   OffsetTarget,
@@ -37,6 +38,7 @@ export const NOT_MASTER = fault('NOT_MASTER', 'This broker is not the master of 
 const NO_TRANSACTIONS = refusingTransactions(NOT_MASTER);
 const NO_FINDING = refusingFinding(NOT_MASTER);
 const NO_SCHEDULES = refusingSchedules(NOT_MASTER);
+const NO_LITE = refusingLite(NOT_MASTER);
 
 export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
   /** There as long as this replica leads. */
@@ -52,6 +54,10 @@ export abstract class MasterQuestions implements Omit<MasterApi, 'listTopics'> {
 
   get schedules(): ScheduleApi {
     return this.broker?.schedules ?? NO_SCHEDULES;
+  }
+
+  get lite(): LiteApi {
+    return this.broker?.lite ?? NO_LITE;
   }
 
   send(command: SendCommand): Promise<readonly SendResult[]> {

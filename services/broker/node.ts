@@ -285,7 +285,7 @@ export class BrokerNode extends MasterQuestions implements BrokerApi, Replicatio
   }
 
   get topicCount(): number {
-    return this.store?.state.topics.byId.size ?? 0;
+    return this.store?.state.topics.byName.size ?? 0;
   }
 
   get groupCount(): number {
@@ -339,7 +339,7 @@ export class BrokerNode extends MasterQuestions implements BrokerApi, Replicatio
   }
 
   async listTopics(): Promise<readonly TopicDescription[]> {
-    return [...(this.store?.state.topics.byId.values() ?? [])].map(describeTopic);
+    return [...(this.store?.state.topics.byName.values() ?? [])].map(describeTopic);
   }
 
   // --- what other replicas ask

@@ -73,7 +73,7 @@ async function openOnce(options: NodeOptions, others: Others): Promise<Store> {
       endPosition: log.endPosition,
       lastEpoch: log.epochs.at(-1)?.epoch ?? 0,
       appliedPosition: state.position,
-      topics: state.topics.byId.size,
+      topics: state.topics.byName.size,
       groups: state.groups.byName.size,
       delayedMessages: state.delayed.size,
       milliseconds: Math.round(clock.monotonicMs() - startedMs),

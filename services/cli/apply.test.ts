@@ -48,21 +48,29 @@ describe('topics and groups as configuration', () => {
   test('everything in the file is created, and nothing is asked but to create', async () => {
     const { code, calls } = await apply(
       JSON.stringify({
-        topics: [{ name: 'orders', type: 'fifo', queues: 4 }, { name: 'letters' }],
+        topics: [
+          { name: 'orders', type: 'fifo', queues: 4 },
+          { name: 'letters' },
+          { name: 'chats', type: 'lite', liteExpiration: '2h' },
+        ],
         groups: [
           { name: 'billing', fifo: true, maxAttempts: 5, backoff: ['1s', '1m'], from: 'earliest' },
           { name: 'caches', consume: 'broadcasting' },
+          { name: 'talkers', liteTopic: 'chats' },
         ],
       }),
     );
     expect(code).toBe(EXIT.done);
     const settings = { fifo: true, maxAttempts: 5, backoffMs: [1_000, 60_000], consume: 0, fromEarliest: true };
     const plain = { fifo: false, maxAttempts: 0, backoffMs: [], fromEarliest: false };
+    const talking = { ...plain, consume: 0, liteTopic: 'chats', liteExclusive: false };
     expect(calls).toEqual([
       { method: 'CreateTopic', request: { name: 'orders', type: 2, queues: 4 } },
       { method: 'CreateTopic', request: { name: 'letters', type: 1, queues: 0 } },
+      { method: 'CreateTopic', request: { name: 'chats', type: 5, queues: 0, liteExpirationMs: 7_200_000 } },
       { method: 'CreateGroup', request: { name: 'billing', settings } },
       { method: 'CreateGroup', request: { name: 'caches', settings: { ...plain, consume: 2 } } },
+      { method: 'CreateGroup', request: { name: 'talkers', settings: talking } },
     ]);
   });
 
@@ -94,6 +102,7 @@ describe('topics and groups as configuration', () => {
     ['{"topics": [{"name": "t", "type": "fast"}]}', 'one of normal, fifo'],
     ['{"topics": [{"name": "t", "queues": 1.5}]}', 'a whole number'],
     ['{"topics": [{"name": "t", "queue": 1}]}', 'Did you mean queues?'],
+    ['{"topics": [{"name": "t", "liteExpiration": "soon"}]}', 'a time with its unit'],
     ['{"groups": [{"name": "g", "fifo": "yes"}]}', 'a boolean'],
     ['{"groups": [{"name": "g", "backoff": ["soon"]}]}', 'times with their units'],
     ['{"groups": [{"name": "g", "consume": "alone"}]}', 'shared, exclusive or broadcasting'],

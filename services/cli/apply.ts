@@ -59,8 +59,8 @@ export const APPLY_COMMANDS: readonly Command[] = [
       if (waitMs === undefined) throw new UsageError(`--wait cannot be "${wait}". Give a time with its unit: 30s, 5m.`);
       const sets = (values.text('sets') ?? '').split(',').filter((name) => name !== '');
       if (sets.length > 0) await waitForSets(context, sets, waitMs);
-      for (const { name, type, queues } of desired.topics) {
-        await proxy.admin('CreateTopic', { name, type: TYPES.indexOf(type), queues });
+      for (const { type, ...topic } of desired.topics) {
+        await proxy.admin('CreateTopic', { ...topic, type: TYPES.indexOf(type) });
       }
       for (const group of desired.groups) await proxy.admin('CreateGroup', group);
       const { topics, groups } = desired;

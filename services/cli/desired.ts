@@ -11,6 +11,8 @@ export interface DesiredTopic {
   readonly type: string;
   /** On each broker set; 0 for the cluster's default. */
   readonly queues: number;
+  /** Only if it is said. */
+  readonly liteExpirationMs?: number;
 }
 
 export interface DesiredGroup {
@@ -23,6 +25,9 @@ export interface DesiredGroup {
     /** A place in `MODES`; 0 for as it is. */
     readonly consume: number;
     readonly fromEarliest: boolean;
+    /** Only for a group of lite consumers. */
+    readonly liteTopic?: string;
+    readonly liteExclusive?: boolean;
   };
 }
 
@@ -43,14 +48,27 @@ export function readDesired(text: string, types: readonly string[]): Desired {
 }
 
 function topicOf(value: unknown, where: string, types: readonly string[]): DesiredTopic {
-  const fields = fieldsOf(value, where, ['name', 'type', 'queues']);
+  const fields = fieldsOf(value, where, ['name', 'type', 'queues', 'liteExpiration']);
   const type = optional(fields, where, 'type', 'string') ?? 'normal';
   if (!types.includes(type)) throw wrong(`${where}.type`, type, `one of ${types.join(', ')}`);
-  return { name: nameOf(fields, where), type, queues: wholeOf(fields, where, 'queues') };
+  const expiration = optional(fields, where, 'liteExpiration', 'string');
+  const liteExpirationMs = expiration === undefined ? undefined : parseDuration(expiration);
+  if (expiration !== undefined && liteExpirationMs === undefined) {
+    throw wrong(`${where}.liteExpiration`, expiration, 'a time with its unit, such as "2h"');
+  }
+  return {
+    name: nameOf(fields, where),
+    type,
+    queues: wholeOf(fields, where, 'queues'),
+    ...(liteExpirationMs !== undefined && { liteExpirationMs }),
+  };
 }
 
 function groupOf(value: unknown, where: string): DesiredGroup {
-  const fields = fieldsOf(value, where, ['name', 'fifo', 'maxAttempts', 'backoff', 'consume', 'from']);
+  const known = ['name', 'fifo', 'maxAttempts', 'backoff', 'consume', 'from', 'liteTopic', 'liteExclusive'];
+  const fields = fieldsOf(value, where, known);
+  const liteTopic = optional(fields, where, 'liteTopic', 'string');
+  const liteExclusive = optional(fields, where, 'liteExclusive', 'boolean') ?? false;
   const from = optional(fields, where, 'from', 'string') ?? 'latest';
   if (from !== 'latest' && from !== 'earliest') throw wrong(`${where}.from`, from, 'latest or earliest');
   const consume = optional(fields, where, 'consume', 'string') ?? '';
@@ -65,6 +83,7 @@ function groupOf(value: unknown, where: string): DesiredGroup {
     }),
     consume: MODES.indexOf(consume),
     fromEarliest: from === 'earliest',
+    ...(liteTopic !== undefined && { liteTopic, liteExclusive }),
   };
   return { name: nameOf(fields, where), settings };
 }

@@ -80,7 +80,7 @@ describe('the fulmar command', () => {
     [['topic', 'crate', 'x'], 'There is no command "topic crate". Did you mean "topic create"?'],
     [
       ['topic'],
-      '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic spread, ' +
+      '"topic" needs one more word. Commands: topic create, topic list, topic describe, topic lite, topic spread, ' +
         'topic change-type, topic delete.',
     ],
     [['namesever'], 'There is no command "namesever". Did you mean "nameserver"?'],
@@ -209,6 +209,54 @@ describe('the fulmar command', () => {
     expect(resumed.calls).toEqual([{ method: 'ResumeTransaction', request: { transactionId: 'tx-1' } }]);
   });
 
+  test('makes a topic for lite topics and a group that reads them, and lists every page of lite topics', async () => {
+    const lite = { ...TOPIC, name: 'chats', type: 5 };
+    const words = ['topic', 'create', 'chats', '--type', 'lite', '--lite-expiration'];
+    const made = await run([...words, '2h'], { CreateTopic: { topic: lite } });
+    expect(made.calls[0]!.request).toEqual({ name: 'chats', type: 5, queues: 0, liteExpirationMs: 7_200_000 });
+    const never = await run([...words, '0'], { CreateTopic: { topic: lite } });
+    expect(never.calls[0]!.request).toMatchObject({ liteExpirationMs: 0 });
+    expect(await run([...words, 'soon'], {})).toMatchObject({ code: EXIT.usage });
+
+    const settings = { fifo: false, maxAttempts: 16, backoffMs: [1_000], broadcast: false, fromEarliest: false };
+    const group = {
+      name: 'talkers',
+      createdAtMs: 1,
+      settings: { ...settings, liteTopic: 'chats', liteExclusive: true },
+    };
+    const exclusive = ['group', 'create', 'talkers', '--lite-topic', 'chats', '--lite-exclusive'];
+    const bound = await run(exclusive, { CreateGroup: { group } });
+    expect(bound.output).toContain('lite topics of chats, exclusive');
+    expect(bound.calls[0]!.request).toMatchObject({ settings: { liteTopic: 'chats', liteExclusive: true } });
+    expect(await run(['group', 'create', 'g', '--lite-exclusive'], {})).toMatchObject({ code: EXIT.usage });
+
+    const liteTopic = { name: 'ann', messages: 3, newestStoredAtMs: 1_700_000_000_000, consumers: 2 };
+    const listed = await run(['topic', 'lite', 'chats'], { ListLiteTopics: { liteTopics: [liteTopic], nextPage: '' } });
+    expect(listed.output.replaceAll(/ +/g, ' ')).toContain('ann 3 2023-11-14 22:13:20 UTC 2');
+    expect(listed.calls[0]!.request).toMatchObject({ topic: 'chats', page: '' });
+  });
+
+  test('sends to a lite topic and reads some, as a lite consumer does', async () => {
+    const entry = { status: { code: 20000, message: 'OK' }, messageId: '01AB', offset: 0 };
+    const sent = await run(['send', 'chats', 'hello', '--lite-topic', 'ann'], {
+      SendMessage: { status: entry.status, entries: [entry] },
+    });
+    expect(sent.calls[0]!.request).toMatchObject({
+      messages: [{ systemProperties: { liteTopic: 'ann', messageType: 5 } }],
+    });
+    const both = ['send', 'chats', 'hello', '--lite-topic', 'ann', '--message-group', 'g'];
+    expect(await run(both, {})).toMatchObject({ code: EXIT.usage });
+    const words = ['receive', 'chats', '--group', 'g', '--lite-topic', 'ann', '--lite-topic', 'bob', '--wait', '0'];
+    const none = [{ status: { code: 40401, message: 'nothing' } }];
+    const received = await run(words, { SyncLiteSubscription: { status: entry.status }, ReceiveMessage: [none] });
+    expect(received.calls.map(({ method }) => method)).toEqual([
+      'SyncLiteSubscription',
+      'ReceiveMessage',
+      'NotifyClientTermination',
+    ]);
+    expect(received.calls[0]!.request).toMatchObject({ topic: { name: 'chats' }, liteTopicSet: ['ann', 'bob'] });
+  });
+
   test('talks to the endpoint of the flag, else of the environment, else to this machine', async () => {
     const answers = { ListTopics: { topics: [], nextPage: '' } };
     const environment = { FULMAR_ENDPOINT: 'proxy:1' };
@@ -290,8 +338,14 @@ describe('the fulmar command', () => {
   test.each([
     [['--delay', '1s', '--at', '2030-01-02'], 'Give --delay or --at, not both.'],
     [['--at', 'tomorrow'], '--at cannot be "tomorrow"'],
-    [['--at', '2030-01-02', '--message-group', 'g'], 'A message has one of --message-group, --priority and a time.'],
-    [['--priority', '3', '--message-group', 'g'], 'A message has one of --message-group, --priority and a time.'],
+    [
+      ['--at', '2030-01-02', '--message-group', 'g'],
+      'A message has one of --message-group, --priority, --lite-topic and a time.',
+    ],
+    [
+      ['--priority', '3', '--message-group', 'g'],
+      'A message has one of --message-group, --priority, --lite-topic and a time.',
+    ],
   ])('a time that makes no sense is a usage error: %s', async (flags, sentence) => {
     const done = await run(['send', 'orders', 'x', ...flags], {});
     expect(done).toMatchObject({ code: EXIT.usage, calls: [] });

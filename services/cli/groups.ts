@@ -11,6 +11,9 @@ interface GroupSettings {
   /** A place in `MODES`. */
   readonly consume: number;
   readonly fromEarliest: boolean;
+  /** Empty for a group that is not one of lite consumers. */
+  readonly liteTopic: string;
+  readonly liteExclusive: boolean;
 }
 
 /** In the order of their numbers in admin.proto; `fulmar apply` reads them too. */
@@ -44,7 +47,8 @@ function backoffOf(text: string | undefined): number[] {
   });
 }
 
-function wordsOf({ fifo, consume }: GroupSettings): string {
+function wordsOf({ fifo, consume, liteTopic, liteExclusive }: GroupSettings): string {
+  if (liteTopic) return `lite topics of ${liteTopic}, ${liteExclusive ? 'exclusive' : 'shared'}`;
   return `${fifo ? 'in order' : 'any order'}, ${MODES[consume]}`;
 }
 
@@ -102,15 +106,22 @@ export const GROUP_COMMANDS: readonly Command[] = [
         choices: ['latest', 'earliest'],
         text: 'Begin with new messages (latest, the default) or with the oldest kept (earliest).',
       },
+      'lite-topic': { value: 'TOPIC', text: 'For lite consumers: the topic of type LITE whose lite topics they read.' },
+      'lite-exclusive': { text: 'With --lite-topic: one consumer reads a lite topic at a time, the newest one.' },
     },
     example: 'fulmar group create billing --fifo --max-attempts 5 --from earliest',
     async run({ proxy, values }) {
+      if (values.has('lite-exclusive') && !values.has('lite-topic')) {
+        throw new UsageError('--lite-exclusive needs --lite-topic. Name the topic of type LITE.');
+      }
       const settings = {
         fifo: values.has('fifo'),
         maxAttempts: values.number('max-attempts') ?? 0,
         backoffMs: backoffOf(values.text('backoff')),
         consume: MODES.indexOf(values.text('consume') ?? ''),
         fromEarliest: values.text('from') === 'earliest',
+        liteTopic: values.text('lite-topic') ?? '',
+        liteExclusive: values.has('lite-exclusive'),
       };
       const { group } = await proxy.admin<{ group: GroupInfo }>('CreateGroup', {
         name: values.required('NAME'),

@@ -13,15 +13,19 @@ const IDS_BEGIN_MS = Date.UTC(2021, 0, 1);
 export function messageToSend(topic: object, body: Buffer, values: Values): object {
   const nowMs = systemClock.wallMs();
   const group = values.text('message-group');
+  const liteTopic = values.text('lite-topic');
   const deliverAtMs = deliverAt(values, nowMs);
   const priority = values.number('priority');
   const types = [
     ...(group === undefined ? [] : [MESSAGE_TYPE.fifo]),
     ...(deliverAtMs === undefined ? [] : [MESSAGE_TYPE.delay]),
     ...(priority === undefined ? [] : [MESSAGE_TYPE.priority]),
+    ...(liteTopic === undefined ? [] : [MESSAGE_TYPE.lite]),
   ];
   if (types.length > 1) {
-    throw new UsageError('A message has one of --message-group, --priority and a time. Give one of them.');
+    throw new UsageError(
+      'A message has one of --message-group, --priority, --lite-topic and a time. Give one of them.',
+    );
   }
   const [type = MESSAGE_TYPE.normal] = types;
   return {
@@ -30,6 +34,7 @@ export function messageToSend(topic: object, body: Buffer, values: Values): obje
     systemProperties: {
       ...(values.has('tag') ? { tag: values.text('tag') } : {}),
       ...(group === undefined ? {} : { messageGroup: group }),
+      ...(liteTopic === undefined ? {} : { liteTopic }),
       ...(deliverAtMs === undefined ? {} : { deliveryTimestamp: timestamp(deliverAtMs) }),
       ...(priority === undefined ? {} : { priority }),
       keys: values.list('key'),

@@ -17,6 +17,7 @@ interface ReceivedMessage {
     readonly tag?: string;
     readonly keys: readonly string[];
     readonly messageGroup?: string;
+    readonly liteTopic?: string;
     readonly receiptHandle: string;
     readonly queueId: number;
     readonly queueOffset: number;
@@ -35,6 +36,8 @@ interface ReceiveFrame {
 const INVISIBLE_SECONDS = 30;
 const DEFAULT_WAIT_SECONDS = 5;
 const DEFAULT_MESSAGES = 16;
+/** Of OffsetOption.Policy: the oldest message kept. */
+const MIN = 1;
 
 function resource(key: string) {
   const { namespace, name } = splitResourceKey(key);
@@ -104,6 +107,7 @@ async function receive(context: CommandContext): Promise<undefined> {
   const wanted = values.number('max') ?? DEFAULT_MESSAGES;
   const waitMs = Math.max(LIMITS.longPollMinMs, (values.number('wait') ?? DEFAULT_WAIT_SECONDS) * 1000);
   await makeGroup(context);
+  await subscribe(context);
   let shown = 0;
   if (json) output('[');
   try {
@@ -123,6 +127,19 @@ async function receive(context: CommandContext): Promise<undefined> {
   else if (shown === 0) output('No message came.');
 }
 
+/** With lite topics to read, this command is a lite consumer, which says so first. */
+async function subscribe({ proxy, values }: CommandContext): Promise<void> {
+  const liteTopicSet = values.list('lite-topic');
+  if (liteTopicSet.length === 0) return;
+  const request = {
+    topic: resource(values.required('TOPIC')),
+    group: resource(values.required('group')),
+    liteTopicSet,
+  };
+  const offsetOption = values.text('from') === 'earliest' ? { offsetOption: { policy: MIN } } : {};
+  await proxy.messaging('SyncLiteSubscription', { ...request, ...offsetOption });
+}
+
 /** With `--from` a group that does not exist comes into being there; one that exists is left as it is. */
 async function makeGroup({ proxy, values }: CommandContext): Promise<void> {
   const from = values.text('from');
@@ -132,7 +149,8 @@ async function makeGroup({ proxy, values }: CommandContext): Promise<void> {
     await proxy.admin('DescribeGroup', { name });
   } catch (problem) {
     if (!(problem instanceof RpcFailure) || problem.grpcStatus !== GRPC_STATUS.NOT_FOUND) throw problem;
-    await proxy.admin('CreateGroup', { name, settings: { fromEarliest: from === 'earliest' } });
+    const liteTopic = values.list('lite-topic').length === 0 ? '' : values.required('TOPIC');
+    await proxy.admin('CreateGroup', { name, settings: { fromEarliest: from === 'earliest', liteTopic } });
   }
 }
 
@@ -153,6 +171,7 @@ function plain({ userProperties, systemProperties: system, body }: ReceivedMessa
     tag: system.tag || undefined,
     keys: system.keys,
     messageGroup: system.messageGroup || undefined,
+    liteTopic: system.liteTopic || undefined,
     properties: userProperties,
     attempt: system.deliveryAttempt,
     queueId: system.queueId,
@@ -164,11 +183,12 @@ function plain({ userProperties, systemProperties: system, body }: ReceivedMessa
 
 /** A line about the message, then its body. */
 function show(message: ReceivedMessage): string {
-  const { messageId, tag, keys, messageGroup, deliveryAttempt } = message.systemProperties;
+  const { messageId, tag, keys, messageGroup, liteTopic, deliveryAttempt } = message.systemProperties;
   const facts = [messageId];
   if (tag) facts.push(`tag=${tag}`);
   if (keys.length > 0) facts.push(`keys=${keys.join(',')}`);
   if (messageGroup) facts.push(`message-group=${messageGroup}`);
+  if (liteTopic) facts.push(`lite-topic=${liteTopic}`);
   for (const [name, value] of Object.entries(message.userProperties)) facts.push(`${name}=${value}`);
   if (deliveryAttempt > 1) facts.push(`attempt=${deliveryAttempt}`);
   const body = bodyOf(message.body);
@@ -186,6 +206,7 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
       key: { value: 'KEY', text: 'A key to find it by; may be repeated.', repeated: true },
       property: { value: 'NAME=VALUE', text: 'A property of your own; may be repeated.', repeated: true },
       'message-group': { value: 'GROUP', text: 'Messages of one group are consumed in order (FIFO topics).' },
+      'lite-topic': { value: 'NAME', text: 'The lite topic that it goes to (topics of type lite).' },
       priority: {
         value: 'N',
         type: 'number',
@@ -231,6 +252,11 @@ export const MESSAGE_COMMANDS: readonly Command[] = [
         value: 'WHERE',
         choices: ['latest', 'earliest'],
         text: 'Make the group first if there is none: to begin with new messages, or with the oldest kept.',
+      },
+      'lite-topic': {
+        value: 'NAME',
+        text: 'A lite topic to read (topics of type lite); may be repeated.',
+        repeated: true,
       },
       tag: { value: 'TAG', text: 'Only messages with this tag; several are written "a || b".' },
       sql: { value: 'EXPRESSION', text: 'Only messages whose properties make this true, such as "price > 5".' },

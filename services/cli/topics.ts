@@ -1,7 +1,8 @@
 // `fulmar topic ...`: topics through the admin API.
-import type { Answer, Command } from './command.ts';
+import { parseDuration } from '@fulmar/core/quantities.ts';
+import { type Answer, type Command, UsageError } from './command.ts';
 import { listAll, type SubscriptionInfo, subscriptionTable } from './lag.ts';
-import { count, table, time } from './table.ts';
+import { age, count, table, time } from './table.ts';
 
 /** Numbers of `fulmar.v1.TopicType`, in their order. */
 export const TYPES: readonly string[] = ['mixed', 'normal', 'fifo', 'delay', 'transaction', 'lite', 'priority'];
@@ -27,6 +28,15 @@ interface TopicDetails {
   }[];
   readonly subscriptions: readonly SubscriptionInfo[];
   readonly delayedMessages: number;
+  /** 0 for never, and for a topic that is not of type LITE. */
+  readonly liteExpirationMs: number;
+}
+
+interface LiteTopicInfo {
+  readonly name: string;
+  readonly messages: number;
+  readonly newestStoredAtMs: number;
+  readonly consumers: number;
 }
 
 function typeName(type: number): string {
@@ -45,7 +55,9 @@ function queuesOf(topic: TopicInfo): number {
   return topic.parts.reduce((sum, part) => sum + part.queues, 0);
 }
 
-function describe({ topic, createdAtMs, queues, subscriptions, delayedMessages }: TopicDetails): Answer {
+function describe(details: TopicDetails): Answer {
+  const { topic, createdAtMs, queues, subscriptions, delayedMessages, liteExpirationMs } = details;
+  const isLite = typeName(topic.type) === 'lite';
   // A priority topic has a queue for each priority, of which most hold nothing.
   const shown = typeName(topic.type) === 'priority' ? queues.filter(({ maxOffset }) => maxOffset > 0) : queues;
   const rows = shown.map((queue) => [
@@ -61,15 +73,27 @@ function describe({ topic, createdAtMs, queues, subscriptions, delayedMessages }
       `Type     ${typeName(topic.type)}`,
       `Created  ${time(createdAtMs)}`,
       `Message groups on  ${topic.messageGroupSets.join(' ') || 'the sets below'}`,
+      ...(isLite
+        ? [`Lite topics end  ${liteExpirationMs === 0 ? 'never' : `${age(liteExpirationMs)} after their last message`}`]
+        : []),
     ].join('\n'),
     table(['set', 'queue', 'oldest', 'next', 'messages'], rows),
     ...(delayedMessages === 0 ? [] : [`${count(delayedMessages, 'delayed message')} wait for their time.`]),
     subscriptions.length === 0 ? 'No consumer group reads it.' : subscriptionTable(subscriptions),
   ];
   return {
-    json: { topic: plain(topic), createdAtMs, queues, subscriptions, delayedMessages },
+    json: { ...details, topic: plain(topic) },
     text: parts.join('\n\n'),
   };
+}
+
+function expirationOf(text: string | undefined): { readonly liteExpirationMs?: number } {
+  if (text === undefined) return {};
+  const liteExpirationMs = text === '0' ? 0 : parseDuration(text);
+  if (liteExpirationMs !== undefined) return { liteExpirationMs };
+  throw new UsageError(
+    `--lite-expiration cannot be "${text}". Give a time with its unit: 30m, 2h, 30d; or 0 for never.`,
+  );
 }
 
 export const TOPIC_COMMANDS: readonly Command[] = [
@@ -90,11 +114,16 @@ export const TOPIC_COMMANDS: readonly Command[] = [
         max: 1_024,
         text: 'Queues on each broker set. Default: the cluster’s.',
       },
+      'lite-expiration': {
+        value: 'TIME',
+        text: 'With --type lite: a lite topic ends after so long without a message, such as 2h or 30d; never for 0.',
+      },
     },
     example: 'fulmar topic create orders --type fifo --queues 8',
     async run({ proxy, values }) {
       const type = TYPES.indexOf(values.text('type') ?? 'normal');
-      const request = { name: values.required('NAME'), type, queues: values.number('queues') ?? 0 };
+      const expiration = expirationOf(values.text('lite-expiration'));
+      const request = { name: values.required('NAME'), type, queues: values.number('queues') ?? 0, ...expiration };
       const { topic } = await proxy.admin<{ topic: TopicInfo }>('CreateTopic', request);
       const queues = count(queuesOf(topic), 'queue');
       const text = `Topic ${topic.name} (${typeName(topic.type)}) has ${queues}: ${partsOf(topic)}.`;
@@ -122,6 +151,32 @@ export const TOPIC_COMMANDS: readonly Command[] = [
     example: 'fulmar topic describe orders',
     async run({ proxy, values }) {
       return describe(await proxy.admin<TopicDetails>('DescribeTopic', { name: values.required('NAME') }));
+    },
+  },
+  {
+    name: 'topic lite',
+    text: 'List the lite topics of a topic of type LITE.',
+    positional: ['NAME'],
+    flags: {},
+    example: 'fulmar topic lite chats',
+    async run({ proxy, values }) {
+      const liteTopics: LiteTopicInfo[] = [];
+      let page = '';
+      do {
+        const request = { topic: values.required('NAME'), pageSize: 0, page };
+        const answer = await proxy.admin<{ liteTopics: readonly LiteTopicInfo[]; nextPage: string }>(
+          'ListLiteTopics',
+          request,
+        );
+        liteTopics.push(...answer.liteTopics);
+        page = answer.nextPage;
+      } while (page !== '');
+      const rows = liteTopics.map(({ name, messages, newestStoredAtMs, consumers }) => [
+        ...[name, messages, newestStoredAtMs === 0 ? '' : time(newestStoredAtMs), consumers],
+      ]);
+      const text =
+        rows.length === 0 ? 'It has no lite topics.' : table(['lite topic', 'messages', 'newest', 'consumers'], rows);
+      return { json: liteTopics, text };
     },
   },
   {

@@ -3,6 +3,7 @@
 // Every method answers with a value; faults are part of the answer, a rejected promise is a bug or a lost connection.
 import type { Fault, Outcome } from './errors.ts';
 import type { FindingApi } from './finding-api.ts';
+import type { LiteApi, LiteBinding } from './lite-api.ts';
 import type {
   GroupOffset,
   OffsetTarget,
@@ -40,6 +41,8 @@ export interface TopicDescription {
   readonly createdAtMs: number;
   /** Undefined for topics that brokers make by themselves, and for those of earlier versions. */
   readonly placement?: Placement | undefined;
+  /** After so long without a message a lite topic of this LITE topic ends; never if undefined. */
+  readonly liteExpirationMs?: number | undefined;
 }
 
 export interface Backoff {
@@ -64,6 +67,8 @@ export interface GroupDescription {
   readonly consume: ConsumeMode;
   readonly from: 'latest' | 'earliest';
   readonly createdAtMs: number;
+  /** Only for a group of lite consumers. */
+  readonly lite?: LiteBinding | undefined;
 }
 
 /**
@@ -75,7 +80,7 @@ export interface MessageToStore {
   /** Empty for none. */
   readonly tag: string;
   readonly keys: readonly string[];
-  /** Empty for none. */
+  /** Empty for none. Of a lite message the name of its lite topic, which keeps it in order in the same way. */
   readonly messageGroup: string;
   /** Of a priority message; the higher one is delivered first. */
   readonly priority?: number;
@@ -179,6 +184,8 @@ export interface ChangeInvisibleCommand {
   readonly invisibleMs: number;
   /** Raise a negative acknowledgement of a push consumer to the group's own delay for that attempt. */
   readonly raiseToBackoff: boolean;
+  /** The delivery does not count as an attempt. */
+  readonly suspend?: boolean;
 }
 
 export interface DeadLetterCommand {
@@ -214,6 +221,8 @@ export interface TopicRequest {
   readonly queues: number;
   /** Counts if the topic is new or has an older one. */
   readonly placement?: Placement | undefined;
+  /** As in the description; a topic that exists takes it over. */
+  readonly liteExpirationMs?: number | undefined;
   /** The topic exists with another type and is to get this one; `check` only asks whether it could. */
   readonly typeChange?: 'check' | 'change' | undefined;
 }
@@ -225,6 +234,8 @@ export interface GroupRequest {
   readonly backoffMs: readonly number[];
   readonly consume: ConsumeMode;
   readonly from: 'latest' | 'earliest';
+  /** Decided once, when the group is made. */
+  readonly lite?: LiteBinding | undefined;
 }
 
 export interface QueueStatus {
@@ -336,6 +347,7 @@ export interface BrokerApi {
   reportClients(report: ClientsReport): Promise<void>;
   readonly transactions: TransactionApi;
   readonly finding: FindingApi;
+  readonly lite: LiteApi;
   readonly schedules: ScheduleApi;
 
   /** The group, made with default settings first if there is none and `create` is set. */

@@ -65,6 +65,8 @@ export const ERRORS = {
   MESSAGE_BODY_EMPTY: row(41302, INVALID_ARGUMENT, 'nobody', 'debug'),
   PRECONDITION_FAILED: row(42800, FAILED_PRECONDITION, 'nobody', 'debug'),
   TOO_MANY_REQUESTS: row(42900, RESOURCE_EXHAUSTED, 'client-later', 'warn'),
+  LITE_TOPIC_QUOTA_EXCEEDED: row(42901, RESOURCE_EXHAUSTED, 'nobody', 'info'),
+  LITE_SUBSCRIPTION_QUOTA_EXCEEDED: row(42902, RESOURCE_EXHAUSTED, 'nobody', 'info'),
   MESSAGE_PROPERTIES_TOO_LARGE: row(43101, INVALID_ARGUMENT, 'nobody', 'debug'),
   INTERNAL_SERVER_ERROR: row(50001, INTERNAL, 'client-elsewhere', 'error'),
   HA_NOT_AVAILABLE: row(50002, UNAVAILABLE, 'client-elsewhere', 'warn'),

@@ -105,6 +105,18 @@ export const LIMITS = {
   /** Transactions whose end is remembered, so that a repeated or contradicting decision is recognised. */
   endedTransactions: 65_536,
 
+  // --- lite topics
+  liteTopicNameLength: 64,
+  /** Of all LITE topics of a broker set together; each one that a group reads costs some KiB. */
+  liteTopics: 50_000,
+  /** The longest time without a message after which a lite topic ends, if it ends at all. */
+  liteExpirationMs: 30 * 24 * HOUR,
+  /** Lite topics that one consumer may read. */
+  liteSubscriptionsPerClient: 2_000,
+  /** Of all consumers of a broker set together. */
+  liteSubscriptions: 400_000,
+  listedLiteTopics: 1_000,
+
   // --- transaction checks
   checksPerCall: 32,
   checkBytesPerCall: 5 * MIB,

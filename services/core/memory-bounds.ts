@@ -40,6 +40,8 @@ export interface MemoryBounds {
   readonly leasesPerSubscription: number;
   /** Half messages without a decision. */
   readonly openTransactions: number;
+  readonly liteTopics: number;
+  readonly liteSubscriptions: number;
   readonly pendingAppendBytes: number;
   readonly tailCacheBytes: number;
   readonly indexCacheBytes: number;
@@ -64,6 +66,8 @@ export const FULL_BOUNDS: MemoryBounds = {
   leasesTotal: LIMITS.leasesTotal,
   leasesPerSubscription: LIMITS.leasesPerSubscription,
   openTransactions: LIMITS.openTransactions,
+  liteTopics: LIMITS.liteTopics,
+  liteSubscriptions: LIMITS.liteSubscriptions,
   pendingAppendBytes: LIMITS.pendingAppendBytes,
   tailCacheBytes: LIMITS.tailCacheBytes,
   indexCacheBytes: LIMITS.indexCacheBytes,
@@ -88,6 +92,8 @@ const SMALL_BOUNDS: MemoryBounds = {
   leasesTotal: 200_000,
   leasesPerSubscription: 40_000,
   openTransactions: 20_000,
+  liteTopics: 5_000,
+  liteSubscriptions: 40_000,
   pendingAppendBytes: 12 * MIB,
   tailCacheBytes: 8 * MIB,
   indexCacheBytes: 16 * MIB,

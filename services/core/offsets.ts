@@ -2,14 +2,17 @@
 // stored, and how a group is set back or forward. Part of what a broker offers (see broker-api.ts).
 import type { MessageFilter, PoppedMessage } from './broker-api.ts';
 
-/** A place in a queue. `time` is the first message stored at or after `value` milliseconds since 1970. */
+/**
+ * A place in a queue. `time` is the first message stored at or after `value` milliseconds since 1970, `tail` has
+ * `value` messages behind it.
+ */
 export interface OffsetTarget {
-  readonly kind: 'earliest' | 'latest' | 'time' | 'offset';
+  readonly kind: 'earliest' | 'latest' | 'time' | 'offset' | 'tail';
   /** 0 for the kinds that need none. */
   readonly value: number;
 }
 
-export const OFFSET_TARGETS: readonly OffsetTarget['kind'][] = ['earliest', 'latest', 'time', 'offset'];
+export const OFFSET_TARGETS: readonly OffsetTarget['kind'][] = ['earliest', 'latest', 'time', 'offset', 'tail'];
 
 export interface QueueName {
   readonly topic: string;

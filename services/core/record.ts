@@ -69,6 +69,14 @@ export const RECORD_TYPE = {
   queueOwners: 66,
   /** Dead letters that their group gets again. */
   redrive: 63,
+  /** A lite topic comes into being inside a LITE topic. */
+  liteTopicPut: 70,
+  /** A lite topic ends, unless it was written to since this was decided. */
+  liteExpire: 71,
+  /** Which lite topics a consumer reads from here on. */
+  liteSubscribe: 72,
+  /** A message waits longer, and the delivery that it had does not count. */
+  postpone: 73,
   /** A recurring message is made, paused or goes on. */
   schedulePut: 80,
   scheduleDelete: 81,

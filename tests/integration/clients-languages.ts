@@ -1,7 +1,10 @@
 // Which official clients there are, what each can do by itself, and what a published client lacks. A cell of the matrix
 // is left out only for a reason in `unsupportedByClient`, and the tests count that the two sides add up.
 
-export const kinds = ['producer', 'push consumer', 'simple consumer', 'recall', 'priority'] as const;
+export const kinds = [
+  ...(['producer', 'push consumer', 'simple consumer', 'recall', 'priority'] as const),
+  ...(['lite producer', 'lite push consumer', 'lite simple consumer'] as const),
+];
 export type Kind = (typeof kinds)[number];
 
 export interface Language {
@@ -45,6 +48,42 @@ export const unsupportedByClient: readonly Unsupported[] = [
     kind: 'priority',
     reason: 'the newest published crate has no call that gives a message a priority',
     reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/struct.MessageBuilder.html',
+  },
+  {
+    language: 'rust',
+    kind: 'lite producer',
+    reason: 'the newest published crate knows no lite topic',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/model/message/struct.MessageBuilder.html',
+  },
+  {
+    language: 'rust',
+    kind: 'lite push consumer',
+    reason: 'the newest published crate knows no lite topic',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/ (its list of structs)',
+  },
+  {
+    language: 'rust',
+    kind: 'lite simple consumer',
+    reason: 'the newest published crate knows no lite topic',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/ (its list of structs)',
+  },
+  {
+    language: 'java',
+    kind: 'lite simple consumer',
+    reason: 'version 5.2.0 has LitePushConsumer only',
+    reference: 'https://github.com/apache/rocketmq-clients/tree/java-5.2.0/java/client-apis',
+  },
+  {
+    language: 'go',
+    kind: 'lite simple consumer',
+    reason: 'version 5.1.4 has NewLitePushConsumer only',
+    reference: 'https://pkg.go.dev/github.com/apache/rocketmq-clients/golang/v5@v5.1.4',
+  },
+  {
+    language: 'node',
+    kind: 'lite simple consumer',
+    reason: 'version 1.0.8 has LitePushConsumer only',
+    reference: 'https://github.com/apache/rocketmq-clients/tree/master/nodejs (its folder consumer, as of 1.0.8)',
   },
 ];
 

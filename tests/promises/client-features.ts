@@ -11,6 +11,7 @@ export interface FeatureRow {
 }
 
 const matrix = (title: string): Kept => kept('tests/integration/clients.test.ts', title);
+const lite = (title: string): Kept => kept('tests/integration/clients-lite.test.ts', title);
 const transactions = (title: string): Kept => kept('tests/integration/clients-transactions.test.ts', title);
 
 export const CLIENT_FEATURES: readonly FeatureRow[] = [
@@ -55,6 +56,21 @@ export const CLIENT_FEATURES: readonly FeatureRow[] = [
     feature: 'FIFO, consumed',
     needs: ['push consumer'],
     test: matrix('that %s sends one after the other reach the push consumer of %s in this order'),
+  },
+  {
+    feature: 'lite topics, sent',
+    needs: ['lite producer'],
+    test: lite('the lite producer of $name makes lite topics by sending to them'),
+  },
+  {
+    feature: 'lite topics, pushed',
+    needs: ['lite push consumer'],
+    test: lite('the lite %s consumer of %s gets its lite topics, each in order, all of it once, and no other'),
+  },
+  {
+    feature: 'lite topics, simple',
+    needs: ['lite simple consumer'],
+    test: lite('the lite %s consumer of %s gets its lite topics, each in order, all of it once, and no other'),
   },
   {
     feature: 'delay and recall',

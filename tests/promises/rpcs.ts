@@ -103,11 +103,11 @@ const MESSAGING: readonly RpcRow[] = [
   },
   {
     rpc: 'SyncLiteSubscription',
-    note: 'Answers code 50100: lite topics are not there yet.',
+    note: '`version` is not read.',
     tests: [
       kept(
-        'services/proxy/api/not-implemented.test.ts',
-        'answers in-band that it is not implemented yet, if it is not',
+        `${TESTING}/acceptance-lite.ts`,
+        '31 what a consumer removed does not come any more, and a whole set replaces what it read',
       ),
     ],
   },

@@ -1,8 +1,11 @@
-// Mistakes about batches, filters and resets, which only stories with these habits can find: those of large seeds.
+// Mistakes about batches, filters, resets and lite topics, which only stories with these habits can find: those of
+// large seeds.
 import { Agreement } from '@fulmar/broker/serve/agreement.ts';
 import { Gathering } from '@fulmar/broker/serve/gather.ts';
 import { Sending } from '@fulmar/broker/serve/sending.ts';
 import type { Lease } from '@fulmar/broker/state/lease.ts';
+import { LiteConsumers } from '@fulmar/broker/state/lite-consumers.ts';
+import { LITE_SECTION } from '@fulmar/broker/state/lite-section.ts';
 import { Subscription } from '@fulmar/broker/state/subscription.ts';
 import type { SendCommand, SendResult } from '@fulmar/core/broker-api.ts';
 import { replaced } from './replaced.ts';
@@ -42,6 +45,13 @@ export const HABIT_MISTAKES: Readonly<Record<string, () => unknown>> = {
   },
 
   'members of a group may use different filters': () => replaced(Agreement.prototype, 'admit', () => undefined),
+
+  'lite topics are lost in a snapshot': () => replaced(LITE_SECTION, 'write', () => []),
+
+  'what consumers do not read any more they are given all the same': () =>
+    replaced(LiteConsumers.prototype, 'apply', (_self, original, record, exclusive) =>
+      original({ ...(record as object), removed: [] }, exclusive),
+    ),
 
   'a reset is forgotten': () => replaced(Subscription.prototype, 'applyReset', () => undefined),
 

@@ -1,10 +1,11 @@
-// What clients of a story do beside the common things: they send batches, consume with filters, change them, and set
-// groups back and forward. Drawn apart from everything else, and only for seeds that are large enough, so that each
-// story that was remembered before is still the same story.
+// What clients of a story do beside the common things: they send batches, consume with filters, change them, set
+// groups back and forward, and use lite topics. Drawn apart from everything else, and only for seeds that are large
+// enough, so that each story that was remembered before is still the same story.
 import { ClusterBatches } from './cluster-batches.ts';
 import type { ClientWorld, ClusterClients } from './cluster-clients.ts';
 import type { ClusterPlan } from './cluster-faults.ts';
 import { ClusterFiltering } from './cluster-filtering.ts';
+import { ClusterLite, LITE_TOPIC } from './cluster-lite.ts';
 import type { BrokerLife } from './cluster-machine.ts';
 import { ClusterRewinding } from './cluster-rewinding.ts';
 import { SORTED_TOPIC, SortedMessages } from './cluster-sorted.ts';
@@ -13,6 +14,8 @@ import { SeededRandom } from './random.ts';
 /** Stories of smaller seeds have none of these habits. */
 export const HABITS_FROM = 5_000_000;
 const MIX = 0x2545f491;
+/** Of what came later, so that it changes nothing of what is drawn for the others. */
+const LITE_MIX = 0x51ed270b;
 
 export interface HabitsParts {
   readonly world: ClientWorld;
@@ -24,11 +27,15 @@ export interface HabitsParts {
 }
 
 export class ClusterHabits {
-  readonly counts = { batches: 0, filtered: 0, filterChanges: 0, refusedFilters: 0, resets: 0, rewound: 0 };
+  readonly counts = {
+    ...{ batches: 0, filtered: 0, filterChanges: 0, refusedFilters: 0, resets: 0, rewound: 0 },
+    ...{ liteChanges: 0, liteDelivered: 0 },
+  };
   private readonly batches: ClusterBatches | undefined;
   private readonly sorted: SortedMessages | undefined;
   private readonly filtering: ClusterFiltering | undefined;
   private readonly rewinding: ClusterRewinding | undefined;
+  private readonly lite: ClusterLite | undefined;
 
   constructor(seed: number, plan: ClusterPlan, parts: HabitsParts) {
     // What may be lost by policy is judged by others; here nothing is.
@@ -36,6 +43,8 @@ export class ClusterHabits {
     const random = new SeededRandom(seed ^ MIX);
     const [isBatching, isFiltering, isRewinding] = [random.chance(0.7), random.chance(0.7), random.chance(0.7)];
     const own = { ...parts, counts: this.counts };
+    const liteRandom = new SeededRandom(seed ^ LITE_MIX);
+    if (liteRandom.chance(0.6)) this.lite = new ClusterLite({ ...own, random: liteRandom.fork() });
     if (isBatching) this.batches = new ClusterBatches({ ...own, random: random.fork() });
     if (!isFiltering && !isRewinding) return;
     this.sorted = new SortedMessages({ ...own, random: random.fork() });
@@ -45,15 +54,15 @@ export class ClusterHabits {
   }
 
   get areThere(): boolean {
-    return this.batches !== undefined || this.sorted !== undefined;
+    return this.batches !== undefined || this.sorted !== undefined || this.lite !== undefined;
   }
 
   get topics() {
-    return this.sorted === undefined ? [] : [SORTED_TOPIC];
+    return [...(this.sorted === undefined ? [] : [SORTED_TOPIC]), ...(this.lite === undefined ? [] : [LITE_TOPIC])];
   }
 
   get groups() {
-    return [this.filtering, this.rewinding].flatMap((each) => (each === undefined ? [] : [each.group]));
+    return [this.filtering, this.rewinding, this.lite].flatMap((each) => (each === undefined ? [] : [each.group]));
   }
 
   begin(): void {
@@ -61,23 +70,27 @@ export class ClusterHabits {
     this.sorted?.begin();
     this.filtering?.begin();
     this.rewinding?.begin();
+    this.lite?.begin();
   }
 
   /** Nothing new is sent, changed or set back. */
   end(): void {
-    for (const each of [this.batches, this.sorted, this.filtering, this.rewinding]) if (each) each.isOver = true;
+    const all = [this.batches, this.sorted, this.filtering, this.rewinding, this.lite];
+    for (const each of all) if (each) each.isOver = true;
   }
 
   /** When all is well: takes everything that is owed, as far as there is time. */
   async drain(): Promise<void> {
     await this.filtering?.drain();
     await this.rewinding?.drain();
+    await this.lite?.drain();
   }
 
   finished(): void {
     this.batches?.finished();
     this.filtering?.finished();
     this.rewinding?.finished();
+    this.lite?.finished();
   }
 }
 

@@ -178,6 +178,10 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
         trace: (query) => call((api) => api.finding.trace(query)),
         redrive: (command) => call((api) => api.finding.redrive(command)),
       },
+      lite: {
+        sync: (command) => call((api) => api.lite.sync(copied(command))),
+        list: (query) => call((api) => api.lite.list(query)),
+      },
       stepDown: (preferred) => call((api) => api.stepDown(preferred)),
       status: () => call((api) => api.status()),
     };

@@ -240,10 +240,12 @@ export class ClusterRun {
       const { node } = machines.find(({ life }) => life?.node?.role === 'master')!.life!;
       for (const topic of [...TOPICS, ...this.habits.topics])
         await this.defined(node!.putTopic({ ...topic, placement }));
-      for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON, ...this.habits.groups])
+      for (const { name, fifo, maxAttempts } of [...GROUPS, SEXTON])
         await this.defined(
           node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], consume: 'shared', from: 'earliest' }),
         );
+      for (const group of this.habits.groups)
+        await this.defined(node!.putGroup({ ...group, backoffMs: [1_000], consume: 'shared', from: 'earliest' }));
     }
     // A message group belongs to one of the sets that the proxy knows: before it knows all of them nothing is sent.
     const isKnown = () =>

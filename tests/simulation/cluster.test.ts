@@ -32,11 +32,11 @@ test(`a whole cluster keeps its promises in stories from seed ${FIRST} on, and e
     expect([what, sums[what]! > sums.stories! / 10]).toEqual([what, true]);
 }, 600_000);
 
-test('also where clients send batches, change their filters, and set groups back and forward', async () => {
+test('also where clients send batches, change filters, set groups back and forward, use lite topics', async () => {
   const count = ['--count', String(STORIES_WITH_HABITS)];
   const sums = await tellStories('--seed', String(HABITS_FROM), '--twice', ...count);
   expect(sums.wholeAgain).toBe(STORIES_WITH_HABITS);
-  for (const what of ['batches', 'filtered', 'filterChanges', 'refusedFilters', 'resets', 'rewound'])
+  for (const what of ['batches', 'filtered', 'filterChanges', 'refusedFilters', 'resets', 'rewound', 'liteDelivered'])
     expect([what, sums[what]! > 0]).toEqual([what, true]);
 }, 300_000);
 

@@ -260,6 +260,10 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return outcome(await api.finding.trace(call.query), (trace) => ({ kind: 'trace', trace }));
     case 'redrive':
       return outcome(await api.finding.redrive(call.command), (redriven) => ({ kind: 'redriven', redriven }));
+    case 'syncLite':
+      return outcome(await api.lite.sync(call.command), (lost) => ({ kind: 'lostLiteTopics', lost }));
+    case 'listLiteTopics':
+      return outcome(await api.lite.list(call.query), (topics) => ({ kind: 'liteTopics', topics }));
     case 'status':
       return { kind: 'status', status: await api.status() };
     case 'endTransaction':

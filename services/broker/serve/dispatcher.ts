@@ -29,7 +29,7 @@ import { Ownership } from './ownership.ts';
 import { PriorityTurns } from './priority-turns.ts';
 import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
-import { run } from './steps.ts';
+import { run, type Steps } from './steps.ts';
 
 export interface Serving {
   readonly log: CommitLog;
@@ -41,12 +41,16 @@ export interface Serving {
   readonly setHash: number;
   readonly bounds: MemoryBounds;
   readonly isOnline: (clientId: string) => boolean;
+  /** A lite topic has a message for this group, and no receive waits for it. */
+  readonly onAvailable: (subscription: Subscription) => void;
 }
 
 interface Waiter {
   readonly command: PopCommand;
   readonly filter: PreparedFilter;
   readonly resolve: (result: PopResult) => void;
+  /** It is answered at once, whether there is something or not. */
+  readonly hurries: boolean;
   timer: Timer | undefined;
   /** Cancelled, timed out or answered. */
   over: boolean;
@@ -108,6 +112,15 @@ export class Dispatcher {
 
   /** Answers as soon as there is a message, or with an empty list after `waitMs`. `cancel` ends the wait. */
   pop(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    return this.enter(command, false, resolve);
+  }
+
+  /** The same without any wait for a message that is not there. */
+  popNow(command: PopCommand, resolve: (result: PopResult) => void): () => void {
+    return this.enter(command, true, resolve);
+  }
+
+  private enter(command: PopCommand, hurries: boolean, resolve: (result: PopResult) => void): () => void {
     if (this.closedWith !== undefined) {
       resolve(this.closedWith);
       return () => {};
@@ -121,13 +134,13 @@ export class Dispatcher {
       resolve({ fault });
       return () => {};
     }
-    const earlier = command.attemptId === '' ? undefined : this.attempts.take(command.attemptId);
-    if (earlier !== undefined) this.release(earlier);
-    const waiter: Waiter = { command, filter, resolve, timer: undefined, over: false };
+    this.releaseAttempt(command.attemptId);
+    const waiter: Waiter = { command, filter, resolve, hurries, timer: undefined, over: false };
     this.waiters.push(waiter);
     this.ownership()?.note(command.clientId);
     this.serve();
-    if (!waiter.over) waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
+    if (!waiter.over && !hurries)
+      waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
     return () => this.finish(waiter, success([]));
   }
 
@@ -144,7 +157,7 @@ export class Dispatcher {
     if (!isHere) this.owned?.leave(clientId);
   }
 
-  /** There as long as the group is exclusive; the queues of a priority topic are nobody's, because they are its priorities. */
+  /** There as long as the group is exclusive. The queues of a priority topic are its priorities, and nobody's. */
   private ownership(): Ownership | undefined {
     const isExclusive = this.subscription.group.consume === 'exclusive' && !this.subscription.byPriority;
     if (isExclusive === (this.owned !== undefined)) return this.owned;
@@ -163,6 +176,12 @@ export class Dispatcher {
     this.owned.start();
     for (const { command } of this.waiters) this.owned.note(command.clientId);
     return this.owned;
+  }
+
+  /** The answer to this logical receive was never seen: what it took may be handed out again. */
+  releaseAttempt(attemptId: string): void {
+    const earlier = attemptId === '' ? undefined : this.attempts.take(attemptId);
+    if (earlier !== undefined) this.release(earlier);
   }
 
   /** The filter of a receive, if this consumer may receive with it. */
@@ -226,6 +245,7 @@ export class Dispatcher {
       }
       if (!this.serving.committer.mayHandOut()) {
         this.working = false;
+        this.dismissHurried();
         this.tryLater();
         return;
       }
@@ -249,7 +269,14 @@ export class Dispatcher {
       }
     } while (this.again);
     this.working = false;
+    this.dismissHurried();
     this.armTimer();
+    const { subscription, serving } = this;
+    if (subscription.singleLane && this.waiters.length === 0 && this.hasSomething()) serving.onAvailable(subscription);
+  }
+
+  private dismissHurried(): void {
+    for (const waiter of this.waiters.filter((each) => each.hurries)) this.finish(waiter, success([]));
   }
 
   /** Somebody else may lead by now; soon this replica will know. */
@@ -289,9 +316,12 @@ export class Dispatcher {
     });
   }
 
-  private hasSomething(): boolean {
-    if (this.subscription.hasReady()) return true;
-    for (let queueId = 0; queueId < this.subscription.topic.nextOffsets.length; queueId++) {
+  /** Whether there may be a message to hand out now. */
+  hasSomething(): boolean {
+    const { subscription } = this;
+    if (subscription.hasReady()) return true;
+    if (subscription.singleLane && subscription.leases.size + this.reservations.leaseCount > 0) return false;
+    for (let queueId = 0; queueId < subscription.topic.nextOffsets.length; queueId++) {
       if (this.hasNew(queueId)) return true;
     }
     return false;
@@ -319,6 +349,17 @@ export class Dispatcher {
   private hasNew(queueId: number): boolean {
     const end = this.subscription.topic.nextOffsets[queueId] ?? 0;
     return end > this.reservations.cursor(this.subscription, queueId);
+  }
+
+  /** Length of the record with the message that comes next. Only where all messages are one lane. */
+  headBytes(): number | Promise<number> {
+    const [lease] = this.subscription.leases.values();
+    return run(this.lengthAt(lease?.queueOffset ?? this.reservations.cursor(this.subscription, 0)));
+  }
+
+  private *lengthAt(queueOffset: number): Steps<number> {
+    const entry = yield* this.serving.reader.entry(this.subscription.topic.id, 0, queueOffset);
+    return entry?.length ?? 0;
   }
 
   private gather(waiter: Waiter): Gathered | Promise<Gathered> {

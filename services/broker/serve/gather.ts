@@ -281,6 +281,7 @@ export class Gathering {
 
   /** Whether not every message that is looked at will be taken. */
   private get chooses(): boolean {
+    if (this.subscription.singleLane) return false;
     return this.subscription.ordered || this.request.filter.tagHashes !== undefined || this.reads;
   }
 
@@ -301,7 +302,7 @@ export class Gathering {
     message: MessageRecord | undefined,
     chosen: ChosenEntry[],
   ): boolean {
-    const { subscription, reservations, result, request } = this;
+    const { subscription, result, request } = this;
     if (this.scanned >= SCAN_MAX) return false;
     const { queueOffset, tagHash, groupHash } = entry;
     if (!isWanted || request.filter.tagHashes?.has(tagHash) === false) return true;
@@ -310,7 +311,11 @@ export class Gathering {
       return false;
     }
     const lane = laneOf(subscription, queueId, groupHash);
-    if (lane !== 0 && (subscription.lanes.has(lane) || reservations.holdsLane(lane) || this.lanesTaken.has(lane))) {
+    if (subscription.singleLane && this.isLaneTaken(lane)) {
+      this.full = true;
+      return false;
+    }
+    if (lane !== 0 && this.isLaneTaken(lane)) {
       result.parked.push({ queueId, queueOffset, lane });
       return true;
     }
@@ -322,6 +327,11 @@ export class Gathering {
     chosen.push({ queueId, lane, entry, message });
     if (lane !== 0) this.lanesTaken.add(lane);
     return true;
+  }
+
+  /** An earlier message of the lane is not settled, or is in this answer. */
+  private isLaneTaken(lane: number): boolean {
+    return this.subscription.lanes.has(lane) || this.reservations.holdsLane(lane) || this.lanesTaken.has(lane);
   }
 
   private leasesHeld(): number {

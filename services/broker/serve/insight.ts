@@ -50,18 +50,24 @@ export class Insight {
     return { ...describeTopic(topic), queueStatus, delayedMessages: this.parts.state.delayed.countOf(topic.id) };
   }
 
-  /** Of one group in each topic that it reads. */
+  /** Of one group in each topic that it reads; what it has before it in all lite topics of a LITE topic is one sum. */
   async lags(group: Group): Promise<readonly SubscriptionLag[]> {
     if (group.consume === 'broadcasting') return this.lagsOfMembers(group);
     const lags: SubscriptionLag[] = [];
-    for (const subscription of [...group.subscriptions.values()]) lags.push(await this.lag(subscription));
+    for (const together of byName(group.subscriptions.values())) {
+      let sum: SubscriptionLag | undefined;
+      for (const subscription of together) {
+        const lag = await this.lag(subscription);
+        sum = sum === undefined ? lag : added(sum, lag);
+      }
+      lags.push(sum!);
+    }
     return lags;
   }
 
   /** For each topic that a group reads, what counts: its subscription, or those of its members that are online. */
   counted(group: Group): readonly (readonly Subscription[])[] {
-    if (group.consume !== 'broadcasting')
-      return [...group.subscriptions.values()].map((subscription) => [subscription]);
+    if (group.consume !== 'broadcasting') return byName(group.subscriptions.values());
     const online = [...group.members.values()].filter(({ clientId }) => this.parts.isOnline(clientId));
     return [...byTopic(online.flatMap(({ subscriptions }) => [...subscriptions.values()])).values()];
   }
@@ -139,6 +145,33 @@ export class Insight {
     }
     return Number.isFinite(oldestStoredAtMs) ? Math.max(0, this.parts.wallMs() - oldestStoredAtMs) : 0;
   }
+}
+
+/** Subscriptions that users know by the same two names; each but those to lite topics is alone. */
+export function byName(subscriptions: Iterable<Subscription>): readonly (readonly Subscription[])[] {
+  const alone: Subscription[][] = [];
+  const lite = new Map<Group, Subscription[]>();
+  for (const subscription of subscriptions) {
+    const { group, topic } = subscription;
+    const others = topic.lite === undefined ? undefined : lite.get(group);
+    if (others !== undefined) {
+      others.push(subscription);
+      continue;
+    }
+    const first = [subscription];
+    alone.push(first);
+    if (topic.lite !== undefined) lite.set(group, first);
+  }
+  return alone;
+}
+
+function added(sum: SubscriptionLag, lag: SubscriptionLag): SubscriptionLag {
+  return {
+    ...sum,
+    readyMessages: sum.readyMessages + lag.readyMessages,
+    inFlightMessages: sum.inFlightMessages + lag.inFlightMessages,
+    lagMs: Math.max(sum.lagMs, lag.lagMs),
+  };
 }
 
 /** How far a group has come in a queue, whether it is handed messages or pulls them. */

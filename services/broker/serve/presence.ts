@@ -130,9 +130,13 @@ export class Presence {
     return lost;
   }
 
+  /** Of messages, or of lite topics that they read. */
   private holders(): Set<string> {
     const holders = new Set<string>();
     for (const { heldBy } of this.state.subscriptions()) for (const clientId of heldBy.keys()) holders.add(clientId);
+    for (const { lite } of this.state.groups.byId.values()) {
+      for (const clientId of lite?.consumers.clients() ?? []) holders.add(clientId);
+    }
     return holders;
   }
 

@@ -27,6 +27,7 @@ export class QueueOffsets {
     if (kind === 'latest') return end;
     const earliest = yield* this.earliest(topic, queueId);
     if (kind === 'earliest') return earliest;
+    if (kind === 'tail') return Math.max(earliest, end - value);
     if (kind === 'offset') return Math.min(Math.max(value, earliest), end);
     return yield* this.firstStoredAt(topic, queueId, value, earliest, end);
   }

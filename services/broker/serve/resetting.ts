@@ -32,7 +32,9 @@ export class Resetting {
     if (topicName !== '' && topic === undefined) return { fault: NO_TOPIC };
     const resets: QueueReset[] = [];
     for (const reader of readersOf(group)) {
-      const topics = topic === undefined ? [...reader.subscriptions.values()].map((each) => each.topic) : [topic];
+      const read = [...reader.subscriptions.values()].map((each) => each.topic);
+      const topics =
+        topic === undefined ? read : topic.type === 'lite' ? read.filter(({ name }) => name === topicName) : [topic];
       for (const each of topics) {
         const plan = await this.plan(reader, each, to);
         const { value, fault: refused } = dryRun ? success(plan) : await this.carryOut(reader, each, plan);
@@ -52,7 +54,7 @@ export class Resetting {
     for (let queueId = 0; queueId < topic.nextOffsets.length; queueId++) {
       const pulledTo = subscription?.pullOffsets.get(queueId) ?? 0;
       plan.push({
-        topic: topic.name,
+        topic: topic.lite === undefined ? topic.name : `${topic.name}:${topic.lite.name}`,
         queueId,
         fromOffset: Math.max(from[queueId] ?? 0, pulledTo),
         toOffset: await run(this.offsets.find(topic, queueId, to)),

@@ -1,7 +1,7 @@
 // Takes messages of producers: chooses the queue, recognises a repeated send by its message id, writes, and answers
 // when the message is committed. A repetition is stored once and answered with the place of the first.
 import type { MessageToStore, SendCommand, SendResult } from '@fulmar/core/broker-api.ts';
-import { type Fault, fault } from '@fulmar/core/errors.ts';
+import { type Fault, fault, type Outcome } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
@@ -42,6 +42,8 @@ export interface SendingParts {
   readonly reader: MessageReader;
   readonly wallMs: () => number;
   readonly delays: DelayIntake;
+  /** The lite topic that stores a message of a LITE topic. */
+  readonly liteTopicOf: (topic: Topic, message: MessageToStore) => Outcome<Topic>;
   /** With it, sends are answered when this replica has stored them, before they are committed. */
   readonly early: EarlyAnswers | undefined;
   readonly setHash: number;
@@ -114,6 +116,16 @@ export class Sending {
       settle({ fault: refused });
       return;
     }
+    if (topic.type !== 'lite') {
+      this.accept(topic, message, settle);
+      return;
+    }
+    const { value: liteTopic, fault: unmade } = this.parts.liteTopicOf(topic, message);
+    if (unmade === undefined) this.accept(liteTopic, message, settle);
+    else settle({ fault: unmade });
+  }
+
+  private accept(topic: Topic, message: MessageToStore, settle: Settle): void {
     const { messageId } = message;
     const key = RecentMessageIds.keyOf(topic.id, messageId);
     const same = this.underWay.get(key);

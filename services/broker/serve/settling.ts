@@ -18,6 +18,7 @@ import {
   writeAck,
   writeChangeInvisible,
 } from '../state/records/consumption.ts';
+import { POSTPONE_BYTES, writePostpone } from '../state/records/lite.ts';
 import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Dispatcher } from './dispatcher.ts';
@@ -120,6 +121,7 @@ export class Settling {
     const { handle, subscription } = named;
     const atLeastMs = command.raiseToBackoff ? backoffOf(subscription.group, handle.attempt) : 0;
     const visibleAtMs = this.committer.nowMs() + Math.ceil(Math.max(invisibleMs, atLeastMs));
+    if (command.suspend) return this.postpone(subscription, handle, visibleAtMs);
     return this.change(subscription, [leaseOf(handle, visibleAtMs, false)]);
   }
 
@@ -134,6 +136,18 @@ export class Settling {
       bySubscription.set(named.subscription, leases);
     }
     await Promise.all([...bySubscription].map(([subscription, leases]) => this.change(subscription, leases)));
+  }
+
+  private postpone(subscription: Subscription, handle: ReceiptHandle, visibleAtMs: number): Promise<Fault | undefined> {
+    const { groupId, topicId, queueId, queueOffset, popId } = handle;
+    const payload = { groupId, topicId, queueId, queueOffset, popId, visibleAtMs, attempt: handle.attempt - 1 };
+    this.dispatcherOf(subscription).reservations.beginSettling(queueId, queueOffset);
+    return new Promise((resolve) => {
+      this.committer.append({ type: RECORD_TYPE.postpone, payload }, POSTPONE_BYTES, writePostpone, (committed) => {
+        this.endSettling(subscription, [handle]);
+        resolve(committed ? undefined : UNKNOWN_FATE);
+      });
+    });
   }
 
   private change(subscription: Subscription, leases: readonly ChangedLease[]): Promise<Fault | undefined> {

@@ -2,6 +2,8 @@
 // broadcasting group every client that has received is a member: a group of the same name and settings that only this
 // client reads as, so that whatever holds for a group holds for its place.
 import type { ConsumeMode } from '@fulmar/core/broker-api.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
+import { LiteConsumers } from './lite-consumers.ts';
 import type { GroupPutRecord } from './records/definitions.ts';
 import type { MemberPutRecord } from './records/membership.ts';
 import type { Subscription } from './subscription.ts';
@@ -23,8 +25,11 @@ export interface Group {
   readonly subscriptions: Map<number, Subscription>;
   /** By client id; only of a broadcasting group. */
   readonly members: Map<string, Group>;
+  /** Only for a group of lite consumers: its LITE topic, and who reads what in it. */
+  readonly lite: (LiteBinding & { readonly consumers: LiteConsumers }) | undefined;
 }
 
+type Identity = Pick<Group, 'id' | 'name' | 'clientId' | 'createdAtMs' | 'createdAtPosition'>;
 type Settings = Pick<GroupPutRecord, 'fifo' | 'consume' | 'fromEarliest' | 'maxAttempts' | 'backoffMs'>;
 
 const NO_SETTINGS: Settings = { fifo: false, consume: 'shared', fromEarliest: false, maxAttempts: 1, backoffMs: [] };
@@ -42,8 +47,8 @@ export class Groups {
   put(record: GroupPutRecord, position: number): Group {
     let group = this.byId.get(record.groupId);
     if (group === undefined) {
-      const { groupId: id, name, createdAtMs } = record;
-      group = this.add({ id, name, clientId: '', createdAtMs, createdAtPosition: position });
+      const { groupId: id, name, createdAtMs, lite } = record;
+      group = this.add({ id, name, clientId: '', createdAtMs, createdAtPosition: position }, lite);
       this.byName.set(name, group);
     }
     set(group, record);
@@ -73,8 +78,9 @@ export class Groups {
     return group;
   }
 
-  private add(of: Pick<Group, 'id' | 'name' | 'clientId' | 'createdAtMs' | 'createdAtPosition'>): Group {
-    const group: Group = { ...of, ...NO_SETTINGS, subscriptions: new Map(), members: new Map() };
+  private add(of: Identity, binding?: LiteBinding): Group {
+    const lite = binding && { ...binding, consumers: new LiteConsumers() };
+    const group: Group = { ...of, ...NO_SETTINGS, subscriptions: new Map(), members: new Map(), lite };
     this.byId.set(group.id, group);
     if (group.id >= this.nextId) this.nextId = group.id + 1;
     return group;

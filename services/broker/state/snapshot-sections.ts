@@ -14,6 +14,7 @@ export const SECTION_TAG = {
   transactions: 2,
   subscriptions: 3,
   membership: 4,
+  lite: 5,
   redriven: 6,
   schedules: 7,
 } as const;

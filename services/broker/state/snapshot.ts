@@ -9,8 +9,9 @@
 //   version 2: sections, see snapshot-sections.ts; a state that needs none is written as version 1
 
 import type { Group } from './groups.ts';
+import { LITE_SECTION } from './lite-section.ts';
 import { MEMBERSHIP_SECTION } from './membership-section.ts';
-import { PayloadReader, PayloadWriter } from './records/bytes.ts';
+import { PayloadReader } from './records/bytes.ts';
 import {
   type GroupPutRecord,
   groupPutBytes,
@@ -31,7 +32,7 @@ import {
   writeSections,
 } from './snapshot-sections.ts';
 import { BrokerState } from './state.ts';
-import { readSubscription, subscriptionBytes } from './subscription-bytes.ts';
+import { Chunks, readSubscription, subscriptionBytes } from './subscription-bytes.ts';
 import { SUBSCRIPTIONS_SECTION } from './subscriptions-section.ts';
 import type { Topic } from './topics.ts';
 import { TRANSACTIONS_SECTION } from './transactions-section.ts';
@@ -45,26 +46,10 @@ const SECTIONS: readonly SnapshotSection[] = [
   TRANSACTIONS_SECTION,
   SUBSCRIPTIONS_SECTION,
   MEMBERSHIP_SECTION,
+  LITE_SECTION,
   REDRIVEN_SECTION,
   SCHEDULES_SECTION,
 ];
-
-class Chunks {
-  readonly list: Buffer[] = [];
-
-  fixed(bytes: number, write: (writer: PayloadWriter) => void): void {
-    const chunk = Buffer.allocUnsafe(bytes);
-    write(new PayloadWriter(chunk, 0));
-    this.list.push(chunk);
-  }
-
-  definition<T>(record: T, bytes: number, write: (target: Buffer, at: number, record: T) => void): void {
-    const chunk = Buffer.allocUnsafe(4 + bytes);
-    chunk.writeUInt32BE(bytes, 0);
-    write(chunk, 4, record);
-    this.list.push(chunk);
-  }
-}
 
 /** The buffers, one after the other, are the snapshot. */
 export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[] {
@@ -72,11 +57,13 @@ export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[]
   const later = writeSections(state, sections);
   const version = later.length === 0 ? WITHOUT_SECTIONS : WITH_SECTIONS;
   chunks.fixed(17, (out) => out.uint8(version).uint64(state.position).uint64(state.logTimeMs));
-  chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byId.size));
-  for (const topic of state.topics.byId.values()) writeTopic(chunks, topic);
+  chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byName.size));
+  for (const topic of state.topics.byName.values()) writeTopic(chunks, topic);
   chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byName.size));
   for (const group of state.groups.byName.values()) writeGroup(chunks, group);
-  const subscriptions = [...state.subscriptions()].filter(({ group }) => group.clientId === '');
+  const subscriptions = [...state.subscriptions()].filter(
+    ({ group, topic }) => group.clientId === '' && topic.lite === undefined,
+  );
   chunks.fixed(4, (out) => out.uint32(subscriptions.length));
   for (const subscription of subscriptions) chunks.list.push(subscriptionBytes(subscription));
   chunks.fixed(4 + state.recentIds.size * 26, (out) => {
@@ -96,6 +83,7 @@ function writeTopic(chunks: Chunks, topic: Topic): void {
     queues: topic.nextOffsets.length,
     createdAtMs: topic.createdAtMs,
     placement: topic.placement,
+    liteExpirationMs: topic.liteExpirationMs,
   };
   chunks.definition(record, topicPutBytes(record), writeTopicPut);
   chunks.fixed(8 + topic.nextOffsets.length * 8, (out) => {
@@ -114,6 +102,7 @@ function writeGroup(chunks: Chunks, group: Group): void {
     maxAttempts: group.maxAttempts,
     backoffMs: group.backoffMs,
     createdAtMs: group.createdAtMs,
+    lite: group.lite,
   };
   chunks.definition(record, groupPutBytes(record), writeGroupPut);
   chunks.fixed(8, (out) => out.uint64(group.createdAtPosition));

@@ -25,6 +25,7 @@ import type {
   TopicPutRecord,
 } from './records/definitions.ts';
 import type { DelayedCopyRecord, RecallRecord } from './records/delayed.ts';
+import type { LiteExpireRecord, LiteSubscribeRecord, LiteTopicPutRecord, PostponeRecord } from './records/lite.ts';
 import type { MemberPutRecord, QueueOwnersRecord } from './records/membership.ts';
 import type { MessageRecord } from './records/message.ts';
 import type { GroupResetRecord, PullOffsetRecord } from './records/offsets.ts';
@@ -70,6 +71,10 @@ export type StateRecord =
   | { readonly type: typeof RECORD_TYPE.groupReset; readonly payload: GroupResetRecord }
   | { readonly type: typeof RECORD_TYPE.pullOffset; readonly payload: PullOffsetRecord }
   | { readonly type: typeof RECORD_TYPE.redrive; readonly payload: RedriveRecord }
+  | { readonly type: typeof RECORD_TYPE.liteTopicPut; readonly payload: LiteTopicPutRecord }
+  | { readonly type: typeof RECORD_TYPE.liteExpire; readonly payload: LiteExpireRecord }
+  | { readonly type: typeof RECORD_TYPE.liteSubscribe; readonly payload: LiteSubscribeRecord }
+  | { readonly type: typeof RECORD_TYPE.postpone; readonly payload: PostponeRecord }
   | { readonly type: typeof RECORD_TYPE.schedulePut; readonly payload: SchedulePutRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleDelete; readonly payload: ScheduleDeleteRecord }
   | { readonly type: typeof RECORD_TYPE.scheduleFire; readonly payload: ScheduleFireRecord }
@@ -100,6 +105,8 @@ export class BrokerState {
   logTimeMs = 0;
   /** Leases of all subscriptions together, for their bound. */
   leases = 0;
+  /** Pairs of a consumer and a lite topic that it reads, for their bound. */
+  liteSubscriptions = 0;
 
   /** Everything before this position of the log can go, as far as the state is concerned. */
   get oldestNeeded(): number {
@@ -174,9 +181,8 @@ export class BrokerState {
         this.topics.put(record.payload);
         return undefined;
       case RECORD_TYPE.topicDelete: {
-        const topic = this.topics.remove(record.payload.id);
+        this.removeTopic(record.payload.id);
         this.delayed.removeTopic(record.payload.id);
-        for (const subscription of topic?.subscriptions.values() ?? []) this.drop(subscription);
         this.transactions.dropTopic(record.payload.id);
         this.redriven.delete(record.payload.id);
         this.schedules.removeTopic(record.payload.id);
@@ -224,6 +230,27 @@ export class BrokerState {
       case RECORD_TYPE.redrive:
         this.redrive(record.payload, logTimeMs);
         return undefined;
+      case RECORD_TYPE.liteTopicPut:
+        this.topics.putLite(record.payload);
+        return undefined;
+      case RECORD_TYPE.liteExpire: {
+        const { topicId, nextOffset } = record.payload;
+        if (this.topics.byId.get(topicId)?.nextOffsets[0] === nextOffset) this.removeTopic(topicId);
+        return undefined;
+      }
+      case RECORD_TYPE.liteSubscribe: {
+        const lite = this.groups.byId.get(record.payload.groupId)?.lite;
+        if (lite === undefined) return undefined;
+        const before = lite.consumers.size;
+        lite.consumers.apply(record.payload, lite.exclusive);
+        this.liteSubscriptions += lite.consumers.size - before;
+        return undefined;
+      }
+      case RECORD_TYPE.postpone: {
+        const { payload } = record;
+        this.withSubscription(payload.groupId, payload.topicId, (of) => of.applyPostpone(payload));
+        return undefined;
+      }
       case RECORD_TYPE.schedulePut:
         if (this.topics.byId.has(record.payload.topicId)) this.schedules.put(record.payload);
         return undefined;
@@ -299,7 +326,14 @@ export class BrokerState {
     const group = this.groups.remove(id);
     if (group === undefined) return;
     for (const subscription of group.subscriptions.values()) this.drop(subscription);
+    this.liteSubscriptions -= group.lite?.consumers.size ?? 0;
     for (const member of group.members.values()) this.removeGroup(member.id);
+  }
+
+  private removeTopic(id: number): void {
+    for (const { subscriptions } of this.topics.remove(id)) {
+      for (const subscription of [...subscriptions.values()]) this.drop(subscription);
+    }
   }
 
   private drop(subscription: Subscription): void {
@@ -331,6 +365,7 @@ export class BrokerState {
     const queueOffset = topic.nextOffsets[queueId];
     if (queueOffset === undefined) return undefined;
     topic.nextOffsets[queueId] = queueOffset + 1;
+    if (topic.lite !== undefined) this.topics.lite.touch(topic);
     if (message.storedAtMs > topic.newestStoredAtMs) topic.newestStoredAtMs = message.storedAtMs;
     if (remember) {
       const key = RecentMessageIds.keyOf(topic.id, message.messageId);

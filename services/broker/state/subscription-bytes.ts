@@ -8,6 +8,24 @@ import { readSubscriptionPut, subscriptionPutBytes, writeSubscriptionPut } from 
 import type { BrokerState } from './state.ts';
 import type { Subscription } from './subscription.ts';
 
+/** Collects the pieces of a snapshot. */
+export class Chunks {
+  readonly list: Buffer[] = [];
+
+  fixed(bytes: number, write: (writer: PayloadWriter) => void): void {
+    const chunk = Buffer.allocUnsafe(bytes);
+    write(new PayloadWriter(chunk, 0));
+    this.list.push(chunk);
+  }
+
+  definition<T>(record: T, bytes: number, write: (target: Buffer, at: number, record: T) => void): void {
+    const chunk = Buffer.allocUnsafe(4 + bytes);
+    chunk.writeUInt32BE(bytes, 0);
+    write(chunk, 4, record);
+    this.list.push(chunk);
+  }
+}
+
 export function subscriptionBytes(subscription: Subscription): Buffer {
   const record = {
     groupId: subscription.group.id,

@@ -7,6 +7,7 @@ import type { Group } from './groups.ts';
 import { type Lease, placeKey } from './lease.ts';
 import { ReadyLeases } from './ready-leases.ts';
 import type { AckRecord, ChangeInvisibleRecord, PopRecord, QueueAdvance } from './records/consumption.ts';
+import type { PostponeRecord } from './records/lite.ts';
 import type { QueueOwnersRecord } from './records/membership.ts';
 import type { Topic } from './topics.ts';
 
@@ -50,9 +51,14 @@ export class Subscription {
     return this.resets === 0 || popId >>> 24 === (this.resets & 0xff);
   }
 
-  /** A FIFO topic is consumed in order whatever the group was made with, and a FIFO group orders every topic. */
+  /** FIFO and lite topics are consumed in order whatever the group was made with; a FIFO group orders every topic. */
   get ordered(): boolean {
-    return this.group.fifo || this.topic.type === 'fifo';
+    return this.group.fifo || this.topic.type === 'fifo' || this.topic.lite !== undefined;
+  }
+
+  /** All messages are one lane: while one is out there is nothing else to do, and nothing to remember. */
+  get singleLane(): boolean {
+    return this.topic.lite !== undefined;
   }
 
   /** A queue of a priority topic holds the messages of one priority, and the higher one comes first. */
@@ -123,6 +129,14 @@ export class Subscription {
 
   applyOwners({ owners }: QueueOwnersRecord): void {
     for (const { queueId, clientId } of owners) this.owners.set(queueId, clientId);
+  }
+
+  /** As if this delivery had not been: the handle stays good, and the message comes again later. */
+  applyPostpone({ queueId, queueOffset, popId, visibleAtMs, attempt }: PostponeRecord): void {
+    const lease = this.lease(queueId, queueOffset);
+    if (lease === undefined || lease.popId !== popId) return;
+    lease.attempt = attempt;
+    this.reschedule(lease, visibleAtMs);
   }
 
   /** Ends every lease, and goes on at these offsets, which name every queue. */

@@ -14,9 +14,10 @@ export const SUBSCRIPTIONS_SECTION: SnapshotSection = {
   tag: SECTION_TAG.subscriptions,
 
   write(state) {
-    const told = [...state.subscriptions()].filter(({ group, filter, pullOffsets, resets }) => {
-      // What members of broadcasting groups have stands with the members.
-      return group.clientId === '' && (filter !== EVERYTHING || resets > 0 || pullOffsets.size > 0);
+    const told = [...state.subscriptions()].filter(({ group, topic, filter, pullOffsets, resets }) => {
+      // What members of broadcasting groups and lite topics have stands with them.
+      if (group.clientId !== '' || topic.lite !== undefined) return false;
+      return filter !== EVERYTHING || resets > 0 || pullOffsets.size > 0;
     });
     if (told.length === 0) return [];
     const head = Buffer.allocUnsafe(5);

@@ -23,6 +23,8 @@ interface GroupSettings {
   /** 0 for as it is; otherwise one more than the place in `CONSUME_MODES`. */
   readonly consume?: number;
   readonly fromEarliest?: boolean;
+  readonly liteTopic?: string;
+  readonly liteExclusive?: boolean;
 }
 
 interface GroupInfo {
@@ -60,9 +62,10 @@ export interface GroupHandlers {
 }
 
 function infoOf(group: GroupDescription): GroupInfo {
-  const { name, fifo, maxAttempts, backoff, from, createdAtMs } = group;
+  const { name, fifo, maxAttempts, backoff, from, createdAtMs, lite } = group;
   const consume = CONSUME_MODES.indexOf(group.consume) + 1;
-  const settings = { fifo, maxAttempts, backoffMs: backoff.delaysMs, consume, fromEarliest: from === 'earliest' };
+  const order = { fifo, maxAttempts, backoffMs: backoff.delaysMs, consume, fromEarliest: from === 'earliest' };
+  const settings = { ...order, liteTopic: lite?.topic ?? '', liteExclusive: lite?.exclusive ?? false };
   return { name, settings, createdAtMs };
 }
 
@@ -82,6 +85,7 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
     async CreateGroup(_call, { name = '', settings }) {
       checkKey(name, checkGroupName);
       const { fifo = false, maxAttempts = 0, backoffMs = [], consume = 0, fromEarliest = false } = settings ?? {};
+      const { liteTopic = '', liteExclusive = false } = settings ?? {};
       checkNumbers(maxAttempts, backoffMs);
       if (consume < 0 || consume > CONSUME_MODES.length) {
         refuse('BAD_REQUEST', 'There is no such way to consume. Choose shared, exclusive or broadcasting.');
@@ -96,6 +100,7 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
         backoffMs: backoffMs.length === 0 ? before.backoff.delaysMs : backoffMs,
         consume: consume === 0 ? before.consume : CONSUME_MODES[consume - 1]!,
         from: fromEarliest ? ('earliest' as const) : ('latest' as const),
+        ...(liteTopic !== '' && { lite: { topic: liteTopic, exclusive: liteExclusive } }),
       };
       const answers = await askEverySet(dependencies, (broker) => broker.putGroup(request));
       const refused = answers.find(({ answer }) => answer.fault !== undefined)?.answer.fault;

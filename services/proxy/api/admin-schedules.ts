@@ -3,6 +3,7 @@
 import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import type { ScheduleDescription, ScheduledMessage } from '@fulmar/core/schedule-api.ts';
+import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import { serviceDefinition } from '@fulmar/runtime/protos.ts';
 import {
   type AdminDependencies,
@@ -17,7 +18,7 @@ import { refuseWith, unwrap } from './answering.ts';
 import type { UnaryHandler } from './call.ts';
 import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { bodyDigest } from './codec/stored-message.ts';
-import { checkMessage, checkTypeForTopic, typeOf } from './message-rules.ts';
+import { checkMessage, typeOf } from './message-rules.ts';
 import { DIGEST_MD5, ENCODING } from './messages.ts';
 import { setsInOrder } from './send.ts';
 
@@ -107,7 +108,7 @@ export function scheduleHandlers(dependencies: AdminDependencies): ScheduleHandl
       if (route === undefined) refuse('TOPIC_NOT_FOUND', `There is no topic ${topic}. Create it first.`);
       const sent = sentMessageOf(schedule?.message ?? {});
       const type = typeOf(sent);
-      refuseWith(checkMessage(sent) ?? checkTypeForTopic(type, route.type));
+      refuseWith(checkMessage(sent) ?? checkAccepted(type, route.type));
       const sets = route.shares.map((share) => share.set);
       const known = (await all()).find((each) => each.schedule.name === name);
       const set = known?.set ?? setsInOrder(sets, name)[0]!;

@@ -30,7 +30,12 @@ interface QueueInfo {
 
 export interface TopicHandlers {
   readonly CreateTopic: UnaryHandler<
-    { readonly name?: string; readonly type?: number; readonly queues?: number },
+    {
+      readonly name?: string;
+      readonly type?: number;
+      readonly queues?: number;
+      readonly liteExpirationMs?: number;
+    },
     { readonly topic: TopicInfo }
   >;
   readonly ListTopics: UnaryHandler<PageRequest, { readonly topics: readonly TopicInfo[]; readonly nextPage: string }>;
@@ -42,6 +47,7 @@ export interface TopicHandlers {
       readonly queues: readonly QueueInfo[];
       readonly subscriptions: readonly SubscriptionInfo[];
       readonly delayedMessages: number;
+      readonly liteExpirationMs: number;
     }
   >;
   readonly SpreadTopic: UnaryHandler<{ readonly name?: string }, { readonly topic: TopicInfo }>;
@@ -81,7 +87,7 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
   }
 
   return {
-    async CreateTopic(_call, { name = '', type = 0, queues = 0 }) {
+    async CreateTopic(_call, { name = '', type = 0, queues = 0, liteExpirationMs }) {
       checkKey(name, checkNewTopicName);
       const topicType = TYPES[type];
       if (topicType === undefined) refuse('BAD_REQUEST', 'The topic type is unknown. Choose one of the enumeration.');
@@ -95,7 +101,8 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
         refuse('BAD_REQUEST', 'A priority topic has a queue for each priority. Leave the number of queues out.');
       }
       const wanted = queuesFor(topicType, queues === 0 ? AUTO_CREATED_QUEUES : queues);
-      const { fault } = await cluster.putTopic({ name, type: topicType, queues: wanted });
+      const expiration = liteExpirationMs === undefined ? {} : { liteExpirationMs };
+      const { fault } = await cluster.putTopic({ name, type: topicType, queues: wanted, ...expiration });
       if (fault !== undefined) throw new FaultError(fault);
       return { topic: infoOf(routeOf(name)) };
     },
@@ -117,12 +124,14 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
         queues: parts.flatMap(({ queues }) => queues),
         subscriptions: lags.filter(({ topic }) => topic === name),
         delayedMessages: parts.reduce((sum, { delayedMessages }) => sum + delayedMessages, 0),
+        liteExpirationMs: Math.max(...parts.map((part) => part.liteExpirationMs)),
       };
 
       async function describePart(set: string): Promise<{
         readonly createdAtMs: number;
         readonly queues: readonly QueueInfo[];
         readonly delayedMessages: number;
+        readonly liteExpirationMs: number;
       }> {
         const broker = cluster.broker(set);
         if (broker === undefined) {
@@ -133,6 +142,7 @@ export function topicHandlers(dependencies: AdminDependencies): TopicHandlers {
         return {
           createdAtMs: value.createdAtMs,
           delayedMessages: value.delayedMessages,
+          liteExpirationMs: value.liteExpirationMs ?? 0,
           queues: value.queueStatus.map(({ queueId, minOffset, maxOffset }) => ({
             set,
             queueId,

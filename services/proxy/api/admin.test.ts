@@ -234,6 +234,33 @@ describe('administration', () => {
     expect(await refusal('DescribeTopic', { name: 'ns/T' })).toBe('TOPIC_NOT_FOUND');
   });
 
+  test('a topic for lite topics says when they end, and lists them in pages over all broker sets', async () => {
+    await call('CreateTopic', { name: 'chats', type: 5, queues: 1, liteExpirationMs: 60_000 });
+    expect((await call('DescribeTopic', { name: 'chats' })).liteExpirationMs).toBe(60_000);
+    const producer = new TestClient(harness.handlers);
+    const names = Array.from({ length: 7 }, (_, i) => `n${i}`);
+    for (const liteTopic of names) await producer.send(messageTo('chats', { messageType: 5, liteTopic }));
+    const seen: Message[] = [];
+    let page = '';
+    do {
+      const answer = await call('ListLiteTopics', { topic: 'chats', pageSize: 2, page });
+      expect(answer.liteTopics.length).toBeLessThanOrEqual(2);
+      seen.push(...answer.liteTopics);
+      page = answer.nextPage;
+    } while (page !== '');
+    expect(seen.map(({ name, messages }) => [name, messages])).toEqual(names.map((name) => [name, 1]));
+    await call('CreateTopic', { name: 'plain' });
+    expect(await refusal('ListLiteTopics', { topic: 'plain' })).toBe('ILLEGAL_TOPIC');
+    expect(await refusal('ListLiteTopics', { topic: 'none' })).toBe('TOPIC_NOT_FOUND');
+  });
+
+  test('a group is bound to its LITE topic when it is made', async () => {
+    const settings = { liteTopic: 'chats', liteExclusive: true };
+    const { group } = await call('CreateGroup', { name: 'talkers', settings });
+    expect(group.settings).toMatchObject(settings);
+    expect((await call('CreateGroup', { name: 'G' })).group.settings).toMatchObject({ liteTopic: '' });
+  });
+
   test('a list comes in pages that leave nothing out', async () => {
     for (const name of ['a', 'b', 'c', 'd', 'e']) await call('CreateTopic', { name });
     const seen: string[] = [];

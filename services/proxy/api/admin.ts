@@ -4,6 +4,7 @@ import { type ClusterHandlers, clusterHandlers } from './admin-cluster.ts';
 import type { AdminDependencies } from './admin-context.ts';
 import { type FindingHandlers, findingHandlers } from './admin-finding.ts';
 import { type GroupHandlers, groupHandlers } from './admin-groups.ts';
+import { type LiteHandlers, liteHandlers } from './admin-lite.ts';
 import { type ResetHandlers, resetHandlers } from './admin-reset.ts';
 import { type ScheduleHandlers, scheduleHandlers } from './admin-schedules.ts';
 import { type TopicHandlers, topicHandlers } from './admin-topics.ts';
@@ -11,6 +12,7 @@ import { type TransactionHandlers, transactionHandlers } from './admin-transacti
 
 export type AdminHandlers = TopicHandlers &
   GroupHandlers &
+  LiteHandlers &
   ResetHandlers &
   FindingHandlers &
   TransactionHandlers &
@@ -22,6 +24,7 @@ export function adminService(dependencies: AdminDependencies): AdminHandlers {
   return {
     ...topicHandlers(dependencies),
     ...groupHandlers(dependencies),
+    ...liteHandlers(dependencies),
     ...resetHandlers(dependencies),
     ...findingHandlers(dependencies),
     ...transactionHandlers(dependencies),

@@ -1,8 +1,9 @@
 // The consumer groups that clients of this proxy use. A group is known on every broker set or is made known there; what
 // was learnt is used for some seconds without asking again and, while it is asked anew, a little longer. What is new is
 // told to listeners, who send the clients new settings.
-import type { GroupDescription } from '@fulmar/core/broker-api.ts';
+import type { GroupDescription, GroupRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
+import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { answerWithin, isAbsence } from './masters.ts';
 
@@ -26,7 +27,8 @@ export interface Groups {
   /** What is known at once, perhaps a minute old; never waits. Starts asking when it is older than some seconds. */
   peek(key: string): GroupDescription | undefined;
   /** The group, made if it does not exist and may be. */
-  ensure(key: string): Promise<Outcome<GroupDescription>>;
+  /** With `liteTopic` a new one is bound to that LITE topic. */
+  ensure(key: string, liteTopic?: string): Promise<Outcome<GroupDescription>>;
   /** Forgets what is known, because a broker said otherwise. */
   forget(key: string): void;
   /** Asks anew, and gives the group to the sets that lack it and are there. */
@@ -52,20 +54,20 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     return entry.outcome.value;
   }
 
-  function ensure(key: string): Promise<Outcome<GroupDescription>> {
+  function ensure(key: string, liteTopic?: string): Promise<Outcome<GroupDescription>> {
     const known = usable(key);
     if (known !== undefined) return Promise.resolve(success(known));
     const entry = entries.get(key);
     if (entry?.outcome.fault !== undefined && clock.monotonicMs() - entry.askedAtMs < REMEMBER_MISSING_MS) {
       return Promise.resolve(entry.outcome);
     }
-    return ask(key);
+    return ask(key, liteTopic);
   }
 
-  function ask(key: string): Promise<Outcome<GroupDescription>> {
+  function ask(key: string, liteTopic?: string): Promise<Outcome<GroupDescription>> {
     let question = asking.get(key);
     if (question === undefined) {
-      question = askBrokers(key)
+      question = askBrokers(key, liteTopic)
         .then((outcome) => remember(key, outcome))
         .finally(() => asking.delete(key));
       asking.set(key, question);
@@ -90,7 +92,7 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     return outcome;
   }
 
-  async function askBrokers(key: string): Promise<Outcome<GroupDescription>> {
+  async function askBrokers(key: string, liteTopic?: string): Promise<Outcome<GroupDescription>> {
     const brokers = cluster.brokers();
     if (brokers.length === 0) {
       return { fault: fault('HA_NOT_AVAILABLE', 'No broker is known at the moment. Repeat the request in a second.') };
@@ -104,7 +106,8 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     let answers = await askAll(false);
     const isMissing = (answer: Outcome<GroupDescription>): boolean =>
       answer.fault?.error === 'CONSUMER_GROUP_NOT_FOUND';
-    if (config.autoCreate && answers.every(isMissing)) answers = await askAll(true);
+    if (config.autoCreate && answers.every(isMissing))
+      answers = await (liteTopic === undefined ? askAll(true) : makeLite(key, liteTopic));
     const known = answers.find((answer) => answer.value !== undefined)?.value;
     if (known !== undefined) {
       // A broker set that joined later gets the group as the others have it, not one with default settings.
@@ -119,13 +122,31 @@ export function createGroups(dependencies: ProxyDependencies): Groups {
     return { fault: faults.find((each) => each.error !== 'CONSUMER_GROUP_NOT_FOUND') ?? faults[0]! };
   }
 
+  /** Makes a group with default settings on all broker sets, bound to the LITE topic. */
+  function makeLite(name: string, topic: string): Promise<Outcome<GroupDescription>[]> {
+    const request: GroupRequest = {
+      name,
+      fifo: false,
+      maxAttempts: DEFAULT_MAX_ATTEMPTS,
+      backoffMs: DEFAULT_BACKOFF_MS,
+      consume: 'shared',
+      from: 'latest',
+      lite: { topic, exclusive: false },
+    };
+    return Promise.all(
+      cluster
+        .brokers()
+        .map(({ set, api }) => answerWithin(dependencies, set, ANSWER_WITHIN_MS, () => api.putGroup(request))),
+    );
+  }
+
   return {
     peek: usable,
     ensure,
     forget: (key) => {
       entries.delete(key);
     },
-    renew: ask,
+    renew: (key) => ask(key),
     refresh: (key) => {
       if (entries.has(key)) void ask(key);
     },

@@ -1,16 +1,14 @@
 // What a message must be like before it is stored: every rule has its own code, so that a producer learns what to
 // change. The rules read decoded fields only and change nothing.
-import { MESSAGE_TYPE, type TopicType } from '@fulmar/core/broker-api.ts';
+import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { hasControlCharacter, isBlank } from '@fulmar/core/names.ts';
-import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import type { SentMessage } from './codec/send-request.ts';
 import { ENCODING } from './messages.ts';
 import { isReservedPropertyKey } from './reserved-properties.ts';
 
 const RECOVERY_MAX_MS = 3_600_000;
-const LITE_TOPIC_LENGTH_MAX = 64;
 /** The last millisecond that a protobuf Timestamp can name. */
 const TIMESTAMP_MAX_MS = 253_402_300_799_999;
 
@@ -136,10 +134,15 @@ function checkTimes(message: SentMessage): Fault | undefined {
 
 function checkLiteTopic({ liteTopic, messageType }: SentMessage): Fault | undefined {
   if (liteTopic === undefined || (liteTopic === '' && messageType !== MESSAGE_TYPE.lite)) return undefined;
-  if (isBlank(liteTopic) || liteTopic.length > LITE_TOPIC_LENGTH_MAX || hasControlCharacter(liteTopic)) {
+  return checkLiteTopicName(liteTopic);
+}
+
+/** What official clients take, and any other text that is no longer. */
+export function checkLiteTopicName(liteTopic: string): Fault | undefined {
+  if (isBlank(liteTopic) || liteTopic.length > LIMITS.liteTopicNameLength || hasControlCharacter(liteTopic)) {
     return fault(
       'ILLEGAL_LITE_TOPIC',
-      `A lite topic needs 1 to ${LITE_TOPIC_LENGTH_MAX} characters and no control characters. Choose another.`,
+      `A lite topic needs 1 to ${LIMITS.liteTopicNameLength} characters and no control characters. Choose another.`,
     );
   }
   return undefined;
@@ -189,12 +192,4 @@ function checkDeclaredType(message: SentMessage): Fault | undefined {
     );
   }
   return undefined;
-}
-
-/** Whether a topic of this type takes a message of that type. */
-export function checkTypeForTopic(type: number, topicType: TopicType): Fault | undefined {
-  const refused = checkAccepted(type, topicType);
-  // To say that a message does not fit would send its author looking for a topic where it does.
-  if (type !== MESSAGE_TYPE.lite || (refused !== undefined && topicType !== 'mixed')) return refused;
-  return fault('NOT_IMPLEMENTED', 'Messages of type lite are not implemented yet. Send one of another type.');
 }

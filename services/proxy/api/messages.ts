@@ -174,6 +174,21 @@ export interface TelemetryCommand {
   readonly threadStackTrace?: Maybe<{ readonly nonce: string; readonly threadStackTrace?: string }>;
   readonly verifyMessageCommand?: Maybe<{ readonly nonce: string; readonly message: unknown }>;
   readonly verifyMessageResult?: Maybe<{ readonly nonce: string }>;
+  readonly notifyUnsubscribeLiteCommand?: Maybe<{ readonly liteTopic: string }>;
+}
+
+export interface SyncLiteSubscriptionRequest {
+  readonly action?: number;
+  readonly topic?: Maybe<Resource>;
+  readonly group?: Maybe<Resource>;
+  readonly liteTopicSet?: readonly string[];
+  /** One of its members. */
+  readonly offsetOption?: Maybe<{
+    readonly policy?: number;
+    readonly offset?: number;
+    readonly tailN?: number;
+    readonly timestamp?: number;
+  }>;
 }
 
 export const CLIENT_TYPE = {
@@ -188,6 +203,10 @@ export const CLIENT_TYPE = {
 
 export function isConsumerType(clientType: number): boolean {
   return clientType >= CLIENT_TYPE.pushConsumer && clientType <= CLIENT_TYPE.liteSimpleConsumer;
+}
+
+export function isLiteConsumerType(clientType: number): boolean {
+  return clientType === CLIENT_TYPE.litePushConsumer || clientType === CLIENT_TYPE.liteSimpleConsumer;
 }
 
 export const ADDRESS_SCHEME = { ipv4: 1, ipv6: 2, domainName: 3 } as const;

@@ -14,7 +14,7 @@ import type { ProxyContext } from './context.ts';
 import { addressText, endpointsOf } from './endpoints.ts';
 import { parseFilter } from './filter.ts';
 import { joinOnce } from './join.ts';
-import { CLIENT_TYPE } from './messages.ts';
+import { CLIENT_TYPE, isLiteConsumerType } from './messages.ts';
 import { Patience } from './patience.ts';
 import { type Catch, type CatchHandles, createPolls, giveBack, handlesOf, type Poll, type StartPoll } from './poll.ts';
 import { pollMs } from './poll-time.ts';
@@ -109,6 +109,7 @@ async function wait(
   if (session.clientType === CLIENT_TYPE.unspecified) {
     session.clientType = request.autoRenew ? CLIENT_TYPE.pushConsumer : CLIENT_TYPE.simpleConsumer;
   }
+  const isLite = isLiteConsumerType(session.clientType);
   const waitMs = pollMs(request.longPollingMs, call.remainingMs);
   const patience = new Patience(context, call, waitMs);
   const endPoll = (): void => {
@@ -119,7 +120,7 @@ async function wait(
   try {
     const [foundRoute, foundGroup] = await Promise.all([
       whileAbsent(patience, () => context.topics.find(topic)),
-      whileAbsent(patience, () => context.groups.ensure(group)),
+      whileAbsent(patience, () => context.groups.ensure(group, isLite ? topic : undefined)),
     ]);
     const route = unwrap(foundRoute);
     const description = unwrap(foundGroup);

@@ -10,15 +10,15 @@ import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
 import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
-import { messageTypeName } from '@fulmar/core/topic-types.ts';
+import { checkAccepted, messageTypeName } from '@fulmar/core/topic-types.ts';
 import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, type Question, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
 import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
-import { messageToStore } from './codec/stored-message.ts';
+import { messageToStore, orderingKeyOf } from './codec/stored-message.ts';
 import type { ProxyContext } from './context.ts';
-import { checkMessage, checkTypeForTopic, typeOf } from './message-rules.ts';
+import { checkMessage, typeOf } from './message-rules.ts';
 import { CLIENT_TYPE, type Resource } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
@@ -153,12 +153,13 @@ function pack(
   for (let index = 0; index < messages.length; index++) {
     const message = messages[index]!;
     const type = typeOf(message);
-    const found = checkMessage(message) ?? checkTypeForTopic(type, route.type);
+    const found = checkMessage(message) ?? checkAccepted(type, route.type);
     if (found !== undefined) {
       results[index] = { fault: found };
       continue;
     }
-    const group = message.messageGroup ? `group ${message.messageGroup}` : '';
+    const orderingKey = orderingKeyOf(message);
+    const group = orderingKey === '' ? '' : `group ${orderingKey}`;
     const toStore = messageToStore(message, type, nowMs, clientId);
     const shipment = shipments.get(group);
     if (shipment === undefined) {

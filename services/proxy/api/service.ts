@@ -10,6 +10,7 @@ import type { ProxyContext } from './context.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { createAddressing } from './endpoints.ts';
 import { createGroups } from './groups.ts';
+import { syncLiteSubscription } from './lite.ts';
 import type {
   EndTransactionRequest,
   ForwardMessageToDeadLetterQueueRequest,
@@ -25,10 +26,10 @@ import type {
   RecallMessageRequest,
   RecallMessageResponse,
   StatusResponse,
+  SyncLiteSubscriptionRequest,
   TelemetryCommand,
   UpdateOffsetRequest,
 } from './messages.ts';
-import { notImplemented } from './not-implemented.ts';
 import type { OfficialParts } from './official/context.ts';
 import { getOffset, queryOffset, updateOffset } from './offsets.ts';
 import { heartbeat, notifyClientTermination } from './presence.ts';
@@ -66,7 +67,7 @@ export interface MessagingHandlers {
     readonly QueryOffset: UnaryHandler<QueryOffsetRequest, OffsetResponse>;
     readonly EndTransaction: UnaryHandler<EndTransactionRequest, StatusResponse>;
     readonly RecallMessage: UnaryHandler<RecallMessageRequest, RecallMessageResponse>;
-    readonly SyncLiteSubscription: UnaryHandler<unknown, StatusResponse>;
+    readonly SyncLiteSubscription: UnaryHandler<SyncLiteSubscriptionRequest, StatusResponse>;
   };
   readonly duplex: {
     readonly Telemetry: TelemetryHandler<TelemetryCommand>;
@@ -124,7 +125,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         QueryOffset: queryOffset(context),
         EndTransaction: endTransaction(context),
         RecallMessage: recallMessage(context),
-        SyncLiteSubscription: notImplemented(context, 'SyncLiteSubscription'),
+        SyncLiteSubscription: syncLiteSubscription(context, streams.notifyLoss),
       },
       duplex: { Telemetry: streams.handler },
     },

@@ -156,7 +156,7 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
     name: 'ChangeInvisibleDuration',
     needsClientId: true,
     async handle(requester, bytes, call) {
-      const { receiptHandle, invisibleMs, ...request } = decodeChangeInvisibleRequest(bytes);
+      const { receiptHandle, invisibleMs, suspend, ...request } = decodeChangeInvisibleRequest(bytes);
       const group = unwrap(groupKeyOf(requester, request.group));
       const topic = unwrap(topicKeyOf(requester, request.topic));
       if (invisibleMs < 0 || invisibleMs > LIMITS.invisibleMaxMs) {
@@ -169,9 +169,10 @@ export function changeInvisibleDuration(context: ProxyContext): RawUnaryHandler 
       let found: Fault | undefined = STALE;
       if (set !== undefined) {
         const raiseToBackoff = needsRaise(context, requester, invisibleMs);
+        const change = { group, topic, receiptHandle, invisibleMs, raiseToBackoff, ...(suspend && { suspend }) };
         const outcome = await askMaster(context, {
           sets: [set],
-          ask: (broker) => broker.changeInvisible({ group, topic, receiptHandle, invisibleMs, raiseToBackoff }),
+          ask: (broker) => broker.changeInvisible(change),
           faultsOf: (answer) => [answer],
           patience,
         });

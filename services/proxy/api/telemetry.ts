@@ -12,7 +12,8 @@ import type { CallContext, TelemetryHandler, TelemetryPort } from './call.ts';
 import { recoverCommand } from './codec/recover-command.ts';
 import type { ProxyContext } from './context.ts';
 import { type GroupAsTold, sameToClients } from './groups.ts';
-import { CLIENT_TYPE, isConsumerType, type Settings, type TelemetryCommand } from './messages.ts';
+import type { NotifyLoss } from './lite.ts';
+import { CLIENT_TYPE, isConsumerType, isLiteConsumerType, type Settings, type TelemetryCommand } from './messages.ts';
 import { checkClientId, type Requester, requesterOf } from './requester.ts';
 import { groupKeyOf, topicKeyOf } from './resources.ts';
 import { STATUS_OK, statusOf } from './status.ts';
@@ -54,6 +55,8 @@ export interface Telemetry {
   onAnswer(listener: (clientId: string, command: TelemetryCommand) => void): void;
   /** The newest settings of the consumers of a group that have an open stream here, by client id. */
   settingsOf(groupKey: string): ReadonlyMap<string, Settings>;
+  /** Tells a consumer that has a stream here that another one reads the lite topic in its place. */
+  readonly notifyLoss: NotifyLoss;
 }
 
 export function telemetry(context: ProxyContext): Telemetry {
@@ -154,6 +157,15 @@ export function telemetry(context: ProxyContext): Telemetry {
     return newest.port.write(of);
   }
 
+  function notifyLoss(clientId: string, liteTopic: string): void {
+    for (const { session, port, isClosed, hasEnded } of streams) {
+      if (session?.clientId !== clientId || isClosed || hasEnded) continue;
+      if (port.waitingMessages() >= LIMITS.telemetryBufferedCommands) {
+        context.observer.count('fulmar_telemetry_commands_dropped_total', {}, 1);
+      } else port.write({ notifyUnsubscribeLiteCommand: { liteTopic } });
+    }
+  }
+
   return {
     handler,
     askProducer,
@@ -168,6 +180,7 @@ export function telemetry(context: ProxyContext): Telemetry {
       }
       return found;
     },
+    notifyLoss,
     publishedTopics() {
       const topics = new Set<string>();
       for (const { session } of listening()) for (const topic of session.published.keys()) topics.add(topic);
@@ -197,7 +210,7 @@ function takeSettings(
   if (!attach(context, stream, value)) return;
   join(stream, value.groupKey);
   if (value.groupKey === '') tell(context, stream, undefined);
-  else answerConsumer(context, stream, value.groupKey);
+  else answerConsumer(context, stream, value);
   if (isFirst && requester.language === 'HTTP') {
     context.timers.after(SECOND_PUSH_MS, () => {
       if (!stream.isClosed && !stream.hasEnded) tell(context, stream, stream.told);
@@ -209,6 +222,8 @@ interface Judgement {
   readonly clientType: number;
   /** Empty for producers. */
   readonly groupKey: string;
+  /** The LITE topic of a lite consumer. */
+  readonly liteTopic?: string | undefined;
 }
 
 function judge(requester: Requester, settings: Settings): Outcome<Judgement> {
@@ -236,7 +251,9 @@ function judge(requester: Requester, settings: Settings): Outcome<Judgement> {
   }
   const group = groupKeyOf(requester, settings.subscription?.group);
   if (group.fault !== undefined) return { fault: group.fault };
-  return success({ clientType, groupKey: group.value });
+  const bound = isLiteConsumerType(clientType) ? settings.subscription?.subscriptions?.[0]?.topic : undefined;
+  const liteTopic = bound == null ? undefined : topicKeyOf(requester, bound).value;
+  return success({ clientType, groupKey: group.value, liteTopic });
 }
 
 /** Ties the stream to the session of its client; false when there is no room for one more. */
@@ -269,7 +286,7 @@ function notePublishing(context: ProxyContext, session: Session, { settings, req
   }
 }
 
-function answerConsumer(context: ProxyContext, stream: Stream, groupKey: string): void {
+function answerConsumer(context: ProxyContext, stream: Stream, { groupKey, liteTopic }: Judgement): void {
   const known = context.groups.peek(groupKey);
   if (known !== undefined) {
     tell(context, stream, known);
@@ -284,7 +301,7 @@ function answerConsumer(context: ProxyContext, stream: Stream, groupKey: string)
     if (stream.hasEnded) stream.port.end();
   };
   const timer = context.timers.after(GROUP_WAIT_MS, () => answer(DEFAULT_GROUP));
-  void context.groups.ensure(groupKey).then(({ value, fault: found }) => {
+  void context.groups.ensure(groupKey, liteTopic).then(({ value, fault: found }) => {
     timer.cancel();
     if (stream.isClosed || stream.round !== round) return;
     if (found?.error === 'CONSUMER_GROUP_NOT_FOUND') refuse(context, stream, found);

@@ -3,11 +3,8 @@
 import { DEFAULT_BACKOFF_MS, DEFAULT_MAX_ATTEMPTS } from '@fulmar/core/group-defaults.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { GroupAsTold } from '../api/groups.ts';
-import { CLIENT_TYPE, type Settings, type Subscription, wireTime } from '../api/messages.ts';
+import { CLIENT_TYPE, isLiteConsumerType, type Settings, type Subscription, wireTime } from '../api/messages.ts';
 import { PRODUCER_RETRY_POLICY, retryPolicyFor } from './retry-policy.ts';
-
-const LITE_SUBSCRIPTION_QUOTA = 2_000;
-const LITE_TOPIC_SIZE_MAX = 64;
 
 /** What a client is told of a group that no broker could be asked about in time. */
 export const DEFAULT_GROUP: GroupAsTold = {
@@ -35,7 +32,7 @@ export function producerSettings(settings: Settings): Settings {
 
 export function consumerSettings(settings: Settings, group: GroupAsTold, language: string): Settings {
   const clientType = clientTypeOf(settings);
-  const isLite = clientType === CLIENT_TYPE.litePushConsumer || clientType === CLIENT_TYPE.liteSimpleConsumer;
+  const isLite = isLiteConsumerType(clientType);
   const isSimple = clientType === CLIENT_TYPE.simpleConsumer || clientType === CLIENT_TYPE.pullConsumer;
   const asked = settings.subscription?.longPollingTimeout;
   const subscription: Subscription = {
@@ -43,7 +40,10 @@ export function consumerSettings(settings: Settings, group: GroupAsTold, languag
     fifo: group.fifo,
     receiveBatchSize: LIMITS.receiveBatchMessages,
     longPollingTimeout: isSimple && asked ? asked : wireTime(LIMITS.longPollMaxMs),
-    ...(isLite ? { liteSubscriptionQuota: LITE_SUBSCRIPTION_QUOTA, maxLiteTopicSize: LITE_TOPIC_SIZE_MAX } : {}),
+    ...(isLite && {
+      liteSubscriptionQuota: LIMITS.liteSubscriptionsPerClient,
+      maxLiteTopicSize: LIMITS.liteTopicNameLength,
+    }),
   };
   return {
     ...settings,

@@ -89,6 +89,12 @@ export function brokerApiOver(
     },
     resetGroup: async (command) =>
       mapped(expect(await call({ method: 'resetGroup', command }), 'resets'), (reply) => reply.resets),
+    lite: {
+      sync: async (command) =>
+        mapped(expect(await call({ method: 'syncLite', command }), 'lostLiteTopics'), (reply) => reply.lost),
+      list: async (query) =>
+        mapped(expect(await call({ method: 'listLiteTopics', query }), 'liteTopics'), (reply) => reply.topics),
+    },
     stepDown: (preferred) => done({ method: 'stepDown', preferred }),
     transactions: {
       end: (command) => done({ method: 'endTransaction', command }),

@@ -12,7 +12,7 @@ import type { BrokerEntry, Cluster, Master, TopicRoute } from '@fulmar/core/rout
 import { BrokerLinks, type ConnectBroker } from './broker-links.ts';
 import { type FollowerParts, NameServerFollower } from './name-server-follower.ts';
 import { RouteTable } from './route-table.ts';
-import { deleteTopicOn, type OnAnswer, putTopicOn } from './topic-changes.ts';
+import { deleteTopicOn, liteExpirationOf, type OnAnswer, putTopicOn } from './topic-changes.ts';
 
 export interface ClusterViewParts extends FollowerParts {
   readonly connectBroker: ConnectBroker;
@@ -90,7 +90,7 @@ export class ClusterView implements Cluster {
   }
 
   putTopic(request: TopicRequest): Promise<Outcome<TopicDescription>> {
-    const key = `${request.name}\n${request.type}\n${request.queues}`;
+    const key = `${request.name}\n${request.type}\n${request.queues}\n${request.liteExpirationMs}`;
     const running = this.#creating.get(key);
     if (running !== undefined) return running;
     const route = this.route(request.name);
@@ -106,7 +106,7 @@ export class ClusterView implements Cluster {
       return failure('TOPIC_NOT_FOUND', `There is no topic ${name}. Look whether its name is right.`);
     const queues = Math.max(...route.shares.map((share) => share.queues));
     const placement = placementOf((route.placement?.version ?? 0) + 1, this.#sets());
-    return this.#putOnAll({ name, type: route.type, queues, placement });
+    return this.#putOnAll({ name, type: route.type, queues, placement, ...(await liteExpirationOf(this, route)) });
   }
 
   deleteTopic(name: string): Promise<Fault | undefined> {

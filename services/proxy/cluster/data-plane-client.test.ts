@@ -35,6 +35,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     recall: unused,
     reportClients: unused,
     ensureGroup: unused,
+    lite: { sync: unused, list: unused },
     putTopic: unused,
     deleteTopic: unused,
     listTopics: unused,

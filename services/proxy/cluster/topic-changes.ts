@@ -4,6 +4,7 @@
 import type { BrokerApi, TopicDescription, TopicRequest } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { Timers } from '@fulmar/core/ports.ts';
+import type { Cluster, TopicRoute } from '@fulmar/core/route.ts';
 
 export interface NamedBroker {
   readonly set: string;
@@ -88,3 +89,19 @@ function within<T>(set: string, answer: Promise<Outcome<T>>, timers: Timers): Pr
 }
 
 const NO_BROKER = failure('HA_NOT_AVAILABLE', 'No broker set has a master at the moment. Repeat the request.');
+
+/** What sets that get a LITE topic later need to know about it, from one that has it; nothing for other topics. */
+export async function liteExpirationOf(
+  { broker }: Pick<Cluster, 'broker'>,
+  { topic, type, shares }: TopicRoute,
+): Promise<Pick<TopicRequest, 'liteExpirationMs'>> {
+  if (type !== 'lite') return {};
+  for (const { set } of shares) {
+    const { value } =
+      (await broker(set)
+        ?.describeTopic(topic)
+        .catch(() => undefined)) ?? {};
+    if (value !== undefined) return { liteExpirationMs: value.liteExpirationMs ?? 0 };
+  }
+  return {};
+}

@@ -157,11 +157,6 @@ export function produceStatements(make: HarnessFactory): void {
       expect(received.map(({ systemProperties }) => systemProperties.queueOffset)).toEqual([0, 1, 2, 3]);
     });
 
-    test('lite messages are NOT_IMPLEMENTED in-band until they are', async () => {
-      const { status } = await client.send(messageTo('lite', { messageType: 5, liteTopic: 'l' }));
-      expect([status.code, status.message]).toEqual([50100, expect.stringContaining('not implemented yet')]);
-    });
-
     test('the type of a message follows from its fields when none is declared', async () => {
       const normal = await client.send(messageTo('normal', { messageType: 0 }));
       const fifo = await client.send(messageTo('fifo', { messageType: 0, messageGroup: 'g' }));

@@ -5,6 +5,7 @@ import { consumeStatements } from './acceptance-consume.ts';
 import { delayStatements } from './acceptance-delay.ts';
 import { deliveryStatements } from './acceptance-delivery.ts';
 import { fifoStatements } from './acceptance-fifo.ts';
+import { liteStatements } from './acceptance-lite.ts';
 import { officialAdminStatements } from './acceptance-official-admin.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
 import { priorityStatements } from './acceptance-priority.ts';
@@ -27,6 +28,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     fifoStatements(make);
     priorityStatements(make);
     officialAdminStatements(make);
+    liteStatements(make);
     transactionStatements(make);
     robustnessStatements(make);
   });

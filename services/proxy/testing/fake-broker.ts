@@ -35,6 +35,7 @@ import { encodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { FakeCatalog, type FakeTopic } from './fake-catalog.ts';
 import { FakeDelays } from './fake-delays.ts';
 import { FakeFinding } from './fake-finding.ts';
+import { FakeLite } from './fake-lite.ts';
 import { FakeOffsets } from './fake-offsets.ts';
 import { fakeSchedules } from './fake-schedules.ts';
 import { FakeSubscription, type Lease, type StoredMessage } from './fake-subscription.ts';
@@ -54,6 +55,11 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   readonly transactions: ReturnType<typeof fakeTransactions>;
   readonly finding = new FakeFinding(this.topics);
   readonly schedules = fakeSchedules();
+  readonly lite = new FakeLite(
+    (topic) => this.topics.get(topic)?.messages.map(({ message }) => message) ?? [],
+    (group) => this.groups.get(group)?.description,
+    () => this.#wake(),
+  );
   readonly #timers: Timers;
   readonly #offsets = new FakeOffsets(this.topics);
   readonly #subscriptions = new Map<string, FakeSubscription>();
@@ -158,11 +164,17 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     const group = this.groups.get(command.group);
     if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'no such topic');
     if (group === undefined) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    const { lite } = group.description;
+    if (lite === undefined && topic.description.type === 'lite') return failure('ILLEGAL_CONSUMER_GROUP', 'not bound');
+    if (lite !== undefined && lite.topic !== command.topic) return failure('ILLEGAL_TOPIC', 'bound to another topic');
+    const reads = this.lite.namesOf(command.group, command.clientId);
+    const all = this.#inOrder(topic, command.leastPriority);
+    const messages = lite === undefined ? all : all.filter(({ message }) => reads.has(message.messageGroup));
     const subscription = this.#subscription(command.group, command.topic);
     const repeated = subscription.repeated(command.attemptId);
     if (repeated.length > 0) return success(repeated.map((lease) => popped(lease, command.invisibleMs)));
     const selection = { filter: command.filter, maxMessages: command.maxMessages, maxBytes: command.maxBytes };
-    const leases = subscription.take(this.#inOrder(topic, command.leastPriority), selection, this.clock.monotonicMs());
+    const leases = subscription.take(messages, selection, this.clock.monotonicMs());
     for (const lease of leases) this.#lend(lease, command);
     return success(leases.map((lease) => popped(lease, command.invisibleMs)));
   }
@@ -265,6 +277,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
     if (lease === undefined || !this.#isHeld(lease)) return fault('INVALID_RECEIPT_HANDLE', 'stale');
     const { delaysMs } = this.groups.get(command.group)!.description.backoff;
     const policyMs = delaysMs[Math.min(lease.attempt, delaysMs.length) - 1]!;
+    if (command.suspend) lease.attempt--;
     const raisedMs = command.raiseToBackoff && lease.autoRenew ? policyMs : 0;
     this.#until(lease, Math.max(command.invisibleMs, raisedMs));
     return undefined;
@@ -297,6 +310,7 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
 
   async reportClients(report: ClientsReport): Promise<void> {
     this.reports.push(report);
+    for (const clientId of report.gone) this.lite.forget(clientId);
     for (const subscription of this.#subscriptions.values()) {
       for (const lease of subscription.leases()) {
         if (!lease.autoRenew || !this.#isHeld(lease)) continue;

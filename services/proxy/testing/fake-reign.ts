@@ -120,6 +120,10 @@ export class FakeReign implements Master {
             (found) => found,
           ),
       },
+      lite: {
+        sync: (command) => plain(() => broker.lite.sync(command), outcome),
+        list: (query) => plain(() => broker.lite.list(query), outcome),
+      },
       status: () => throwing(() => broker.status()),
       stepDown: (preferred) =>
         plain(

@@ -188,6 +188,31 @@ const CALLS: readonly BrokerCall[] = [
     method: 'redrive',
     command: { group: 'g', messageId: 'id', fromMs: 1, toMs: 2, again: true, dryRun: true, page: 7 },
   },
+  {
+    method: 'changeInvisible',
+    command: {
+      ...{ group: 'group', topic: 'topic', receiptHandle: 'h', invisibleMs: 9, raiseToBackoff: false },
+      suspend: true,
+    },
+  },
+  { method: 'putTopic', request: { name: 'topic', type: 'lite', queues: 4, liteExpirationMs: 0 } },
+  { method: 'putTopic', request: { name: 'topic', type: 'lite', queues: 4, liteExpirationMs: 2 ** 31 } },
+  {
+    method: 'putGroup',
+    request: {
+      ...{ name: 'g', fifo: false, maxAttempts: 3, backoffMs: [1], consume: 'shared', from: 'latest' },
+      lite: { topic: 'chats', exclusive: true },
+    },
+  },
+  {
+    method: 'syncLite',
+    command: {
+      ...{ group: 'g', topic: 'chats', clientId: 'c', action: 'replace', liteTopics: ['a', 'b'] },
+      from: { kind: 'tail', value: 5 },
+    },
+  },
+  { method: 'syncLite', command: { group: 'g', topic: 'chats', clientId: 'c', action: 'add', liteTopics: [] } },
+  { method: 'listLiteTopics', query: { topic: 'chats', after: 'a', count: 300 } },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -378,7 +403,14 @@ const SCHEDULE_REPLIES: readonly BrokerReply[] = [
   },
 ];
 
-const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES, ...SCHEDULE_REPLIES];
+const LITE_REPLIES: readonly BrokerReply[] = [
+  { kind: 'topic', topic: { ...topic, type: 'lite', liteExpirationMs: 60_000 } },
+  { kind: 'group', group: { ...group, lite: { topic: 'chats', exclusive: false } } },
+  { kind: 'lostLiteTopics', lost: [{ clientId: 'c', liteTopics: ['a', 'b'] }] },
+  { kind: 'liteTopics', topics: [{ name: 'a', messages: 2 ** 40, newestStoredAtMs: 2 ** 41, consumers: 3 }] },
+];
+
+const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES, ...SCHEDULE_REPLIES, ...LITE_REPLIES];
 
 /** A frame with this one entry, read and written again by the codec that the proto describes. */
 function throughProto(entry: Buffer, direction: 'request' | 'response'): Buffer {

@@ -13,11 +13,13 @@ import type {
   RecallCommand,
   TopicRequest,
 } from '@fulmar/core/broker-api.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { consumeModeOf, readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
+import { readBinding, readListLiteTopics, readLiteSync } from './lite.ts';
 import { readJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
@@ -110,6 +112,10 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, query: readTraceQuery(reader) };
     case 'redrive':
       return { method, command: readRedriveCommand(reader) };
+    case 'syncLite':
+      return { method, command: readLiteSync(reader) };
+    case 'listLiteTopics':
+      return { method, query: readListLiteTopics(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'endTransaction':
@@ -209,6 +215,7 @@ function readAck(reader: ProtobufReader): AckCommand {
 
 function readChangeInvisible(reader: ProtobufReader): ChangeInvisibleCommand {
   const command = { group: '', topic: '', receiptHandle: '', invisibleMs: 0, raiseToBackoff: false };
+  let suspend = false;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) command.group = reader.string();
@@ -216,9 +223,10 @@ function readChangeInvisible(reader: ProtobufReader): ChangeInvisibleCommand {
     else if (tag >>> 3 === 3) command.receiptHandle = reader.string();
     else if (tag >>> 3 === 4) command.invisibleMs = reader.int64();
     else if (tag >>> 3 === 5) command.raiseToBackoff = reader.bool();
+    else if (tag >>> 3 === 6) suspend = reader.bool();
     else reader.skip(tag);
   }
-  return command;
+  return { ...command, ...(suspend && { suspend }) };
 }
 
 function readDeadLetter(reader: ProtobufReader): DeadLetterCommand {
@@ -282,6 +290,7 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
   let queues = 0;
   let placement: Placement | undefined;
   let typeChange: TopicRequest['typeChange'];
+  let liteExpirationMs: number | undefined;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) name = reader.string();
@@ -289,15 +298,24 @@ function readPutTopic(reader: ProtobufReader): TopicRequest {
     else if (tag >>> 3 === 3) queues = reader.int32();
     else if (tag >>> 3 === 4) placement = readPlacement(reader.message());
     else if (tag >>> 3 === 5) typeChange = TYPE_CHANGES[reader.int32()];
+    else if (tag >>> 3 === 6) liteExpirationMs = reader.int64();
     else reader.skip(tag);
   }
-  return { name, type: topicTypeOf(type), queues, ...(placement && { placement }), ...(typeChange && { typeChange }) };
+  return {
+    name,
+    type: topicTypeOf(type),
+    queues,
+    ...(placement && { placement }),
+    ...(typeChange && { typeChange }),
+    ...(liteExpirationMs !== undefined && { liteExpirationMs }),
+  };
 }
 
 function readPutGroup(reader: ProtobufReader): GroupRequest {
   const group = { name: '', fifo: false, maxAttempts: 0, backoffMs: [] as number[] };
   let consume: ConsumeMode = 'shared';
   let from: GroupRequest['from'] = 'latest';
+  let lite: LiteBinding | undefined;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) group.name = reader.string();
@@ -306,9 +324,10 @@ function readPutGroup(reader: ProtobufReader): GroupRequest {
     else if (tag >>> 3 === 4) readNumbers(reader, tag, group.backoffMs);
     else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
+    else if (tag >>> 3 === 7) lite = readBinding(reader.message());
     else reader.skip(tag);
   }
-  return { ...group, consume, from };
+  return { ...group, consume, from, ...(lite && { lite }) };
 }
 
 function readCancel(reader: ProtobufReader): number {

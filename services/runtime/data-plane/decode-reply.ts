@@ -14,10 +14,12 @@ import type {
   TopicDescription,
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { consumeModeOf, EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
+import { readBinding, readLiteTopic, readLost } from './lite.ts';
 import { readJoined, readMemberLag, readQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
 import { readOffset, readPulled, readQueueReset } from './offsets.ts';
@@ -94,6 +96,10 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, messages: readList(reader, 1, readHalfMessage) };
     case 'transactions':
       return { kind, transactions: readList(reader, 1, readOpenTransaction) };
+    case 'lostLiteTopics':
+      return { kind, lost: readList(reader, 1, readLost) };
+    case 'liteTopics':
+      return { kind, topics: readList(reader, 1, readLiteTopic) };
     case 'schedules':
       return { kind, schedules: readList(reader, 1, readSchedule) };
     case 'done':
@@ -187,6 +193,7 @@ function readPopped(reader: ProtobufReader): PoppedMessage {
 function readTopic(reader: ProtobufReader): TopicDescription {
   const topic = { name: '', type: '', queues: 0, createdAtMs: 0 };
   let placement: Placement | undefined;
+  let liteExpirationMs = 0;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) topic.name = reader.string();
@@ -194,9 +201,15 @@ function readTopic(reader: ProtobufReader): TopicDescription {
     else if (tag >>> 3 === 3) topic.queues = reader.int32();
     else if (tag >>> 3 === 4) topic.createdAtMs = reader.int64();
     else if (tag >>> 3 === 5) placement = readPlacement(reader.message());
+    else if (tag >>> 3 === 6) liteExpirationMs = reader.int64();
     else reader.skip(tag);
   }
-  return { ...topic, type: topicTypeOf(topic.type), ...(placement && { placement }) };
+  return {
+    ...topic,
+    type: topicTypeOf(topic.type),
+    ...(placement && { placement }),
+    ...(liteExpirationMs > 0 && { liteExpirationMs }),
+  };
 }
 
 function readTopicStatus(reader: ProtobufReader): BrokerReply {
@@ -231,6 +244,7 @@ function readGroup(reader: ProtobufReader): GroupDescription {
   const delaysMs: number[] = [];
   let consume: ConsumeMode = 'shared';
   let from: GroupDescription['from'] = 'latest';
+  let lite: LiteBinding | undefined;
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) group.name = reader.string();
@@ -240,9 +254,10 @@ function readGroup(reader: ProtobufReader): GroupDescription {
     else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
     else if (tag >>> 3 === 7) group.createdAtMs = reader.int64();
+    else if (tag >>> 3 === 8) lite = readBinding(reader.message());
     else reader.skip(tag);
   }
-  return { ...group, backoff: { delaysMs }, consume, from };
+  return { ...group, backoff: { delaysMs }, consume, from, ...(lite && { lite }) };
 }
 
 function readLag(reader: ProtobufReader): SubscriptionLag {

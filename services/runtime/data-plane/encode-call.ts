@@ -4,6 +4,7 @@ import { CONSUME_MODES, type GroupRequest, type MessageToStore, type PopCommand 
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFindQuery, writeRedriveCommand, writeTraceQuery } from './finding-calls.ts';
+import { writeBinding, writeListLiteTopics, writeLiteSync } from './lite.ts';
 import { writeJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
@@ -46,6 +47,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writer.string(1, call.command.group).string(2, call.command.topic).string(3, call.command.receiptHandle);
       writeNumber(writer, 4, call.command.invisibleMs);
       writeFlag(writer, 5, call.command.raiseToBackoff);
+      writeFlag(writer, 6, call.command.suspend ?? false);
       break;
     case 'deadLetter':
       writer.string(1, call.command.group).string(2, call.command.topic);
@@ -74,6 +76,7 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       writer.string(1, call.request.name).string(2, call.request.type).varint(3, call.request.queues);
       writePlacement(writer, 4, call.request.placement);
       if (call.request.typeChange !== undefined) writer.varint(5, TYPE_CHANGES.indexOf(call.request.typeChange));
+      if (call.request.liteExpirationMs !== undefined) writer.varint(6, call.request.liteExpirationMs);
       break;
     case 'putGroup':
       writePutGroup(writer, call.request);
@@ -106,6 +109,12 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       break;
     case 'redrive':
       writeRedriveCommand(writer, call.command);
+      break;
+    case 'syncLite':
+      writeLiteSync(writer, call.command);
+      break;
+    case 'listLiteTopics':
+      writeListLiteTopics(writer, call.query);
       break;
     case 'stepDown':
       writeText(writer, 1, call.preferred);
@@ -188,4 +197,5 @@ function writePutGroup(writer: ProtobufWriter, request: GroupRequest): void {
   writeNumbers(writer, 4, request.backoffMs);
   writeNumber(writer, 5, CONSUME_MODES.indexOf(request.consume));
   writeFlag(writer, 6, request.from === 'earliest');
+  writeBinding(writer, 7, request.lite);
 }

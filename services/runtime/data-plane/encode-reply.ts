@@ -12,6 +12,7 @@ import {
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFoundMessages, writeMessageTrace, writeRedriven } from './finding-replies.ts';
+import { writeBinding, writeLiteTopic, writeLost } from './lite.ts';
 import { writeJoined, writeMemberLag, writeQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
@@ -115,6 +116,12 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
     case 'transactions':
       for (const each of reply.transactions) nested(writer, 1, () => writeOpenTransaction(writer, each));
       break;
+    case 'lostLiteTopics':
+      for (const lost of reply.lost) nested(writer, 1, () => writeLost(writer, lost));
+      break;
+    case 'liteTopics':
+      for (const topic of reply.topics) nested(writer, 1, () => writeLiteTopic(writer, topic));
+      break;
     case 'schedules':
       for (const schedule of reply.schedules) nested(writer, 1, () => writeSchedule(writer, schedule));
       break;
@@ -161,6 +168,7 @@ function writeTopic(writer: ProtobufWriter, topic: TopicDescription): void {
   writer.string(1, topic.name).string(2, topic.type).varint(3, topic.queues);
   writeNumber(writer, 4, topic.createdAtMs);
   writePlacement(writer, 5, topic.placement);
+  writeNumber(writer, 6, topic.liteExpirationMs ?? 0);
 }
 
 function writeGroup(writer: ProtobufWriter, group: GroupDescription): void {
@@ -171,6 +179,7 @@ function writeGroup(writer: ProtobufWriter, group: GroupDescription): void {
   writeNumber(writer, 5, CONSUME_MODES.indexOf(group.consume));
   writeFlag(writer, 6, group.from === 'earliest');
   writeNumber(writer, 7, group.createdAtMs);
+  writeBinding(writer, 8, group.lite);
 }
 
 function writeLag(writer: ProtobufWriter, lag: SubscriptionLag): void {

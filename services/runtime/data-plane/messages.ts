@@ -28,6 +28,7 @@ import type {
   Redriven,
   TraceQuery,
 } from '@fulmar/core/finding-api.ts';
+import type { ListLiteTopicsQuery, LiteSyncCommand, LiteTopicStatus, LostLiteTopics } from '@fulmar/core/lite-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
@@ -66,6 +67,8 @@ export type BrokerCall =
   | { readonly method: 'find'; readonly query: FindQuery }
   | { readonly method: 'trace'; readonly query: TraceQuery }
   | { readonly method: 'redrive'; readonly command: RedriveCommand }
+  | { readonly method: 'syncLite'; readonly command: LiteSyncCommand }
+  | { readonly method: 'listLiteTopics'; readonly query: ListLiteTopicsQuery }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -103,6 +106,8 @@ export type BrokerReply =
   | { readonly kind: 'status'; readonly status: BrokerStatus }
   | { readonly kind: 'halfMessages'; readonly messages: readonly HalfMessage[] }
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
+  | { readonly kind: 'lostLiteTopics'; readonly lost: readonly LostLiteTopics[] }
+  | { readonly kind: 'liteTopics'; readonly topics: readonly LiteTopicStatus[] }
   | { readonly kind: 'schedules'; readonly schedules: readonly ScheduleDescription[] };
 
 export type ReplyKind = BrokerReply['kind'];
@@ -143,6 +148,8 @@ export const CALL_FIELD = {
   find: 65,
   trace: 66,
   redrive: 67,
+  syncLite: 70,
+  listLiteTopics: 71,
   createSchedule: 80,
   pauseSchedule: 81,
   deleteSchedule: 82,
@@ -174,6 +181,8 @@ export const REPLY_FIELD = {
   found: 63,
   trace: 64,
   redriven: 65,
+  lostLiteTopics: 70,
+  liteTopics: 71,
   schedules: 80,
   joined: 68,
 } as const satisfies Record<ReplyKind, number>;

@@ -77,14 +77,14 @@ export function readGroupOffset(reader: ProtobufReader): GroupOffset {
   return offset;
 }
 
-function writeTarget(writer: ProtobufWriter, { kind, value }: OffsetTarget): void {
-  const mark = writer.begin(3);
+export function writeTarget(writer: ProtobufWriter, field: number, { kind, value }: OffsetTarget): void {
+  const mark = writer.begin(field);
   writeNumber(writer, 1, OFFSET_TARGETS.indexOf(kind));
   writeNumber(writer, 2, value);
   writer.end(mark);
 }
 
-function readTarget(reader: ProtobufReader): OffsetTarget {
+export function readTarget(reader: ProtobufReader): OffsetTarget {
   let kind = OFFSET_TARGETS[0];
   let value = 0;
   while (reader.hasMore()) {
@@ -107,7 +107,7 @@ export interface FindOffset {
 export function writeFindOffset(writer: ProtobufWriter, { queue, target }: FindOffset): void {
   writer.string(1, queue.topic);
   writeNumber(writer, 2, queue.queueId);
-  writeTarget(writer, target);
+  writeTarget(writer, 3, target);
 }
 
 export function readFindOffset(reader: ProtobufReader): FindOffset {
@@ -126,7 +126,7 @@ export function readFindOffset(reader: ProtobufReader): FindOffset {
 export function writeReset(writer: ProtobufWriter, { group, topic, to, dryRun }: ResetCommand): void {
   writer.string(1, group);
   writeText(writer, 2, topic);
-  writeTarget(writer, to);
+  writeTarget(writer, 3, to);
   writeFlag(writer, 4, dryRun);
 }
 

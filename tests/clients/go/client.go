@@ -27,9 +27,9 @@ var (
 )
 
 func main() {
-	commands := map[string]func() error{"produce": produce, "push": push, "simple": simple, "transact": transact}
+	commands := map[string]func() error{"produce": produce, "push": push, "simple": simple, "lite-push": litePush, "transact": transact}
 	if len(os.Args) < 2 || commands[os.Args[1]] == nil {
-		fail(fmt.Errorf("the first word is produce, push, simple or transact"))
+		fail(fmt.Errorf("the first word is produce, push, simple, lite-push or transact"))
 	}
 	for words := os.Args[2:]; len(words) > 0; words = words[2:] {
 		name := strings.TrimPrefix(words[0], "--")
@@ -54,8 +54,8 @@ func produce() error {
 	report("ready", nil)
 
 	count, concurrency := number("count", 1), number("concurrency", 8)
-	if options["group-key"] != "" {
-		concurrency = 1 // Messages of one group keep their order only when each is sent after the one before it.
+	if options["group-key"] != "" || options["lite-topic"] != "" {
+		concurrency = 1 // Such messages keep their order only when each is sent after the one before it.
 	}
 	err = inParallel(count, concurrency, func(index int) error { return send(producer, index) })
 	if err != nil {
@@ -103,6 +103,9 @@ func send(producer rocketmq.Producer, index int) error {
 	}
 	if group := options["group-key"]; group != "" {
 		message.SetMessageGroup(group)
+	}
+	if liteTopic := options["lite-topic"]; liteTopic != "" {
+		message.SetLiteTopic(liteTopic)
 	}
 	if delay := number("delay", 0); delay > 0 {
 		message.SetDelayTimestamp(time.Now().Add(time.Duration(delay) * time.Second))
@@ -185,9 +188,8 @@ func decision(choice, body string) string {
 	return "commit"
 }
 
-func push() error {
-	tally := &tally{bodies: map[string]bool{}}
-	listener := &rocketmq.FuncMessageListener{Consume: func(message *rocketmq.MessageView) rocketmq.ConsumerResult {
+func (tally *tally) listener() *rocketmq.FuncMessageListener {
+	return &rocketmq.FuncMessageListener{Consume: func(message *rocketmq.MessageView) rocketmq.ConsumerResult {
 		if fails(string(message.GetBody()), message.GetDeliveryAttempt()) {
 			tally.add(message, "fail")
 			return rocketmq.FAILURE
@@ -195,8 +197,38 @@ func push() error {
 		tally.add(message, "ack")
 		return rocketmq.SUCCESS
 	}}
+}
+
+// Reads the lite topics of --lite-topics, and no other of the topic.
+func litePush() error {
+	tally := &tally{bodies: map[string]bool{}}
+	lite := rocketmq.NewLitePushConsumerConfig(topics()[0], time.Duration(number("invisible", 30))*time.Second)
+	consumer, err := rocketmq.NewLitePushConsumer(configuration(), lite,
+		rocketmq.WithPushMessageListener(tally.listener()))
+	if err != nil {
+		return err
+	}
+	if err := consumer.Start(); err != nil {
+		return err
+	}
+	for _, name := range strings.Split(options["lite-topics"], ",") {
+		if err := consumer.SubscribeLite(name); err != nil {
+			return err
+		}
+	}
+	report("ready", nil)
+	tally.waitForAll()
+	incomplete := tally.conclude()
+	if err := consumer.GracefulStop(); err != nil {
+		return err
+	}
+	return incomplete
+}
+
+func push() error {
+	tally := &tally{bodies: map[string]bool{}}
 	consumer, err := rocketmq.NewPushConsumer(configuration(),
-		rocketmq.WithPushSubscriptionExpressions(subscription()), rocketmq.WithPushMessageListener(listener))
+		rocketmq.WithPushSubscriptionExpressions(subscription()), rocketmq.WithPushMessageListener(tally.listener()))
 	if err != nil {
 		return err
 	}

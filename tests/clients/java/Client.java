@@ -21,6 +21,7 @@ import org.apache.rocketmq.client.apis.ClientServiceProvider;
 import org.apache.rocketmq.client.apis.consumer.ConsumeResult;
 import org.apache.rocketmq.client.apis.consumer.FilterExpression;
 import org.apache.rocketmq.client.apis.consumer.FilterExpressionType;
+import org.apache.rocketmq.client.apis.consumer.LitePushConsumer;
 import org.apache.rocketmq.client.apis.consumer.MessageListener;
 import org.apache.rocketmq.client.apis.consumer.PushConsumer;
 import org.apache.rocketmq.client.apis.consumer.SimpleConsumer;
@@ -48,8 +49,9 @@ public class Client {
         case "produce": status = client.produce(); break;
         case "push": status = client.push(); break;
         case "simple": status = client.simple(); break;
+        case "lite-push": status = client.litePush(); break;
         case "transact": status = client.transact(); break;
-        default: throw new IllegalArgumentException("there is no " + words[0] + ": produce, push, simple or transact");
+        default: throw new IllegalArgumentException("there is no " + words[0] + ": produce, push, simple, lite-push or transact");
       }
     } catch (Throwable failure) {
       report("error", "text", failure.toString());
@@ -70,7 +72,8 @@ public class Client {
     report("ready");
     int count = number("count", 1);
     // Messages of one group keep their order only when each is sent after the one before it.
-    int concurrency = options.containsKey("group-key") ? 1 : number("concurrency", 8);
+    boolean inOrder = options.containsKey("group-key") || options.containsKey("lite-topic");
+    int concurrency = inOrder ? 1 : number("concurrency", 8);
     ExecutorService senders = Executors.newFixedThreadPool(concurrency);
     List<Future<?>> sends = IntStream.range(0, count)
         .mapToObj(index -> senders.submit(() -> send(producer, index)))
@@ -89,6 +92,7 @@ public class Client {
     if (options.containsKey("tag")) message.setTag(options.get("tag"));
     if (options.containsKey("property")) message.addProperty(options.get("property"), String.valueOf(index));
     if (options.containsKey("group-key")) message.setMessageGroup(options.get("group-key"));
+    if (options.containsKey("lite-topic")) message.setLiteTopic(options.get("lite-topic"));
     int delay = number("delay", 0);
     if (delay > 0) message.setDeliveryTimestamp(System.currentTimeMillis() + delay * 1000L);
     int priorities = number("priorities", 0);
@@ -127,18 +131,38 @@ public class Client {
     return 0;
   }
 
-  int push() throws Exception {
-    Tally tally = new Tally();
-    MessageListener listener = message -> {
+  MessageListener listener(Tally tally) {
+    return message -> {
       boolean fails = fails(bodyOf(message), message.getDeliveryAttempt());
       tally.add(message, fails);
       return fails ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
     };
+  }
+
+  /** Reads the lite topics of `--lite-topics`, and no other of the topic. */
+  int litePush() throws Exception {
+    Tally tally = new Tally();
+    LitePushConsumer consumer = provider.newLitePushConsumerBuilder()
+        .setClientConfiguration(configuration())
+        .setConsumerGroup(options.get("group"))
+        .bindTopic(topics()[0])
+        .setMessageListener(listener(tally))
+        .build();
+    for (String name : options.get("lite-topics").split(",")) consumer.subscribeLite(name);
+    report("ready");
+    tally.waitForAll();
+    int status = tally.conclude();
+    consumer.close();
+    return status;
+  }
+
+  int push() throws Exception {
+    Tally tally = new Tally();
     PushConsumer consumer = provider.newPushConsumerBuilder()
         .setClientConfiguration(configuration())
         .setConsumerGroup(options.get("group"))
         .setSubscriptionExpressions(subscription())
-        .setMessageListener(listener)
+        .setMessageListener(listener(tally))
         .build();
     // The client asks for its queues one second after its start and polls them from then on.
     Thread.sleep(2000);

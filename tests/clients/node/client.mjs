@@ -2,7 +2,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { ConsumeResult, FilterExpression, Producer, PushConsumer, SimpleConsumer } from 'rocketmq-client-nodejs';
+import {
+  ConsumeResult,
+  FilterExpression,
+  LitePushConsumerBuilder,
+  Producer,
+  PushConsumer,
+  SimpleConsumer,
+} from 'rocketmq-client-nodejs';
 
 const started = performance.now();
 const text = (fallback) => ({ type: 'string', ...(fallback === undefined ? {} : { default: fallback }) });
@@ -17,6 +24,8 @@ const { positionals, values: options } = parseArgs({
     sql: text(),
     property: text(),
     'group-key': text(),
+    'lite-topic': text(),
+    'lite-topics': text(),
     end: text('none'),
     answer: text('unknown'),
     count: text('1'),
@@ -61,6 +70,7 @@ async function produce() {
         body: Buffer.from(body),
         tag: options.tag,
         messageGroup: options['group-key'],
+        liteTopic: options['lite-topic'],
         ...(number('delay') > 0 ? { deliveryTimestamp: new Date(Date.now() + number('delay') * 1000) } : {}),
         ...(number('priorities') > 0 ? { priority: 1 + (index % number('priorities')) } : {}),
         properties: options.property === undefined ? undefined : new Map([[options.property, String(index)]]),
@@ -73,8 +83,9 @@ async function produce() {
       }
     }
   };
-  // Messages of one group keep their order only when each is sent after the one before it.
-  const concurrency = options['group-key'] === undefined ? number('concurrency') : 1;
+  // Messages of one group or lite topic keep their order only when each is sent after the one before it.
+  const inOrder = options['group-key'] !== undefined || options['lite-topic'] !== undefined;
+  const concurrency = inOrder ? 1 : number('concurrency');
   await Promise.all(Array.from({ length: concurrency }, sendUntilAllAreSent));
   report('done', { count, milliseconds: Math.round(performance.now() - started) });
   await producer.shutdown();
@@ -141,14 +152,31 @@ function fails(message) {
   return every > 0 && message.deliveryAttempt === 1 && index % every === 0;
 }
 
+const messageListener = {
+  async consume(message) {
+    const failed = fails(message);
+    add(message, failed ? 'fail' : 'ack');
+    return failed ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
+  },
+};
+
+/** Reads the lite topics of `--lite-topics`, and no other of the topic. */
+async function litePush() {
+  const consumer = await new LitePushConsumerBuilder()
+    .setClientConfiguration(server)
+    .setConsumerGroup(options.group)
+    .bindTopic(topics[0])
+    .setMessageListener(messageListener)
+    .build();
+  for (const name of options['lite-topics'].split(',')) await consumer.subscribeLite(name);
+  report('ready');
+  await waitForAll();
+  const success = conclude();
+  await consumer.close();
+  return success;
+}
+
 async function push() {
-  const messageListener = {
-    async consume(message) {
-      const failed = fails(message);
-      add(message, failed ? 'fail' : 'ack');
-      return failed ? ConsumeResult.FAILURE : ConsumeResult.SUCCESS;
-    },
-  };
   const consumer = new PushConsumer({ ...consumerOptions(), messageListener });
   await consumer.startup();
   await sleep(2000); // The client asks for its queues one second after its start and polls them from then on.
@@ -185,7 +213,7 @@ async function simple() {
 }
 
 try {
-  const success = await { produce, push, simple, transact }[positionals[0]]();
+  const success = await { produce, push, simple, 'lite-push': litePush, transact }[positionals[0]]();
   process.exit(success ? 0 : 1);
 } catch (failure) {
   report('error', { text: String(failure?.stack ?? failure) });

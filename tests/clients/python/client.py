@@ -8,8 +8,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, Message, MessageListener,
-                      Producer, PushConsumer, SimpleConsumer, TransactionChecker, TransactionResolution)
+from rocketmq import (ClientConfiguration, ConsumeResult, Credentials, FilterExpression, LitePushConsumer,
+                      LiteSimpleConsumer, Message, MessageListener, Producer, PushConsumer, SimpleConsumer, TransactionChecker, TransactionResolution)
 from rocketmq.grpc_protocol import FilterType
 
 started = time.monotonic()
@@ -50,6 +50,8 @@ def produce(options):
             message.add_property(options.property, str(index))
         if options.group_key:
             message.message_group = options.group_key
+        if options.lite_topic:
+            message.lite_topic = options.lite_topic
         if options.delay:
             message.delivery_timestamp = int(time.time()) + options.delay
         if options.priorities:
@@ -60,8 +62,8 @@ def produce(options):
             producer.recall_message(options.topic, receipt.recall_handle)
             report("recalled", id=receipt.message_id, body=body)
 
-    # Messages of one group keep their order only when each is sent after the one before it.
-    with ThreadPoolExecutor(1 if options.group_key else options.concurrency) as senders:
+    # Messages of one group or lite topic keep their order only when each is sent after the one before it.
+    with ThreadPoolExecutor(1 if options.group_key or options.lite_topic else options.concurrency) as senders:
         list(senders.map(send, range(options.count)))
     report("done", count=options.count, milliseconds=milliseconds())
     producer.shutdown()
@@ -171,10 +173,42 @@ def push(options):
     return complete
 
 
-def simple(options):
+def lite_push(options):
+    """Reads the lite topics of --lite-topics, and no other of the topic."""
     tally = Tally(options)
+    listener = Listener(options, tally)
+    consumer = LitePushConsumer(configuration(options), options.group, options.topic, listener)
+    consumer.startup()
+    subscribe(consumer, options)
+    report("ready")
+    tally.wait_for_all()
+    complete = tally.conclude()
+    consumer.shutdown()
+    return complete
+
+
+def subscribe(consumer, options):
+    for name in options.lite_topics.split(","):
+        consumer.subscribe_lite(name)
+    consumer.subscribe_lite_all()  # The client sends the letters of each name first, and its names half a minute later.
+
+
+def simple(options):
     consumer = SimpleConsumer(configuration(options), options.group, subscription(options))
     consumer.startup()
+    return receive_all(consumer, options)
+
+
+def lite_simple(options):
+    consumer = LiteSimpleConsumer(options.topic, configuration(options), options.group)
+    consumer.startup()
+    time.sleep(2)  # Before the answer to its settings it refuses every lite topic.
+    subscribe(consumer, options)
+    return receive_all(consumer, options)
+
+
+def receive_all(consumer, options):
+    tally = Tally(options)
     report("ready")
 
     def receive():
@@ -197,10 +231,10 @@ def simple(options):
 
 def parse(words):
     parser = argparse.ArgumentParser()
-    parser.add_argument("command", choices=["produce", "push", "simple", "transact"])
+    parser.add_argument("command", choices=["produce", "push", "simple", "lite-push", "lite-simple", "transact"])
     for name in ["endpoint", "topic"]:
         parser.add_argument(f"--{name}", required=True)
-    for name in ["group", "prefix", "group-key", "tag", "sql", "property"]:
+    for name in ["group", "prefix", "group-key", "lite-topic", "lite-topics", "tag", "sql", "property"]:
         parser.add_argument(f"--{name}")
     for name, otherwise in [("count", 1), ("expect", 1), ("concurrency", 8), ("timeout", 60), ("invisible", 30),
                             ("linger", 1), ("fail-first-attempt", 0), ("delay", 0), ("recall-every", 0),
@@ -215,7 +249,9 @@ def parse(words):
 def main():
     options = parse(sys.argv[1:])
     try:
-        complete = {"produce": produce, "push": push, "simple": simple, "transact": transact}[options.command](options)
+        commands = {"produce": produce, "push": push, "simple": simple, "transact": transact,
+                    "lite-push": lite_push, "lite-simple": lite_simple}
+        complete = commands[options.command](options)
     except Exception as failure:
         report("error", text=repr(failure))
         complete = False

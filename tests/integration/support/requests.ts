@@ -72,6 +72,7 @@ export function goodRequests(topicName: string, groupName: string, handle: strin
     SpreadTopic: { name: 'made-by-mutation' },
     ChangeTopicType: { name: 'made-by-mutation', type: 3 },
     DeleteTopic: { name: 'made-by-mutation' },
+    ListLiteTopics: { topic: topicName, pageSize: 10, page: 'a' },
     CreateGroup: { name: 'made-by-mutation', settings: groupSettings },
     ListGroups: { prefix: 'a', pageSize: 10, page: '' },
     DescribeGroup: { name: groupName },

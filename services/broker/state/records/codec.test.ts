@@ -9,6 +9,7 @@ import * as consumption from './consumption.ts';
 import { deadLetterBytes, writeDeadLetter } from './dead-letter.ts';
 import * as definitions from './definitions.ts';
 import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from './delayed.ts';
+import * as lite from './lite.ts';
 import * as membership from './membership.ts';
 import { messagePayloadBytes, writeMessagePayload } from './message.ts';
 import { groupResetBytes, PULL_OFFSET_BYTES, writeGroupReset, writePullOffset } from './offsets.ts';
@@ -57,6 +58,7 @@ const cases = [
         queues: uint32,
         createdAtMs: uint53,
         placement: fc.record({ version: uint32, sets: fc.array(name, { minLength: 1, maxLength: 20 }) }),
+        liteExpirationMs: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
       },
       { requiredKeys: ['topicId', 'name', 'type', 'queues', 'createdAtMs'] },
     ),
@@ -66,16 +68,25 @@ const cases = [
   [
     'groupPut',
     RECORD_TYPE.groupPut,
-    fc.record({
-      groupId: uint32,
-      name,
-      fifo: fc.boolean(),
-      consume: fc.constantFrom(...CONSUME_MODES),
-      fromEarliest: fc.boolean(),
-      maxAttempts: uint32,
-      backoffMs: fc.array(uint32, { maxLength: 20 }),
-      createdAtMs: uint53,
-    }),
+    fc.record(
+      {
+        groupId: uint32,
+        name,
+        fifo: fc.boolean(),
+        consume: fc.constantFrom(...CONSUME_MODES),
+        fromEarliest: fc.boolean(),
+        maxAttempts: uint32,
+        backoffMs: fc.array(uint32, { maxLength: 20 }),
+        createdAtMs: uint53,
+        lite: fc.record({ topic: name, exclusive: fc.boolean() }),
+      },
+      {
+        requiredKeys: [
+          ...(['groupId', 'name', 'fifo', 'consume', 'fromEarliest', 'maxAttempts'] as const),
+          ...(['backoffMs', 'createdAtMs'] as const),
+        ],
+      },
+    ),
     definitions.groupPutBytes,
     definitions.writeGroupPut,
   ],
@@ -284,6 +295,34 @@ const cases = [
     transaction.transactionCarryBytes,
     transaction.writeTransactionCarry,
   ],
+  [
+    'liteTopicPut',
+    RECORD_TYPE.liteTopicPut,
+    fc.record({ topicId: uint32, parentId: uint32, createdAtMs: uint53, name }),
+    lite.liteTopicPutBytes,
+    lite.writeLiteTopicPut,
+  ],
+  [
+    'liteExpire',
+    RECORD_TYPE.liteExpire,
+    fc.record({ topicId: uint32, nextOffset: uint53 }),
+    () => lite.LITE_EXPIRE_BYTES,
+    lite.writeLiteExpire,
+  ],
+  [
+    'liteSubscribe',
+    RECORD_TYPE.liteSubscribe,
+    fc.record({ groupId: uint32, clientId: name, gone: fc.boolean(), added: fc.array(name), removed: fc.array(name) }),
+    lite.liteSubscribeBytes,
+    lite.writeLiteSubscribe,
+  ],
+  [
+    'postpone',
+    RECORD_TYPE.postpone,
+    fc.record({ groupId: uint32, topicId: uint32, ...place, popId: uint32, visibleAtMs: uint53, attempt: uint16 }),
+    () => lite.POSTPONE_BYTES,
+    lite.writePostpone,
+  ],
 ] as const;
 
 describe('record payloads', () => {
@@ -361,6 +400,30 @@ describe('record payloads', () => {
     expect(written('shared')).toBe(before('01', '05'));
     expect(written('broadcasting')).toBe(before('01', '07'));
     expect(written('exclusive')).toBe(before('02', '0d'));
+  });
+
+  test('a topic and a group without lite topics are written in the versions that earlier programs read', () => {
+    const topic = { topicId: 7, type: 'lite', queues: 3, createdAtMs: 9, name: 'chats' } as const;
+    const settings = { fifo: false, consume: 'shared' as const, fromEarliest: false, maxAttempts: 3, backoffMs: [1] };
+    const group = { groupId: 5, name: 'readers', ...settings, createdAtMs: 8 };
+    const binding = { topic: 'chats', exclusive: true };
+    const written = (size: number, write: (target: Buffer) => void): string => {
+      const target = Buffer.alloc(size);
+      write(target);
+      return target.toString('hex');
+    };
+    const topicBytes = (record: definitions.TopicPutRecord): string =>
+      written(definitions.topicPutBytes(record), (target) => definitions.writeTopicPut(target, 0, record));
+    const groupBytes = (record: definitions.GroupPutRecord): string =>
+      written(definitions.groupPutBytes(record), (target) => definitions.writeGroupPut(target, 0, record));
+    expect(topicBytes(topic)).toBe('02000000070500000003000000000000000900056368617473000000000000');
+    expect(topicBytes({ ...topic, liteExpirationMs: 60_000 })).toBe(
+      '03000000070500000003000000000000000900056368617473000000000000000000000000ea60',
+    );
+    expect(groupBytes(group)).toBe('010000000500000000030000000000000008000100000001000772656164657273');
+    expect(groupBytes({ ...group, lite: binding })).toBe(
+      '03000000051000000003000000000000000800010000000100077265616465727300056368617473',
+    );
   });
 
   test('a record type of the future is refused by number', () => {

@@ -6,6 +6,7 @@ import { readAck, readChangeInvisible, readClientGone, readPop } from './consump
 import { readDeadLetter } from './dead-letter.ts';
 import { readDelete, readGroupPut, readSubscriptionDelete, readSubscriptionPut, readTopicPut } from './definitions.ts';
 import { readDelayedCopy, readRecall } from './delayed.ts';
+import { readLiteExpire, readLiteSubscribe, readLiteTopicPut, readPostpone } from './lite.ts';
 import { readMemberPut, readQueueOwners } from './membership.ts';
 import { readMessagePayload } from './message.ts';
 import { readGroupReset, readPullOffset } from './offsets.ts';
@@ -70,6 +71,14 @@ export function readStateRecord(type: number, bytes: Buffer, at: number, end: nu
       return { type, payload: readQueueOwners(bytes, at, end) };
     case RECORD_TYPE.redrive:
       return { type, payload: readRedrive(bytes, at, end) };
+    case RECORD_TYPE.liteTopicPut:
+      return { type, payload: readLiteTopicPut(bytes, at, end) };
+    case RECORD_TYPE.liteExpire:
+      return { type, payload: readLiteExpire(bytes, at, end) };
+    case RECORD_TYPE.liteSubscribe:
+      return { type, payload: readLiteSubscribe(bytes, at, end) };
+    case RECORD_TYPE.postpone:
+      return { type, payload: readPostpone(bytes, at, end) };
     case RECORD_TYPE.schedulePut:
       return { type, payload: readSchedulePut(bytes, at, end) };
     case RECORD_TYPE.scheduleDelete:

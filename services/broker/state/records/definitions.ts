@@ -1,13 +1,17 @@
 // Payloads of the records that define topics, groups and where a group begins in a topic.
 import { type ConsumeMode, TOPIC_TYPES, type TopicType } from '@fulmar/core/broker-api.ts';
+import type { LiteBinding } from '@fulmar/core/lite-api.ts';
 import type { Placement } from '@fulmar/core/placement.ts';
 import { PayloadReader, PayloadWriter, stringBytes } from './bytes.ts';
 
 const VERSION = 1;
 /** The first version of a topic had no placement. */
 const TOPIC_VERSION = 2;
+/** Only for topics and groups that have to do with lite topics: all others stay readable for earlier programs. */
+const TOPIC_VERSION_LITE = 3;
 /** The first version of a group had no exclusive mode; other groups are written as that. */
-const GROUP_VERSION = 2;
+const GROUP_VERSION_EXCLUSIVE = 2;
+const GROUP_VERSION_LITE = 3;
 
 function checkVersion(version: number, what: string, newest = VERSION): void {
   if (version < 1 || version > newest) {
@@ -24,16 +28,18 @@ export interface TopicPutRecord {
   readonly queues: number;
   readonly createdAtMs: number;
   readonly placement?: Placement | undefined;
+  readonly liteExpirationMs?: number | undefined;
 }
 
 export function topicPutBytes(record: TopicPutRecord): number {
-  return (record.placement?.sets ?? []).reduce((bytes, set) => bytes + stringBytes(set), 24 + stringBytes(record.name));
+  const fixed = (record.liteExpirationMs ? 32 : 24) + stringBytes(record.name);
+  return (record.placement?.sets ?? []).reduce((bytes, set) => bytes + stringBytes(set), fixed);
 }
 
 export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord): void {
   const { version, sets } = record.placement ?? { version: 0, sets: [] };
   const writer = new PayloadWriter(target, at)
-    .uint8(TOPIC_VERSION)
+    .uint8(record.liteExpirationMs ? TOPIC_VERSION_LITE : TOPIC_VERSION)
     .uint32(record.topicId)
     .uint8(TOPIC_TYPES.indexOf(record.type))
     .uint32(record.queues)
@@ -42,12 +48,13 @@ export function writeTopicPut(target: Buffer, at: number, record: TopicPutRecord
     .uint32(version)
     .uint16(sets.length);
   for (const set of sets) writer.string(set);
+  if (record.liteExpirationMs) writer.uint64(record.liteExpirationMs);
 }
 
 export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRecord {
   const reader = new PayloadReader(bytes, at, end);
   const version = reader.uint8();
-  checkVersion(version, 'topic', TOPIC_VERSION);
+  checkVersion(version, 'topic', TOPIC_VERSION_LITE);
   const topicId = reader.uint32();
   const type = TOPIC_TYPES[reader.uint8()];
   if (type === undefined) throw new Error('a topic record has a type that this program does not know');
@@ -55,7 +62,11 @@ export function readTopicPut(bytes: Buffer, at: number, end: number): TopicPutRe
   if (version === 1) return record;
   const placement = { version: reader.uint32(), sets: [] as string[] };
   for (let left = reader.uint16(); left > 0; left--) placement.sets.push(reader.string());
-  return placement.sets.length === 0 ? record : { ...record, placement };
+  return {
+    ...record,
+    ...(placement.sets.length > 0 && { placement }),
+    ...(version === TOPIC_VERSION_LITE && { liteExpirationMs: reader.uint64() }),
+  };
 }
 
 /** Ends a topic or a group by its id. */
@@ -84,20 +95,24 @@ export interface GroupPutRecord {
   readonly maxAttempts: number;
   readonly backoffMs: readonly number[];
   readonly createdAtMs: number;
+  readonly lite?: LiteBinding | undefined;
 }
 
 const FIFO = 1;
 const BROADCASTING = 2;
 const FROM_EARLIEST = 4;
 const EXCLUSIVE = 8;
+const LITE_EXCLUSIVE = 16;
 
 export function groupPutBytes(record: GroupPutRecord): number {
-  return 20 + record.backoffMs.length * 4 + stringBytes(record.name);
+  const lite = record.lite === undefined ? 0 : stringBytes(record.lite.topic);
+  return 20 + record.backoffMs.length * 4 + stringBytes(record.name) + lite;
 }
 
 export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord): void {
+  const { lite } = record;
   const writer = new PayloadWriter(target, at)
-    .uint8(record.consume === 'exclusive' ? GROUP_VERSION : VERSION)
+    .uint8(groupVersion(record))
     .uint32(record.groupId)
     .uint8(groupFlags(record))
     .uint32(record.maxAttempts)
@@ -105,31 +120,44 @@ export function writeGroupPut(target: Buffer, at: number, record: GroupPutRecord
     .uint16(record.backoffMs.length);
   for (const delay of record.backoffMs) writer.uint32(delay);
   writer.string(record.name);
+  if (lite !== undefined) writer.string(lite.topic);
 }
 
-function groupFlags({ fifo, consume, fromEarliest }: GroupPutRecord): number {
+function groupVersion({ lite, consume }: GroupPutRecord): number {
+  if (lite !== undefined) return GROUP_VERSION_LITE;
+  return consume === 'exclusive' ? GROUP_VERSION_EXCLUSIVE : VERSION;
+}
+
+function groupFlags({ fifo, consume, fromEarliest, lite }: GroupPutRecord): number {
   const mode = { shared: 0, broadcasting: BROADCASTING, exclusive: EXCLUSIVE }[consume];
-  return (fifo ? FIFO : 0) | mode | (fromEarliest ? FROM_EARLIEST : 0);
+  return (fifo ? FIFO : 0) | mode | (fromEarliest ? FROM_EARLIEST : 0) | (lite?.exclusive ? LITE_EXCLUSIVE : 0);
 }
 
 export function readGroupPut(bytes: Buffer, at: number, end: number): GroupPutRecord {
   const reader = new PayloadReader(bytes, at, end);
-  checkVersion(reader.uint8(), 'group', GROUP_VERSION);
+  const version = reader.uint8();
+  checkVersion(version, 'group', GROUP_VERSION_LITE);
   const groupId = reader.uint32();
   const flags = reader.uint8();
   const maxAttempts = reader.uint32();
   const createdAtMs = reader.uint64();
   const backoffMs: number[] = [];
   for (let left = reader.uint16(); left > 0; left--) backoffMs.push(reader.uint32());
+  const name = reader.string();
+  const lite = {
+    topic: version === GROUP_VERSION_LITE ? reader.string() : '',
+    exclusive: (flags & LITE_EXCLUSIVE) !== 0,
+  };
   return {
     groupId,
-    name: reader.string(),
+    name,
     fifo: (flags & FIFO) !== 0,
     consume: (flags & EXCLUSIVE) !== 0 ? 'exclusive' : (flags & BROADCASTING) !== 0 ? 'broadcasting' : 'shared',
     fromEarliest: (flags & FROM_EARLIEST) !== 0,
     maxAttempts,
     backoffMs,
     createdAtMs,
+    ...(version === GROUP_VERSION_LITE && { lite }),
   };
 }
 

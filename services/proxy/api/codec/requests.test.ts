@@ -91,6 +91,7 @@ describe('AckMessage and ChangeInvisibleDuration', () => {
           receiptHandle: sentChange.receiptHandle,
           invisibleMs: sentChange.invisibleDuration ? milliseconds(sentChange.invisibleDuration) : 0,
           messageId: sentChange.messageId,
+          suspend: sentChange.suspend ?? false,
         });
       }),
       { numRuns: 100 },

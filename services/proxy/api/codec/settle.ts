@@ -75,11 +75,13 @@ export interface ChangeInvisibleRequest {
   receiptHandle: string;
   invisibleMs: number;
   messageId: string;
+  suspend: boolean;
 }
 
 const CHANGE_RECEIPT_HANDLE = bytesTag(3);
 const CHANGE_INVISIBLE_DURATION = bytesTag(4);
 const CHANGE_MESSAGE_ID = bytesTag(5);
+const CHANGE_SUSPEND = 7 << 3;
 
 /** Throws ProtobufError for bytes that are no ChangeInvisibleDurationRequest. An absent duration is 0: visible now. */
 export function decodeChangeInvisibleRequest(bytes: Buffer): ChangeInvisibleRequest {
@@ -89,6 +91,7 @@ export function decodeChangeInvisibleRequest(bytes: Buffer): ChangeInvisibleRequ
     receiptHandle: '',
     invisibleMs: 0,
     messageId: '',
+    suspend: false,
   };
   const reader = new ProtobufReader(bytes);
   while (reader.hasMore()) {
@@ -98,6 +101,7 @@ export function decodeChangeInvisibleRequest(bytes: Buffer): ChangeInvisibleRequ
     else if (tag === CHANGE_RECEIPT_HANDLE) request.receiptHandle = readText(reader);
     else if (tag === CHANGE_INVISIBLE_DURATION) request.invisibleMs = millisecondsIn(reader.view());
     else if (tag === CHANGE_MESSAGE_ID) request.messageId = readText(reader);
+    else if (tag === CHANGE_SUSPEND) request.suspend = reader.bool();
     else reader.skip(tag);
   }
   return request;

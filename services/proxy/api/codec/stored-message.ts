@@ -23,7 +23,7 @@ export function messageToStore(message: SentMessage, type: number, nowMs: number
     type,
     tag: message.tag ?? '',
     keys: message.keys,
-    messageGroup: message.messageGroup ?? '',
+    messageGroup: orderingKeyOf(message),
     ...(message.priority === undefined ? {} : { priority: message.priority }),
     bornAtMs,
     deliverAtMs: message.deliverAtMs,
@@ -31,6 +31,11 @@ export function messageToStore(message: SentMessage, type: number, nowMs: number
     systemPart: systemPartOf(message, type, bornAtMs),
     body: message.body,
   };
+}
+
+/** What keeps messages in order: a message group or a lite topic. Empty for none. */
+export function orderingKeyOf({ messageGroup, liteTopic }: SentMessage): string {
+  return messageGroup || liteTopic || '';
 }
 
 function systemPartOf(message: SentMessage, type: number, bornAtMs: number): Buffer {

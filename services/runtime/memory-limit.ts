@@ -49,7 +49,7 @@ export function takeFittingHeap(setting: number, hasBuffers: boolean): void {
     ...execArgv.filter((flag) => !flag.startsWith(YOUNG_FLAG)),
     `${HEAP_FLAG}=${oldSpaceMebibytes}`,
     `${YOUNG_FLAG}=${semiSpaceMebibytes}`,
-    // V8 by itself collects the whole heap for every few MiB of log that leave the cache: a quarter of the CPU of a send.
+    // V8 by itself collects the whole heap for every few MiB of log that leave the cache: a quarter of a send's CPU.
     `${GROWTH_FLAG}=${growthPercent}`,
   ];
   process.execve?.(execPath, [execPath, ...flags, ...argv.slice(1)], {

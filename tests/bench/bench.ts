@@ -1,7 +1,7 @@
 // scripts/bench: measures Fulmar, and beside it Apache RocketMQ where it can be started, with one load generator on one
 // machine. Servers take turns case by case, so that both see the same neighbours. Results go to stdout as Markdown
-// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of docs/measurements.md.
-// It judges nothing: these are figures for people, never a test.
+// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of the documentation. It
+// judges nothing: these are figures for people, never a test.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,8 +25,8 @@ const HELP = `scripts/bench [flags]
   --standing                instead of cases: start, idle, 1,000 polls, memory after a million messages
   --out FILE                JSON lines of every run, appended (default .cache/bench/results.jsonl)
   --report FILE...          measure nothing; the table of aims from result files, and plots into docs/
-The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java and what
-setup-peers has brought. What is missing is said, and the rest is measured.`;
+The load generator and the peers come from FULMAR_BENCH_DIR (default ../shared/bench); they need Go, --peer Java and
+what setup-peers has brought. What is missing is said, and the rest is measured.`;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

@@ -1,5 +1,5 @@
-// A CPU profile of V8 (`node --cpu-prof`) as a flame graph: width is time, what is above was called by what is below. What
-// took too little to be seen is left out, and so is the time in which the process had nothing to do.
+// A CPU profile of V8 (`node --cpu-prof`) as a flame graph: width is time, what is above was called by what is below.
+// What took too little to be seen is left out, and so is the time in which the process had nothing to do.
 //
 //   node tests/bench/flame.ts PROFILE.cpuprofile TITLE > docs/flame-CASE.svg
 import { readFileSync } from 'node:fs';
@@ -25,8 +25,6 @@ interface Frame {
 const WIDTH = 1_200;
 const ROW = 17;
 const LEAST_SHARE = 0.004;
-/** Of the event loop and of loading, which say nothing. */
-const LEFT_OUT = new Set(['(idle)', '(root)']);
 
 function nameOf({ callFrame: { functionName, url } }: Node): string {
   const file = /(?:services|node_modules)\/(.*)$/.exec(url)?.[1] ?? url.replace(/^node:/, 'node:');
@@ -46,7 +44,7 @@ function framesOf({ nodes, samples, timeDeltas }: Profile): Frame {
     root.time += time;
     let frame = root;
     for (const name of stack.reverse()) {
-      if (LEFT_OUT.has(name)) continue;
+      if (name === '(root)') continue;
       let callee = frame.callees.get(name);
       if (callee === undefined) frame.callees.set(name, (callee = { name, time: 0, callees: new Map() }));
       callee.time += time;
@@ -77,7 +75,8 @@ function flame(profile: Profile, title: string): string {
     const y = height - (depth + 1) * ROW - 4;
     const share = ((100 * frame.time) / root.time).toFixed(1);
     const room = Math.floor(width / 6.2);
-    const label = room < 4 ? '' : escaped(frame.name.length > room ? `${frame.name.slice(0, room - 1)}…` : frame.name);
+    const shown = frame.name.length > room ? `${frame.name.slice(0, room - 1)}…` : frame.name;
+    const label = room < 4 ? '' : escaped(shown);
     const hue = 20 + ((frame.name.length * 37) % 40);
     return (
       `<g><title>${escaped(frame.name)} ${share} %</title>` +

@@ -1,5 +1,5 @@
-// What Fulmar wants to reach, row by row, and where each row's figure is in the results: which server, which case, which
-// number. A report sets beside it what Apache RocketMQ showed in the same run.
+// What Fulmar wants to reach, row by row, and where each row's figure is in the results: which server, which case,
+// which number. A report sets beside it what Apache RocketMQ showed in the same run.
 import type { Measured } from './table.ts';
 
 type Figure = 'cpu' | 'rate' | 'p50' | 'p99' | 'cpu_percent' | 'rss_mb' | 'start_ms';

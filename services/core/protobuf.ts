@@ -94,7 +94,7 @@ export class ProtobufReader {
     return tag;
   }
 
-  /** Length of the next length-delimited field, checked against the end of the message; its content is at `position`. */
+  /** Length of the next length-delimited field, checked against the message's end; its content is at `position`. */
   length(): number {
     const length = this.uint32();
     if (length > this.end - this.position) throw new ProtobufError('a field ends beyond the message');

@@ -1,7 +1,7 @@
 // scripts/bench: measures Fulmar, and beside it Apache RocketMQ where it can be started, with one load generator on one
 // machine. Servers take turns case by case, so that both see the same neighbours. Results go to stdout as Markdown
-// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of the documentation. It
-// judges nothing: these are figures for people, never a test.
+// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of the documentation.
+// It judges nothing: these are figures for people, never a test.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -45,8 +45,8 @@ function framesOf({ nodes, samples, timeDeltas }: Profile): Frame {
     let frame = root;
     for (const name of stack.reverse()) {
       if (name === '(root)') continue;
-      let callee = frame.callees.get(name);
-      if (callee === undefined) frame.callees.set(name, (callee = { name, time: 0, callees: new Map() }));
+      const callee = frame.callees.get(name) ?? { name, time: 0, callees: new Map() };
+      frame.callees.set(name, callee);
       callee.time += time;
       frame = callee;
     }
@@ -80,7 +80,8 @@ function flame(profile: Profile, title: string): string {
     const hue = 20 + ((frame.name.length * 37) % 40);
     return (
       `<g><title>${escaped(frame.name)} ${share} %</title>` +
-      `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}" fill="hsl(${hue} 85% 68%)"/>` +
+      `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}" ` +
+      `fill="hsl(${hue} 85% 68%)"/>` +
       `${label === '' ? '' : `<text x="${(x + 2).toFixed(1)}" y="${y + 12}">${label}</text>`}</g>`
     );
   });

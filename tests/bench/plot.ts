@@ -17,6 +17,7 @@ const RIGHT = 90;
 const BAR = 16;
 const GAP = 14;
 const TOP = 46;
+const CUT_OFF = 4;
 const COLOURS = ['#1f77b4', '#6baed6', '#d62728', '#ff9896', '#7f7f7f'];
 
 const text = (x: number, y: number, content: string, more = ''): string =>
@@ -24,8 +25,11 @@ const text = (x: number, y: number, content: string, more = ''): string =>
 
 export function plot({ title, unit, groups }: Bars): string {
   const servers = [...new Set(groups.flatMap(({ bars }) => bars.map(({ server }) => server)))];
-  const largest = Math.max(...groups.flatMap(({ bars, aim }) => [...bars.map(({ value }) => value), aim ?? 0]));
-  const scale = (WIDTH - LEFT - RIGHT) / largest;
+  const largest = Math.max(...groups.flatMap(({ bars }) => bars.map(({ value }) => value)));
+  const leading = Math.max(...groups.map(({ bars, aim }) => Math.max(bars[0]?.value ?? 0, aim ?? 0)));
+  // One that is far behind is cut off, and its number tells how long it would be.
+  const end = Math.max(leading, Math.min(largest, CUT_OFF * leading));
+  const scale = (WIDTH - LEFT - RIGHT) / end;
   const parts: string[] = [];
   let y = TOP;
   for (const { name, bars, aim } of groups) {
@@ -33,7 +37,7 @@ export function plot({ title, unit, groups }: Bars): string {
     parts.push(text(LEFT - 10, y + height / 2 + 4, name, 'text-anchor="end"'));
     for (const [i, { server, value }] of bars.entries()) {
       const colour = COLOURS[servers.indexOf(server) % COLOURS.length];
-      const width = Math.max(1, Math.round(value * scale));
+      const width = Math.max(1, Math.round(Math.min(value, end) * scale));
       parts.push(`<rect x="${LEFT}" y="${y + i * BAR}" width="${width}" height="${BAR - 2}" fill="${colour}"/>`);
       parts.push(text(LEFT + width + 5, y + i * BAR + BAR - 5, String(Number(value.toPrecision(3)))));
     }

@@ -36,12 +36,13 @@ export function targetTable(measured: readonly Measured[]): string {
   for (const target of TARGETS) {
     const own = valuesOf(measured, target.server, target);
     const isReached = own.length > 0 && (target.isFloor ? median(own) >= target.aim : median(own) <= target.aim);
-    const peers = target.peers.map(
-      (peer) => `${peer.replace('RocketMQ ', '')}: ${told(valuesOf(measured, peer, target))}`,
-    );
+    const peers = target.peers.flatMap((peer) => {
+      const values = valuesOf(measured, peer, target);
+      return values.length === 0 ? [] : [`${peer.replace('RocketMQ ', '')}: ${told(values)}`];
+    });
     lines.push(
       `| ${target.name} | ${target.isFloor ? '>=' : '<='} ${show(target.aim)} ${target.unit} | ${told(own)} ` +
-        `| ${own.length === 0 ? '' : isReached ? 'yes' : 'no'} | ${peers.join('; ')} |`,
+        `| ${own.length === 0 ? '' : isReached ? 'yes' : 'no'} | ${peers.join('; ') || 'not measured'} |`,
     );
   }
   return lines.join('\n');
@@ -60,7 +61,8 @@ export function writePlots(measured: readonly Measured[], directory: string): re
         const values = valuesOf(measured, server, target);
         return values.length === 0 ? [] : [{ server, value: median(values) }];
       });
-      return bars.length === 0 ? [] : [{ name: shortName(target.name), bars, aim: target.aim }];
+      const isMeasured = bars[0]?.server === target.server;
+      return isMeasured ? [{ name: shortName(target.name), bars, aim: target.aim }] : [];
     });
     if (groups.length === 0) return [];
     const file = join(directory, name);

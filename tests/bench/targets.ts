@@ -32,6 +32,7 @@ export const TARGETS: readonly Target[] = [
   {
     ...sync('send 1 KiB, one in flight, asynchronous flush: p50', 'send 1024 B, 1 in flight', 'p50', 'ms', 0.2),
     server: 'Fulmar async',
+    peers: ['RocketMQ async'],
   },
   sync('send 1 KiB, one in flight: p50', 'send 1024 B, 1 in flight', 'p50', 'ms', 0.45),
   sync('send 32 x 100 B, 16 in flight: server CPU a message', 'send 32 x 100 B, 16 in flight', 'cpu', 'µs', 4),

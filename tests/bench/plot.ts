@@ -20,8 +20,10 @@ const TOP = 46;
 const CUT_OFF = 4;
 const COLOURS = ['#1f77b4', '#6baed6', '#d62728', '#ff9896', '#7f7f7f'];
 
+const escaped = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
+
 const text = (x: number, y: number, content: string, more = ''): string =>
-  `<text x="${x}" y="${y}" ${more}>${content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')}</text>`;
+  `<text x="${x}" y="${y}" ${more}>${escaped(content)}</text>`;
 
 export function plot({ title, unit, groups }: Bars): string {
   const servers = [...new Set(groups.flatMap(({ bars }) => bars.map(({ server }) => server)))];
@@ -55,7 +57,7 @@ export function plot({ title, unit, groups }: Bars): string {
   parts.push(text(LEFT, height - 8, 'dashed: the aim'));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" ` +
-    'font-family="sans-serif" font-size="12">\n' +
+    `font-family="sans-serif" font-size="12">\n<title>${escaped(title)}</title>\n` +
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n` +
     `${text(10, 22, `${title} (${unit})`, 'font-size="15" font-weight="bold"')}\n${parts.join('\n')}\n</svg>\n`
   );

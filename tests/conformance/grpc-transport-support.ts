@@ -28,6 +28,19 @@ export async function until(condition: () => boolean): Promise<void> {
   }
 }
 
+/** Waits until a number has stopped changing, however slow the machine is: for as many turns of the event loop. */
+export async function settled(number: () => number): Promise<number> {
+  const deadlineMs = performance.now() + 5_000;
+  let last = number();
+  for (let turns = 0; turns < 40; turns++) {
+    if (performance.now() > deadlineMs) throw new Error('what the test waits for never came to rest');
+    await sleep(5);
+    if (number() !== last) turns = 0;
+    last = number();
+  }
+  return last;
+}
+
 /** What the handlers have heard and said. */
 const nothing = () => ({
   calls: [] as CallContext[],

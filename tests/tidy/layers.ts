@@ -1,12 +1,12 @@
 // Who may import whom: architecture as data. Think twice before giving a row more than it has: as long as the core
 // and the machines of the broker can reach neither disk nor network nor clock, a whole cluster runs in one process,
 // repeatably, from a seed.
-import { at, isTest, type ProjectFile, typeScriptOf } from './files.ts';
+import { at, isTest, isWiring, type ProjectFile, typeScriptOf } from './files.ts';
 import { importsOf, ownTarget, workspaceOf } from './imports.ts';
 
 interface Layer {
   readonly name: string;
-  readonly files: RegExp;
+  readonly files: RegExp | { readonly test: typeof isWiring };
   /** Which of our own files it may import. */
   readonly own: readonly RegExp[];
   /** Modules of Node, and which of their names. */
@@ -39,7 +39,7 @@ const calculatesMore = {
 
 /** The first row that fits a file counts. */
 const LAYERS: readonly Layer[] = [
-  { name: 'wiring', files: /^services\/[^/]+\/main\.ts$/, own: [/^services\//], node: 'all', packages: 'all' },
+  { name: 'wiring', files: { test: isWiring }, own: [/^services\//], node: 'all', packages: 'all' },
   { name: 'core', files: core, own: [core], node: calculates, packages: 'none' },
   { name: 'runtime', files: runtime, own: [runtime, core], node: 'all', packages: 'all' },
   ...['log', 'state', 'replication'].map((part): Layer => {

@@ -1,7 +1,7 @@
 // Words that code may not contain, and what to write instead. Patterns are matched against code without its comments
 // and strings; marks of unfinished work are looked for everywhere.
 import { codeOf } from './blank.ts';
-import { at, isOurs, isTest, type ProjectFile, typeScriptOf } from './files.ts';
+import { at, isOurs, isTest, isWiring, type ProjectFile, typeScriptOf } from './files.ts';
 
 interface Ban {
   readonly pattern: RegExp;
@@ -84,7 +84,7 @@ export function unfinishedViolations(files: readonly ProjectFile[]): string[] {
 
 /** Shipped code, without the two places that touch the outside world for all others. */
 function isShell(path: string): boolean {
-  return /^services\/(?!runtime\/|[^/]+\/main\.ts$)/.test(path) && !isTest(path);
+  return /^services\/(?!runtime\/)/.test(path) && !isWiring(path) && !isTest(path);
 }
 
 function violations(files: readonly ProjectFile[], bans: readonly Ban[]): string[] {

@@ -168,8 +168,8 @@ export async function openMeta({ disk, directory, identity, random, isEmpty }: M
       throw new CorruptLogError(path, 0, 'neither of its two slots is intact although there are segments');
     }
     if (slot !== undefined) assertIdentity(path, slot.content, identity);
-    // The newest slot may live in the page cache only, and if a sync of it has failed the kernel even calls it clean. So
-    // it is written once more before the other one is touched.
+    // The newest slot may live in the page cache only, and if a sync of it has failed the kernel even calls it clean.
+    // So it is written once more before the other one is touched.
     const at = newest * META_SLOT_BYTES;
     if (slot !== undefined) await file.write([both.subarray(at, at + META_SLOT_BYTES)], at, true);
     const meta = new MetaFile(file, slot?.content ?? newContent(identity, random), slot?.sequence ?? 0, newest);

@@ -1,8 +1,8 @@
-// One segment file on its writing side. Zeros are written and synced ahead of the records, in the background, so that
-// a durable record write finds blocks that are allocated and a file size that need not be journalled. Records and zeros
+// One segment file on its writing side. Zeros are written and synced ahead of the records, in the background, so that a
+// durable record write finds blocks that are allocated and a file size that need not be journalled. Records and zeros
 // never overlap: a range is claimed before it is written, and a record write waits for zeros that are under way in it.
-// They are written through files of their own, because they may share a page. If zeros fail, the kernel may lose records
-// beside them, and it tells so just once to each open file.
+// They are written through files of their own, because they may share a page. If zeros fail, the kernel may lose
+// records beside them, and it tells so just once to each open file.
 import { DiskError, type DiskFile } from '@fulmar/core/ports.ts';
 
 export interface PreparationSizes {

@@ -22,6 +22,7 @@ import {
 import { groupResetBytes, writeGroupReset } from '../state/records/offsets.ts';
 import type { Subscription } from '../state/subscription.ts';
 import { Agreement } from './agreement.ts';
+import { Attempts } from './attempts.ts';
 import type { DeadLetters } from './dead-letters.ts';
 import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
@@ -56,23 +57,6 @@ interface Waiter {
   over: boolean;
 }
 
-/** The latest logical receives by the id that their client gave them, so that a repetition is recognised. */
-class Attempts {
-  private readonly records = new Map<string, PopRecord>();
-
-  note(attemptId: string, record: PopRecord): void {
-    this.records.set(attemptId, record);
-    if (this.records.size > ATTEMPTS_MAX) this.records.delete(this.records.keys().next().value!);
-  }
-
-  take(attemptId: string): PopRecord | undefined {
-    const record = this.records.get(attemptId);
-    this.records.delete(attemptId);
-    return record;
-  }
-}
-
-const ATTEMPTS_MAX = 1_024;
 const TIMER_MAX_MS = 3_600_000;
 const UNSURE_MS = 500;
 

@@ -5,12 +5,9 @@ import type { MessageFilter, PopCommand, PoppedMessage, PopResult } from '@fulma
 import type { Outcome } from '@fulmar/core/errors.ts';
 import { failure, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
-import type { Random, Timer, Timers } from '@fulmar/core/ports.ts';
+import type { Timer } from '@fulmar/core/ports.ts';
 import { encodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
-import type { Committer } from '../committer.ts';
-import type { CommitLog } from '../log/log.ts';
 import {
   changeInvisibleBytes,
   type PopRecord,
@@ -23,28 +20,13 @@ import { groupResetBytes, writeGroupReset } from '../state/records/offsets.ts';
 import type { Subscription } from '../state/subscription.ts';
 import { Agreement } from './agreement.ts';
 import { Attempts } from './attempts.ts';
-import type { DeadLetters } from './dead-letters.ts';
 import { isSameFilter, type PreparedFilter, prepareFilter } from './filter.ts';
 import { type Gathered, Gathering } from './gather.ts';
 import { Ownership } from './ownership.ts';
 import { PriorityTurns } from './priority-turns.ts';
-import type { MessageReader } from './reading.ts';
 import { Reservations } from './reservations.ts';
+import type { Serving } from './serving.ts';
 import { run, type Steps } from './steps.ts';
-
-export interface Serving {
-  readonly log: CommitLog;
-  readonly committer: Committer;
-  readonly reader: MessageReader;
-  readonly deadLetters: DeadLetters;
-  readonly timers: Timers;
-  readonly random: Random;
-  readonly setHash: number;
-  readonly bounds: MemoryBounds;
-  readonly isOnline: (clientId: string) => boolean;
-  /** A lite topic has a message for this group, and no receive waits for it. */
-  readonly onAvailable: (subscription: Subscription) => void;
-}
 
 interface Waiter {
   readonly command: PopCommand;

@@ -15,8 +15,9 @@ import type { BrokerState } from '../state/state.ts';
 import type { Subscription } from '../state/subscription.ts';
 import type { Topic } from '../state/topics.ts';
 import { type Agreement, MEMBERS_KNOWN_AFTER_MS } from './agreement.ts';
-import { Dispatcher, type Serving, UNKNOWN_FATE } from './dispatcher.ts';
+import { Dispatcher, UNKNOWN_FATE } from './dispatcher.ts';
 import type { Members } from './members.ts';
+import type { Serving } from './serving.ts';
 import { awaited, run, type Steps } from './steps.ts';
 
 const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.');

@@ -25,6 +25,8 @@ interface Frame {
 const WIDTH = 1_200;
 const ROW = 17;
 const LEAST_SHARE = 0.004;
+/** Of the event loop and of loading, which say nothing. */
+const LEFT_OUT = new Set(['(idle)', '(root)']);
 
 function nameOf({ callFrame: { functionName, url } }: Node): string {
   const file = /(?:services|node_modules)\/(.*)$/.exec(url)?.[1] ?? url.replace(/^node:/, 'node:');
@@ -44,9 +46,12 @@ function framesOf({ nodes, samples, timeDeltas }: Profile): Frame {
     root.time += time;
     let frame = root;
     for (const name of stack.reverse()) {
-      if (name === '(root)') continue;
-      const callee = frame.callees.get(name) ?? { name, time: 0, callees: new Map() };
-      frame.callees.set(name, callee);
+      if (LEFT_OUT.has(name)) continue;
+      let callee = frame.callees.get(name);
+      if (callee === undefined) {
+        callee = { name, time: 0, callees: new Map() };
+        frame.callees.set(name, callee);
+      }
       callee.time += time;
       frame = callee;
     }
@@ -75,19 +80,18 @@ function flame(profile: Profile, title: string): string {
     const y = height - (depth + 1) * ROW - 4;
     const share = ((100 * frame.time) / root.time).toFixed(1);
     const room = Math.floor(width / 6.2);
-    const shown = frame.name.length > room ? `${frame.name.slice(0, room - 1)}…` : frame.name;
-    const label = room < 4 ? '' : escaped(shown);
+    const label = room < 4 ? '' : escaped(frame.name.length > room ? `${frame.name.slice(0, room - 1)}…` : frame.name);
     const hue = 20 + ((frame.name.length * 37) % 40);
     return (
-      `<g><title>${escaped(frame.name)} ${share} %</title>` +
-      `<rect x="${x.toFixed(1)}" y="${y}" width="${width.toFixed(1)}" height="${ROW - 1}" ` +
-      `fill="hsl(${hue} 85% 68%)"/>` +
+      `<g><title>${escaped(frame.name)} ${share} %</title><rect x="${x.toFixed(1)}" y="${y}" ` +
+      `width="${width.toFixed(1)}" height="${ROW - 1}" fill="hsl(${hue} 85% 68%)"/>` +
       `${label === '' ? '' : `<text x="${(x + 2).toFixed(1)}" y="${y + 12}">${label}</text>`}</g>`
     );
   });
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" ` +
-    `font-family="monospace" font-size="10">\n<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n` +
+    `font-family="monospace" font-size="10">\n<title>${escaped(title)}</title>\n` +
+    `<rect width="${WIDTH}" height="${height}" fill="#fff"/>\n` +
     `<text x="6" y="18" font-size="14">${escaped(title)}</text>\n${boxes.join('\n')}\n</svg>\n`
   );
 }

@@ -1,5 +1,5 @@
-// What a dispatcher needs of the broker that it serves for: the log and what may be written there, time, bounds, and who
-// is to be told.
+// What a dispatcher needs of the broker that it serves for: the log and what may be written there, time, bounds, and
+// who is to be told.
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { Random, Timers } from '@fulmar/core/ports.ts';
 import type { Committer } from '../committer.ts';

@@ -185,7 +185,7 @@ describe.each(['grpc-js', 'native'] as const)('%s', (transport) => {
     test('waits for a client that does not read, and goes on when it does', async () => {
       const to = await serve(transport);
       const client = clientOf(to);
-      const call = client.makeServerStreamRequest(path('PullMessage'), same, same, numbers(100_000));
+      const call = client.makeServerStreamRequest(path('PullMessage'), same, same, numbers(20_000));
       const seen: Buffer[] = [];
       let code: number | undefined;
       call.on('status', (end) => {
@@ -202,8 +202,8 @@ describe.each(['grpc-js', 'native'] as const)('%s', (transport) => {
       await until(() => code !== undefined);
       expect(code).toBe(status.OK);
       expect(seen.length).toBe(1_000);
-      expect(seen.every(({ length }) => length === 100_000)).toBe(true);
-    });
+      expect(seen.every(({ length }) => length === 20_000)).toBe(true);
+    }, 30_000);
   });
 
   describe('a stream in both directions', () => {

@@ -38,10 +38,10 @@ export interface DiskFile {
   /** Reads into all of `target`; resolves with the bytes read, fewer than asked only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
   /**
-   * Makes every finished write of this file durable, its size included. After a failure the file is not to be trusted:
-   * what was written and is not durable yet may be lost, though it can still be read, and the next sync may succeed.
-   * The same goes for a durable write that fails, and what was written beside it. Each open file of the same path is
-   * told of such a loss once, by its next sync or durable write.
+   * Makes every finished write of this file durable, its size included. After a failure the file is not to be
+   * trusted: what was written and is not durable yet may be lost, though it can still be read, and the next sync may
+   * succeed. The same goes for a durable write that fails, and what was written beside it. Each open file of the same
+   * path is told of such a loss once, by its next sync or durable write.
    */
   sync(): Promise<void>;
   truncate(length: number): Promise<void>;

@@ -9,7 +9,7 @@ const DIRECTORY = 'data/log';
 /** A write that is torn in the right place is rare. */
 const STORIES = 64;
 
-/** A log that promised epoch 3, and could not store that it promised 7. It can still be read, the process is gone. */
+/** A log that promised epoch 3, and could not store that it promised 7. The machine shows it, the process is gone. */
 async function unstoredPromise(seed: number) {
   const machine = new LogMachine(seed);
   const history = new History();

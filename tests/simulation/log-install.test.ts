@@ -238,7 +238,7 @@ describe('damage on the way', () => {
 
   test('files that are intact and fit by name and length, but are of another log, are found', async () => {
     const { machine, offer } = await sourceLog();
-    const other = new LogMachine(7, 8);
+    const other = new LogMachine(7, 9);
     const { log } = await other.filled('data/source', new History(), 5);
     const foreign = await offerOf(other, log);
     expect(foreign.listed).toEqual(offer.listed);

@@ -97,7 +97,7 @@ export class MembershipWorld {
   command(group: string, clientId: string, more: Partial<PopCommand> = {}): PopCommand {
     return {
       ...{ group, topic: TOPIC, clientId, maxMessages: 32, maxBytes: 1_000_000, invisibleMs: 30_000 },
-      ...{ autoRenew: false, filter: {}, waitMs: 100, attemptId: '', ...more },
+      ...{ autoRenew: false, filter: {}, waitMs: 500, attemptId: '', ...more },
     };
   }
 

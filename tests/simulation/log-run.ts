@@ -283,6 +283,8 @@ export class LogRun {
       wasAlwaysShort &&= disk.freeBytes() < this.policy.reserveBytes;
     }
     demand(log.refusal() !== undefined || !wasAlwaysShort, () => 'a full disk is no reason to refuse');
+    // A call that failed before may be found out only now, and a log that has failed takes nothing.
+    if (log.failure !== undefined && this.disturbed) return;
     this.appendBurst(life);
     await scheduler.runFor(random.below(3000));
     disk.capacityBytes = Number.MAX_SAFE_INTEGER;

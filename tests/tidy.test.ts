@@ -55,7 +55,6 @@ const rules: readonly Rule[] = [
       'services/proxy/api/a.ts': "import { isIP } from 'node:net';\nimport { x } from '../cluster/routes.ts';",
       'services/proxy/api/b.ts': "// import { status } from '@grpc/grpc-js';",
       'services/runtime/a.ts': "import { Server } from '@grpc/grpc-js';\nimport * as fs from 'node:fs';",
-      'services/cli/program.ts': "import { readFile } from 'node:fs/promises';",
       'services/cli/run.ts': "import { serve } from '@fulmar/broker/serve.ts';",
     },
   },
@@ -142,7 +141,6 @@ const rules: readonly Rule[] = [
     ],
     kept: {
       'services/broker/main.ts': 'run(process.env);',
-      'services/cli/program.ts': 'run(process.env);',
       'services/runtime/a.ts': 'const { HOME } = process.env;',
     },
   },

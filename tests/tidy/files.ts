@@ -23,11 +23,8 @@ const isTypeScript = (path: string) => /\.(ts|mts|cts)$/.test(path);
 export const isTest = (path: string) =>
   /\.test\.ts$/.test(path) || path.startsWith('tests/') || /^services\/[^/]+\/testing\//.test(path);
 
-/**
- * What connects the parts to the machine, and only that: the `main.ts` of each service. That of the command line has
- * its second half in `program.ts`, which is not to be loaded before the process has the heap that fits.
- */
-export const isWiring = (path: string) => /^services\/(?:[^/]+\/main|cli\/program)\.ts$/.test(path);
+/** What connects the parts to the machine, and only that. */
+export const isWiring = (path: string) => /^services\/[^/]+\/main\.ts$/.test(path);
 
 /** Every text file that is in the repository or would be at the next commit. */
 export function readProject(root: string = ROOT): ProjectFile[] {

@@ -49,7 +49,8 @@ test('a line that was torn anywhere is nothing, to those who saw it torn and to 
     version = next;
     expect((await witness.read())?.version).toBe(version);
   }
-});
+  // Each length is a write that waits for the disk, which others may keep busy.
+}, 30_000);
 
 test('a line of which only the last line feed is missing counts when the next line ends it, for all', async () => {
   const [early, winner] = [open(), open()];

@@ -10,6 +10,8 @@ export interface PairMistake {
   readonly options?: Mistake;
   /** Replaces a method; gives back what takes it away again. */
   readonly plant?: () => () => void;
+  /** Where stories begin to be told, of a mistake that shows in one of a thousand. */
+  readonly firstSeed?: number;
 }
 
 function planted<T, K extends keyof T>(prototype: T, name: K, method: T[K]): () => () => void {
@@ -44,6 +46,7 @@ export const PAIR_MISTAKES: Readonly<Record<string, PairMistake>> = {
   },
 
   'names that the process before left are relied on before they are durable': {
+    firstSeed: 1_700,
     options: (options) => {
       let isFirst = false;
       return withDisk(options, (disk) => ({

@@ -54,7 +54,7 @@ export class Insight {
   async lags(group: Group): Promise<readonly SubscriptionLag[]> {
     if (group.consume === 'broadcasting') return this.lagsOfMembers(group);
     const lags: SubscriptionLag[] = [];
-    for (const together of byName(group.subscriptions.values())) {
+    for (const together of byTopicName(group.subscriptions.values()).values()) {
       let sum: SubscriptionLag | undefined;
       for (const subscription of together) {
         const lag = await this.lag(subscription);
@@ -67,9 +67,9 @@ export class Insight {
 
   /** For each topic that a group reads, what counts: its subscription, or those of its members that are online. */
   counted(group: Group): readonly (readonly Subscription[])[] {
-    if (group.consume !== 'broadcasting') return byName(group.subscriptions.values());
+    if (group.consume !== 'broadcasting') return [...byTopicName(group.subscriptions.values()).values()];
     const online = [...group.members.values()].filter(({ clientId }) => this.parts.isOnline(clientId));
-    return [...byTopic(online.flatMap(({ subscriptions }) => [...subscriptions.values()])).values()];
+    return [...byTopicName(online.flatMap(({ subscriptions }) => [...subscriptions.values()])).values()];
   }
 
   private async lag(subscription: Subscription): Promise<SubscriptionLag> {
@@ -86,7 +86,7 @@ export class Insight {
   private async lagsOfMembers(group: Group): Promise<readonly SubscriptionLag[]> {
     const all = [...group.members.values()].flatMap(({ subscriptions }) => [...subscriptions.values()]);
     const lags: SubscriptionLag[] = [];
-    for (const [topic, subscriptions] of byTopic(all)) {
+    for (const [topic, subscriptions] of byTopicName(all)) {
       const members: MemberLag[] = [];
       for (const subscription of subscriptions) members.push(await this.memberLag(subscription));
       const online = members.filter((member) => member.online);
@@ -95,7 +95,7 @@ export class Insight {
       const filters = new Set(subscriptions.map((subscription) => this.filtersOf(subscription).filter));
       lags.push({
         group: group.name,
-        topic: topic.name,
+        topic,
         readyMessages: sum(({ readyMessages }) => readyMessages),
         inFlightMessages: sum(({ inFlightMessages }) => inFlightMessages),
         lagMs: Math.max(0, ...online.map(({ lagMs }) => lagMs)),
@@ -147,24 +147,6 @@ export class Insight {
   }
 }
 
-/** Subscriptions that users know by the same two names; each but those to lite topics is alone. */
-export function byName(subscriptions: Iterable<Subscription>): readonly (readonly Subscription[])[] {
-  const alone: Subscription[][] = [];
-  const lite = new Map<Group, Subscription[]>();
-  for (const subscription of subscriptions) {
-    const { group, topic } = subscription;
-    const others = topic.lite === undefined ? undefined : lite.get(group);
-    if (others !== undefined) {
-      others.push(subscription);
-      continue;
-    }
-    const first = [subscription];
-    alone.push(first);
-    if (topic.lite !== undefined) lite.set(group, first);
-  }
-  return alone;
-}
-
 function added(sum: SubscriptionLag, lag: SubscriptionLag): SubscriptionLag {
   return {
     ...sum,
@@ -193,6 +175,7 @@ export function backlogOf(subscription: Subscription): Backlog {
   return { readyMessages, inFlightMessages };
 }
 
-function byTopic(subscriptions: readonly Subscription[]): ReadonlyMap<Topic, readonly Subscription[]> {
-  return Map.groupBy(subscriptions, ({ topic }) => topic);
+/** By the name that users know a topic by: all lite topics of a LITE topic have the same one. */
+function byTopicName(subscriptions: Iterable<Subscription>): ReadonlyMap<string, readonly Subscription[]> {
+  return Map.groupBy(subscriptions, ({ topic }) => topic.name);
 }

@@ -7,8 +7,8 @@ import {
   details,
   type FoundMessage,
   jsonOf,
+  listed,
   MAX_FLAG,
-  moreLine,
   placeOf,
   RANGE_FLAGS,
   rangeOf,
@@ -113,12 +113,7 @@ export const DEAD_LETTER_COMMANDS: readonly Command[] = [
     async run({ proxy, values }) {
       const request = { group: values.required('GROUP'), ...rangeOf(values) };
       const found = await collect(proxy, 'ListDeadLetters', request, values.number('max') ?? DEFAULT_MAX);
-      const { messages } = found;
-      const text = messages.length === 0 ? 'There are no dead letters.' : listTable(messages);
-      return {
-        json: messages.map((letter) => jsonOf(letter, false)),
-        text: [text, ...moreLine(found)].join('\n\n'),
-      };
+      return listed(found, 'There are no dead letters.', listTable);
     },
   },
   {

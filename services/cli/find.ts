@@ -7,8 +7,8 @@ import {
   type FoundMessage,
   foundTable,
   jsonOf,
+  listed,
   MAX_FLAG,
-  moreLine,
   placeOf,
   RANGE_FLAGS,
   rangeOf,
@@ -141,12 +141,7 @@ export const FIND_COMMANDS: readonly Command[] = [
       }
       const request = { topic, key, ...rangeOf(values) };
       const found = await collect(proxy, 'FindMessages', request, values.number('max') ?? DEFAULT_MAX);
-      const { messages } = found;
-      const text = messages.length === 0 ? 'No message was found.' : foundTable(messages);
-      return {
-        json: messages.map((message) => jsonOf(message, false)),
-        text: [text, ...moreLine(found)].join('\n\n'),
-      };
+      return listed(found, 'No message was found.', foundTable);
     },
   },
   {

@@ -110,8 +110,17 @@ export function foundTable(messages: readonly FoundMessage[]): string {
   return table(['message', 'topic', 'set', 'place', 'stored', 'bytes', 'tag', 'keys', 'state'], rows);
 }
 
-export function moreLine({ messages, isMore }: Found): string[] {
-  return isMore ? [`These are the first ${messages.length}. There may be more: ask for them with --max.`] : [];
+/** What a command shows that lists messages; `nothing` is said when there are none. */
+export function listed(
+  { messages, isMore }: Found,
+  nothing: string,
+  tableOf: (messages: readonly FoundMessage[]) => string,
+): { readonly json: readonly object[]; readonly text: string } {
+  const more = isMore ? [`These are the first ${messages.length}. There may be more: ask for them with --max.`] : [];
+  return {
+    json: messages.map((message) => jsonOf(message, false)),
+    text: [messages.length === 0 ? nothing : tableOf(messages), ...more].join('\n\n'),
+  };
 }
 
 /** One message with all that is known of it, and its body. */

@@ -9,7 +9,9 @@ import { BrokerState, type StateRecord } from '@fulmar/broker/state/state.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 
 /** The version of the layout, and what of it. */
-export type GoldenState = '1' | '2' | '2-transactions' | '2-schedules' | '2-membership';
+export type GoldenState = OldGoldenState | NewestGoldenState;
+export type OldGoldenState = '1' | '2' | '2-transactions' | '2-schedules' | '2-membership';
+export type NewestGoldenState = '3' | '3-timers' | '3-transactions' | '3-schedules' | '3-membership';
 
 export const goldenStatePath = (name: GoldenState) =>
   fileURLToPath(new URL(`../golden/broker-state-v${name}`, import.meta.url));
@@ -30,7 +32,7 @@ export const goldenMessage = (i: number): MessageRecord => ({
 });
 
 /** A topic, a group that has read some of it, one message under way, one handed out for the second time. */
-const VERSION_1: readonly StateRecord[] = [
+const WITHOUT_SECTIONS: readonly StateRecord[] = [
   {
     type: RECORD_TYPE.topicPut,
     payload: { topicId: 1, name: 'golden/ü', type: 'normal', queues: 2, createdAtMs: STARTED_AT_MS },
@@ -68,8 +70,8 @@ const VERSION_1: readonly StateRecord[] = [
 const delayed = (i: number) => ({ ...goldenMessage(i), deliverAtMs: STARTED_AT_MS + 1_000_000 + 10 * i });
 
 /** The same, and delayed messages: one fired, one carried forward, one recalled, two that just wait. */
-const VERSION_2: readonly StateRecord[] = [
-  ...VERSION_1,
+const WITH_TIMERS: readonly StateRecord[] = [
+  ...WITHOUT_SECTIONS,
   ...Array.from(
     { length: 5 },
     (_unused, i): StateRecord => ({
@@ -89,12 +91,12 @@ const half = (i: number): StateRecord => ({
 
 const RECORD_BYTES = 100;
 /** Transactions are named by the place of their half messages. */
-const firstHalf = VERSION_1.length * RECORD_BYTES;
+const firstHalf = WITHOUT_SECTIONS.length * RECORD_BYTES;
 const halfId = (i: number) => firstHalf + i * RECORD_BYTES;
 
 /** The same with transactions: one open, one expired, one carried on, and one that ended in each way. */
-const VERSION_2_TRANSACTIONS: readonly StateRecord[] = [
-  ...VERSION_1,
+const WITH_TRANSACTIONS: readonly StateRecord[] = [
+  ...WITHOUT_SECTIONS,
   ...Array.from({ length: 6 }, (_unused, i) => half(10 + i)),
   {
     type: RECORD_TYPE.transactionChange,
@@ -123,8 +125,8 @@ const scheduled = (id: number, more = {}): StateRecord => ({
 });
 
 /** The same with recurring messages: one that was sent, one that is paused, one that was deleted. */
-const VERSION_2_SCHEDULES: readonly StateRecord[] = [
-  ...VERSION_1,
+const WITH_SCHEDULES: readonly StateRecord[] = [
+  ...WITHOUT_SECTIONS,
   scheduled(1),
   scheduled(2, { paused: true }),
   scheduled(3),
@@ -141,8 +143,8 @@ const VERSION_2_SCHEDULES: readonly StateRecord[] = [
 const SETTINGS = { fifo: false, fromEarliest: true, maxAttempts: 17, backoffMs: [1_000], createdAtMs: STARTED_AT_MS };
 
 /** The same with an exclusive group whose queues belong to somebody, and a broadcasting group with two members. */
-const VERSION_2_MEMBERSHIP: readonly StateRecord[] = [
-  ...VERSION_1,
+const WITH_MEMBERSHIP: readonly StateRecord[] = [
+  ...WITHOUT_SECTIONS,
   { type: RECORD_TYPE.groupPut, payload: { groupId: 2, name: 'owners', consume: 'exclusive', ...SETTINGS } },
   { type: RECORD_TYPE.subscriptionPut, payload: { groupId: 2, topicId: 1, startOffsets: [0, 1] } },
   {
@@ -176,11 +178,16 @@ const VERSION_2_MEMBERSHIP: readonly StateRecord[] = [
 ];
 
 const RECORDS: Readonly<Record<GoldenState, readonly StateRecord[]>> = {
-  '1': VERSION_1,
-  '2': VERSION_2,
-  '2-transactions': VERSION_2_TRANSACTIONS,
-  '2-schedules': VERSION_2_SCHEDULES,
-  '2-membership': VERSION_2_MEMBERSHIP,
+  '1': WITHOUT_SECTIONS,
+  '2': WITH_TIMERS,
+  '2-transactions': WITH_TRANSACTIONS,
+  '2-schedules': WITH_SCHEDULES,
+  '2-membership': WITH_MEMBERSHIP,
+  '3': WITHOUT_SECTIONS,
+  '3-timers': WITH_TIMERS,
+  '3-transactions': WITH_TRANSACTIONS,
+  '3-schedules': WITH_SCHEDULES,
+  '3-membership': WITH_MEMBERSHIP,
 };
 
 /** The records that a golden file holds the state of, in log order. */

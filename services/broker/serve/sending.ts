@@ -134,7 +134,9 @@ export class Sending {
       return;
     }
     const underWay = { key, topicId: topic.id, messageId, waiting: [settle] };
-    const recent = this.parts.state.recentIds.find(key, this.parts.committer.nowMs());
+    const { recentIds } = this.parts.state;
+    const nowMs = this.parts.committer.nowMs();
+    const recent = recentIds.find(key, nowMs) ?? recentIds.findOfOldMake(topic.id, messageId, nowMs);
     if (recent === undefined) {
       this.store(topic, message, underWay);
       return;

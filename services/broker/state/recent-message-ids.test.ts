@@ -28,3 +28,14 @@ test('remembers exactly the newest ids that are not too old, like a plain list w
 test('the same id in two topics is two ids', () => {
   expect(RecentMessageIds.keyOf(1, 'A')).not.toBe(RecentMessageIds.keyOf(2, 'A'));
 });
+
+test('ids of one form in many topics never meet, not even if letters differ as the numbers of topics do', () => {
+  const keys = new Set<number>();
+  const letters = 'abcdefghijklmnop';
+  for (let topicId = 1; topicId <= 64; topicId++) {
+    for (const letter of letters) {
+      for (let i = 0; i < 64; i++) keys.add(RecentMessageIds.keyOf(topicId, `${letter}${String(i).padStart(6, '0')}`));
+    }
+  }
+  expect(keys.size).toBe(64 * letters.length * 64);
+});

@@ -1,12 +1,18 @@
 // The message ids of the last minute, by which a producer's retry is recognised and stored once. An entry keeps a
-// 53-bit hash of (topic, id) and where the message went; whoever finds one compares the stored id itself before it
+// 52-bit hash of (topic, id) and where the message went; whoever finds one compares the stored id itself before it
 // believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds.
-import { hash32 } from '@fulmar/core/hash.ts';
+import { hash32, seededHash52 } from '@fulmar/core/hash.ts';
 
 /** Stands in for the queue of a message that was stored to be delivered later: the offset is its log position then. */
 export const DELAYED_QUEUE = 0xffff;
 /** Stands for the queue of a half message, which has none; what counts as its offset is the id of its transaction. */
 export const HALF_MESSAGE_QUEUE = 0xfffe;
+
+/**
+ * Marks the keys of entries that came from a snapshot of version 1 or 2, whose keys were made in another way. They live
+ * for a minute beside the others, and are only looked for while there are some.
+ */
+const OF_OLD_MAKE = 2 ** 52;
 
 export interface RecentMessage {
   readonly queueId: number;
@@ -26,6 +32,7 @@ export class RecentMessageIds {
   private readonly order: Float64Array;
   private first = 0;
   private count = 0;
+  private countOfOldMake = 0;
 
   constructor(capacity: number, keepMs: number) {
     this.capacity = capacity;
@@ -45,14 +52,26 @@ export class RecentMessageIds {
   }
 
   static keyOf(topicId: number, messageId: string): number {
-    const key = (hash32(messageId, topicId) & 0x1fffff) * 0x1_0000_0000 + hash32(messageId, ~topicId);
+    const key = seededHash52(messageId, topicId);
     return key === 0 ? 1 : key;
+  }
+
+  /** The key of an entry of a snapshot of version 1 or 2, as it is kept from then on. */
+  static ofOldMake(key: number): number {
+    return (key % OF_OLD_MAKE) + OF_OLD_MAKE;
   }
 
   find(key: number, logTimeMs: number): RecentMessage | undefined {
     const slot = this.slotOf(key);
     if (this.keys[slot] === 0 || this.times[slot]! + this.keepMs < logTimeMs) return undefined;
     return { queueId: this.queues[slot]!, queueOffset: this.offsets[slot]! };
+  }
+
+  /** What came from a snapshot of version 1 or 2. */
+  findOfOldMake(topicId: number, messageId: string, logTimeMs: number): RecentMessage | undefined {
+    if (this.countOfOldMake === 0) return undefined;
+    const key = (hash32(messageId, topicId) & 0x1fffff) * 0x1_0000_0000 + hash32(messageId, ~topicId);
+    return this.find(RecentMessageIds.ofOldMake(key), logTimeMs);
   }
 
   add(key: number, queueId: number, queueOffset: number, logTimeMs: number): void {
@@ -62,6 +81,7 @@ export class RecentMessageIds {
       this.keys[slot] = key;
       this.order[(this.first + this.count) % this.capacity] = key;
       this.count++;
+      if (key >= OF_OLD_MAKE) this.countOfOldMake++;
     }
     this.queues[slot] = queueId;
     this.offsets[slot] = queueOffset;
@@ -85,6 +105,7 @@ export class RecentMessageIds {
       this.removeSlot(this.slotOf(key));
       this.first = (this.first + 1) % this.capacity;
       this.count--;
+      if (key >= OF_OLD_MAKE) this.countOfOldMake--;
     }
   }
 

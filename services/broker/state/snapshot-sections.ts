@@ -2,9 +2,9 @@
 //
 //   u16 tag, u32 length, bytes
 //
-// A section with nothing in it is not written, and a state without any is written as version 1: a feature that nobody
-// uses changes no byte, and programs that do not know it still read the snapshot. A tag that this program does not know
-// is refused, because leaving a part of the state out would make this replica differ from the others.
+// A section with nothing in it is not written: a feature that nobody uses changes no byte, and programs that do not
+// know it still read the snapshot. A tag that this program does not know is refused, because leaving a part of the
+// state out would make this replica differ from the others.
 import { PayloadReader, PayloadWriter } from './records/bytes.ts';
 import type { BrokerState } from './state.ts';
 

@@ -1,16 +1,19 @@
 // The state as bytes and back. A snapshot is written at the first byte of every segment; the log layer adds version,
 // position and checksum around it. Everything is written in one defined order, so equal states give equal bytes.
 //
-//   u8 version (1 or 2), u64 position, u64 log time
+//   u8 version (3), u64 position, u64 log time
 //   u32 next topic id, u32 topics:  topic definition, u64 newest stored at, u64 next offset for each queue
 //   u32 next group id, u32 groups:  group definition, u64 created at position
 //   u32 subscriptions:              see subscription-bytes.ts; without those of members of broadcasting groups
 //   u32 recent ids:                 u64 key, u16 queue, u64 offset, u64 log time
-//   version 2: sections, see snapshot-sections.ts; a state that needs none is written as version 1
+//   sections up to the end, see snapshot-sections.ts
+//
+// Versions 1 and 2 are read: keys of recent ids were made differently in them, and version 1 has no sections.
 
 import type { Group } from './groups.ts';
 import { LITE_SECTION } from './lite-section.ts';
 import { MEMBERSHIP_SECTION } from './membership-section.ts';
+import { RecentMessageIds } from './recent-message-ids.ts';
 import { PayloadReader } from './records/bytes.ts';
 import {
   type GroupPutRecord,
@@ -38,7 +41,8 @@ import type { Topic } from './topics.ts';
 import { TRANSACTIONS_SECTION } from './transactions-section.ts';
 
 const WITHOUT_SECTIONS = 1;
-const WITH_SECTIONS = 2;
+const KEYS_OF_OLD_MAKE = 2;
+const VERSION = 3;
 
 /** Ascending by tag, which is the order in which they are written. */
 const SECTIONS: readonly SnapshotSection[] = [
@@ -54,9 +58,7 @@ const SECTIONS: readonly SnapshotSection[] = [
 /** The buffers, one after the other, are the snapshot. */
 export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[] {
   const chunks = new Chunks();
-  const later = writeSections(state, sections);
-  const version = later.length === 0 ? WITHOUT_SECTIONS : WITH_SECTIONS;
-  chunks.fixed(17, (out) => out.uint8(version).uint64(state.position).uint64(state.logTimeMs));
+  chunks.fixed(17, (out) => out.uint8(VERSION).uint64(state.position).uint64(state.logTimeMs));
   chunks.fixed(8, (out) => out.uint32(state.topics.nextId).uint32(state.topics.byName.size));
   for (const topic of state.topics.byName.values()) writeTopic(chunks, topic);
   chunks.fixed(8, (out) => out.uint32(state.groups.nextId).uint32(state.groups.byName.size));
@@ -72,7 +74,7 @@ export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[]
       out.uint64(key).uint16(queueId).uint64(queueOffset).uint64(logTimeMs);
     });
   });
-  return [...chunks.list, ...later];
+  return [...chunks.list, ...writeSections(state, sections)];
 }
 
 function writeTopic(chunks: Chunks, topic: Topic): void {
@@ -116,7 +118,7 @@ export function readSnapshot(bytes: Buffer, sections = SECTIONS): BrokerState {
   const state = new BrokerState();
   const reader = new PayloadReader(bytes, 0, bytes.length);
   const version = reader.uint8();
-  if (version !== WITHOUT_SECTIONS && version !== WITH_SECTIONS) throw new SnapshotVersionError(`version ${version}`);
+  if (version < WITHOUT_SECTIONS || version > VERSION) throw new SnapshotVersionError(`version ${version}`);
   const position = reader.uint64();
   const logTimeMs = reader.uint64();
   const nextTopicId = reader.uint32();
@@ -135,9 +137,11 @@ export function readSnapshot(bytes: Buffer, sections = SECTIONS): BrokerState {
   state.groups.nextId = nextGroupId;
   for (let left = reader.uint32(); left > 0; left--) readSubscription(state, reader);
   for (let left = reader.uint32(); left > 0; left--) {
-    state.recentIds.add(reader.uint64(), reader.uint16(), reader.uint64(), reader.uint64());
+    const key = reader.uint64();
+    const current = version <= KEYS_OF_OLD_MAKE ? RecentMessageIds.ofOldMake(key) : key;
+    state.recentIds.add(current, reader.uint16(), reader.uint64(), reader.uint64());
   }
-  if (version === WITH_SECTIONS) readSections(state, reader, sections);
+  if (version > WITHOUT_SECTIONS) readSections(state, reader, sections);
   state.position = position;
   state.logTimeMs = logTimeMs;
   return state;

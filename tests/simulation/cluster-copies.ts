@@ -10,6 +10,9 @@ import { storeOf } from './cluster-set.ts';
 import { Violation } from './log-model.ts';
 
 const PIECE_BYTES = 64 * 1024;
+/** A leader that knows of leases writes a record a second to carry the time on; each is committed within this. */
+const UNDER_WAY_MS = 10_000;
+const LOOK_AGAIN_MS = 37;
 
 interface Copy {
   readonly name: string;
@@ -21,28 +24,33 @@ export async function compareReplicas(
   set: string,
   setHash: string,
   checker: ClusterChecker,
+  sleep: (milliseconds: number) => Promise<void>,
 ): Promise<void> {
   const stores = copies.map(({ node }) => storeOf(node));
   const start = () => Math.max(...stores.map(({ log }) => log.startPosition));
   for (;;) {
     const from = start();
     try {
-      await compareFrom(from, copies, set, setHash, checker);
-      return;
+      checkMessages(await compareLogs(from, copies, set, checker), setHash, checker);
+      break;
     } catch (error) {
       // Retention may take segments away while they are read.
       if (error instanceof Violation || start() === from) throw error;
     }
   }
+  const isUnderWay = () =>
+    stores.some(({ log, state }) => log.endPosition !== state.position || state.position !== stores[0]!.state.position);
+  for (let waitedMs = 0; isUnderWay() && waitedMs < UNDER_WAY_MS; waitedMs += LOOK_AGAIN_MS) await sleep(LOOK_AGAIN_MS);
+  compareStates(copies, set, checker);
 }
 
-async function compareFrom(
+/** Gives back what all of them have from a position on, as far as the last of them has applied it. */
+async function compareLogs(
   from: number,
   copies: readonly Copy[],
   set: string,
-  setHash: string,
   checker: ClusterChecker,
-): Promise<void> {
+): Promise<Buffer> {
   const stores = copies.map(({ node }) => storeOf(node));
   const to = Math.min(...stores.map(({ state }) => state.position));
   const logs = await Promise.all(stores.map((store) => bytesOf(store, from, to)));
@@ -54,6 +62,13 @@ async function compareFrom(
       isEqual,
       () => `${name} has another log than the others of ${set}: ${difference(logs[index]!, whole, from)}`,
     );
+  }
+  return whole;
+}
+
+function compareStates(copies: readonly Copy[], set: string, checker: ClusterChecker): void {
+  const stores = copies.map(({ node }) => storeOf(node));
+  for (const [index, { name }] of copies.entries()) {
     const { state, log } = stores[index]!;
     checker.demand(
       log.endPosition === state.position,
@@ -63,7 +78,6 @@ async function compareFrom(
     const equal = Buffer.concat(writeSnapshot(state)).equals(Buffer.concat(writeSnapshot(stores[0]!.state)));
     checker.demand(equal, () => `${name} has another state than ${copies[0]!.name} of ${set}`);
   }
-  checkMessages(whole, setHash, checker);
 }
 
 function difference(log: Buffer, whole: Buffer, from: number): string {

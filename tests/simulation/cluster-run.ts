@@ -343,7 +343,8 @@ export class ClusterRun {
     await this.until(() => false, 3_000);
     for (const { name, machines } of this.sets) {
       const nodes = machines.map(({ life, name }) => ({ name, node: life!.node! }));
-      await this.settled(compareReplicas(nodes, name, String(setHashOf(name)), this.checker), 60_000);
+      const sleep = (milliseconds: number) => this.clients.sleep(milliseconds);
+      await this.settled(compareReplicas(nodes, name, String(setHashOf(name)), this.checker, sleep), 60_000);
     }
     this.checker.finished();
     this.habits.finished();

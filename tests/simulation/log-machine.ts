@@ -136,7 +136,7 @@ export class LogMachine {
     await this.scheduler.runFor(5000);
   }
 
-  private append(log: CommitLog, history: History): void {
+  append(log: CommitLog, history: History): void {
     const filler = Buffer.alloc(60 + this.random.below(200));
     for (let at = 0; at + 4 < filler.length; at += 4) filler.writeUInt32BE(this.contents.uint32(), at);
     const message = { queue: this.random.below(3), tagHash: this.random.uint32(), groupHash: 0, filler };

@@ -127,6 +127,54 @@ describe('a record that does not check', () => {
     }
   });
 
+  /** Damages the third-last of the records that are committed, and cuts off what is written behind them. */
+  async function cutBehindDamage(source: (history: History) => LogRepair, damage: readonly number[]) {
+    const { machine, history, counts, log } = await repairedLog(source);
+    const written = () => machine.scheduler.runUntil(() => log.durablePosition === log.endPosition);
+    const newestBase = () =>
+      Number.parseInt(
+        machine
+          .namesIn(DIRECTORY)
+          .filter((name) => name.endsWith('.log'))
+          .sort()
+          .at(-1)!,
+        10,
+      );
+    do {
+      machine.append(log, history);
+      await written();
+    } while (history.records.at(-3)!.position <= newestBase());
+    const [base, cut, victim] = [newestBase(), log.endPosition, history.records.at(-3)!];
+    log.noteCommitted(cut);
+    for (let i = 0; i < 3; i++) machine.append(log, history);
+    await written();
+    const path = `${DIRECTORY}/${numberedName(base, 'log')}`;
+    const kept = () => machine.bytesOf(path).subarray(0, cut - base);
+    const before = kept();
+    const offsetBytes = victim.position - base;
+    for (const at of damage) machine.disk.sectorsOf(path)!.flipBit(offsetBytes + at, 2);
+    const cutting = machine.settle(log.truncate(cut));
+    return { cutting, cut, log, counts, path, kept, before, offsetBytes };
+  }
+
+  // The content, the letters that a record begins with, its chain, and both.
+  test.each([[[60]], [[1]], [[38]], [[38, 60]]])(
+    'is repaired when the log is cut behind it (bytes %p)',
+    async (damage) => {
+      const world = await cutBehindDamage((known) => repairFrom(known).repair, damage);
+      await world.cutting;
+      expect(world.log.endPosition).toBe(world.cut);
+      expect(world.kept()).toEqual(world.before);
+      expect(world.counts).toContain('fulmar_log_repairs_total record');
+    },
+  );
+
+  test('keeps the log from being cut behind it when nobody has it', async () => {
+    const nobody = { record: async () => undefined, indexFile: async () => undefined };
+    const { cutting, path, offsetBytes } = await cutBehindDamage(() => nobody, [60]);
+    await expect(cutting).rejects.toMatchObject({ name: 'CorruptLogError', file: path, offsetBytes });
+  });
+
   test('is asked for once, however many want it', async () => {
     let asked: string[] = [];
     const { machine, history, log } = await repairedLog((known) => {

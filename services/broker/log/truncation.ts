@@ -75,23 +75,43 @@ export async function truncateLog(parts: TruncationParts, position: number): Pro
   });
 }
 
-/** Reads the last segment up to the cut: what it ends with then, and that a record really begins there. */
+/**
+ * Reads the last segment up to the cut: what it ends with then, and that a record really begins there. Damage on the
+ * way is repaired from another replica, as when somebody reads it.
+ */
 async function examine(parts: TruncationParts, position: number): Promise<Remains> {
-  const { disk, catalogue, queues, check, recordBytesMax, windowBytes } = parts;
-  const epochs = new EpochTable();
+  const { catalogue, queues } = parts;
   // A snapshot may stand at the segment that is being indexed: it is begun again, in the same place.
   if (position === queues.fillingBase) {
+    const epochs = new EpochTable();
     epochs.start(parts.epochs.before(position));
     const before = position === 0 ? undefined : catalogue.holding(position)!.before;
     return { segment: undefined, before, records: 0, epochs };
   }
   const segment = catalogue.holding(position - 1)!;
-  const { base, before } = segment;
+  for (let damagedAt = -1; ; ) {
+    const epochs = new EpochTable();
+    epochs.start(parts.epochs.before(segment.base));
+    const { problem, last, records, position: endPosition } = await scanUpTo(parts, segment, position, epochs);
+    assert(problem !== 'length', 'a log is cut where a record begins');
+    if (problem === undefined && last !== undefined) return { segment, before: last, records, epochs };
+    if (endPosition === damagedAt) {
+      const what = `a record before the place where the log is to be cut does not check (${problem})`;
+      throw new CorruptLogError(pathOf(parts, segment.base), endPosition - segment.base, what);
+    }
+    damagedAt = endPosition;
+    // A chain that does not fit may be damage to the record before.
+    if (problem === 'chain' && last !== undefined) await repair(parts, last.position);
+    await repair(parts, endPosition);
+  }
+}
+
+async function scanUpTo(parts: TruncationParts, { base, before }: Segment, position: number, epochs: EpochTable) {
+  const { disk, check, recordBytesMax, windowBytes } = parts;
   assert(before !== undefined, 'a segment behind the snapshot was written or read by this process');
-  epochs.start(parts.epochs.before(base));
   const file = await disk.open(pathOf(parts, base), 'read');
   try {
-    const end = await scanSegment({
+    return await scanSegment({
       file,
       base,
       nextBase: position,
@@ -102,15 +122,14 @@ async function examine(parts: TruncationParts, position: number): Promise<Remain
       onRecord: ({ header, bytes }) => epochs.note(header.type, header.epoch, header.position, header.length, bytes, 0),
       betweenPieces: () => Promise.resolve(),
     });
-    assert(end.problem !== 'length', 'a log is cut where a record begins');
-    if (end.problem !== undefined || end.last === undefined) {
-      const what = `a record before the place where the log is to be cut does not check (${end.problem})`;
-      throw new CorruptLogError(pathOf(parts, base), end.position - base, what);
-    }
-    return { segment, before: end.last, records: end.records, epochs };
   } finally {
     await file.close();
   }
+}
+
+/** Rejects with `CorruptLogError` if no other replica has the record. */
+async function repair({ reader, writer, windowBytes }: TruncationParts, position: number): Promise<void> {
+  await reader.readFrames(position, windowBytes, writer.endPosition);
 }
 
 /** Removes the segments behind the cut, newest first, so that no crash leaves a hole. */

@@ -52,10 +52,17 @@ export class DeadLetters {
   /** Starts the move of every lease of the subscription that is due again and has had its last attempt. */
   sweep(subscription: Subscription, reservations: Reservations): void {
     const { maxAttempts } = subscription.group;
-    for (;;) {
-      const lease = subscription.takeReady((of) => of.attempt >= maxAttempts && reservations.isFree(of));
-      if (lease === undefined) return;
-      this.move(subscription, reservations, lease, 'attempts', () => {});
+    const due: Lease[] = [];
+    const isOver = (of: Lease): boolean => of.attempt >= maxAttempts && reservations.isFree(of);
+    for (let lease = subscription.takeReady(isOver); lease !== undefined; lease = subscription.takeReady(isOver)) {
+      due.push(lease);
+    }
+    for (const lease of due) {
+      const { turn } = lease;
+      this.move(subscription, reservations, lease, 'attempts', (committed) => {
+        // It could not be read: whoever sweeps next tries again.
+        if (!committed && lease.turn === turn) subscription.putBackReady(lease);
+      });
     }
   }
 

@@ -388,6 +388,8 @@ export class Dispatcher {
     if (waits) this.detach(waiter);
     committer.append({ type: RECORD_TYPE.pop, payload: record }, popBytes(record), writePop, (committed) => {
       this.reservations.end(record);
+      // This replica leads no more, but may come to lead again with the state that it has.
+      if (!committed) this.giveBack(gathered);
       if (!waits) return;
       if (!committed) this.finish(waiter, UNKNOWN_FATE);
       else if (waiter.over) this.release(record);
@@ -424,8 +426,8 @@ export class Dispatcher {
     });
   }
 
-  private giveBack({ taken }: Gathered): void {
-    for (const { queueId, queueOffset } of taken) {
+  private giveBack({ taken, dropped }: Gathered): void {
+    for (const { queueId, queueOffset } of [...taken, ...dropped]) {
       const lease = this.subscription.lease(queueId, queueOffset);
       if (lease !== undefined) this.subscription.putBackReady(lease);
     }

@@ -76,6 +76,12 @@ interface QueueCursor {
   next: number;
 }
 
+/** A lease and which of its turns it was taken in: in a later one it is back among those that are due by itself. */
+interface Due {
+  readonly lease: Lease;
+  readonly turn: number;
+}
+
 interface ChosenEntry {
   readonly queueId: number;
   readonly lane: number;
@@ -92,7 +98,9 @@ export class Gathering {
   private readonly request: GatherRequest;
   private readonly result: Gathered;
   private readonly lanesTaken = new Set<number>();
-  private readonly passedOver: Lease[] = [];
+  private readonly passedOver: Due[] = [];
+  /** All that were due and are looked at, with those passed over. */
+  private readonly looked: Due[] = [];
   private bytes = 0;
   private scanned = 0;
   private full = false;
@@ -115,14 +123,24 @@ export class Gathering {
 
   *steps(): Steps<Gathered> {
     const { byPriority } = this.request;
-    if (byPriority !== undefined) yield* this.takeByPriority(byPriority);
-    else {
-      yield* this.takeDue(this.request.maxMessages);
-      if (!this.full) yield* this.takeNew();
+    try {
+      if (byPriority !== undefined) yield* this.takeByPriority(byPriority);
+      else {
+        yield* this.takeDue(this.request.maxMessages);
+        if (!this.full) yield* this.takeNew();
+      }
+    } catch (error) {
+      // A message could not be read. Nothing is handed out now, and everything as soon as it can be read.
+      this.putBack(this.looked);
+      throw error;
     }
-    for (const lease of this.passedOver) this.subscription.putBackReady(lease);
+    this.putBack(this.passedOver);
     this.result.exhausted = this.scanned >= SCAN_MAX;
     return this.result;
+  }
+
+  private putBack(due: readonly Due[]): void {
+    for (const { lease, turn } of due) if (lease.turn === turn) this.subscription.putBackReady(lease);
   }
 
   /**
@@ -171,6 +189,8 @@ export class Gathering {
       );
       if (lease === undefined) return;
       this.scanned += this.judgingCost;
+      const due = { lease, turn: lease.turn };
+      this.looked.push(due);
       const { queueId, queueOffset, lane } = lease;
       const entry = yield* this.reader.entry(subscription.topic.id, queueId, queueOffset);
       const message = entry === undefined ? undefined : yield* this.reader.message(entry);
@@ -186,7 +206,7 @@ export class Gathering {
         continue;
       }
       if (!this.fits(entry!)) {
-        this.passedOver.push(lease);
+        this.passedOver.push(due);
         return;
       }
       this.take(message, { queueId, queueOffset, attempt: lease.attempt + 1, lane });

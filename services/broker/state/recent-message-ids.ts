@@ -1,6 +1,8 @@
 // The message ids of the last minute, by which a producer's retry is recognised and stored once. An entry keeps a
 // 52-bit hash of (topic, id) and where the message went; whoever finds one compares the stored id itself before it
-// believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds.
+// believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds. Entries lie in the
+// order of their arrival, so that adding, forgetting and snapshots walk through memory; only the table of places is
+// met at random.
 import { hash32, seededHash52 } from '@fulmar/core/hash.ts';
 
 /** Stands in for the queue of a message that was stored to be delivered later: the offset is its log position then. */
@@ -22,29 +24,30 @@ export interface RecentMessage {
 export class RecentMessageIds {
   readonly capacity: number;
   readonly keepMs: number;
-  private readonly mask: number;
-  // Open addressing with linear probing; key 0 marks an empty slot.
+  // The entries: a ring of `capacity`, the oldest at `first`.
   private readonly keys: Float64Array;
   private readonly offsets: Float64Array;
   private readonly queues: Uint16Array;
   private readonly times: Float64Array;
-  // The keys in the order of their arrival, for forgetting the oldest.
-  private readonly order: Float64Array;
   private first = 0;
   private count = 0;
+  // Open addressing with linear probing. Each slot has two numbers: the place of an entry in the ring plus one, or 0
+  // for an empty slot, and the lower half of its key, which spares nearly every look at an entry that is another one.
+  private readonly slots: Uint32Array;
+  private readonly mask: number;
   private countOfOldMake = 0;
 
   constructor(capacity: number, keepMs: number) {
     this.capacity = capacity;
     this.keepMs = keepMs;
+    this.keys = new Float64Array(capacity);
+    this.offsets = new Float64Array(capacity);
+    this.queues = new Uint16Array(capacity);
+    this.times = new Float64Array(capacity);
     let slots = 8;
     while (slots < capacity * 2) slots *= 2;
+    this.slots = new Uint32Array(slots * 2);
     this.mask = slots - 1;
-    this.keys = new Float64Array(slots);
-    this.offsets = new Float64Array(slots);
-    this.queues = new Uint16Array(slots);
-    this.times = new Float64Array(slots);
-    this.order = new Float64Array(capacity);
   }
 
   get size(): number {
@@ -62,9 +65,9 @@ export class RecentMessageIds {
   }
 
   find(key: number, logTimeMs: number): RecentMessage | undefined {
-    const slot = this.slotOf(key);
-    if (this.keys[slot] === 0 || this.times[slot]! + this.keepMs < logTimeMs) return undefined;
-    return { queueId: this.queues[slot]!, queueOffset: this.offsets[slot]! };
+    const entry = this.slots[this.slotOf(key) * 2]! - 1;
+    if (entry < 0 || this.times[entry]! + this.keepMs < logTimeMs) return undefined;
+    return { queueId: this.queues[entry]!, queueOffset: this.offsets[entry]! };
   }
 
   /** What came from a snapshot of version 1 or 2. */
@@ -77,63 +80,71 @@ export class RecentMessageIds {
   add(key: number, queueId: number, queueOffset: number, logTimeMs: number): void {
     this.forgetOld(logTimeMs);
     const slot = this.slotOf(key);
-    if (this.keys[slot] === 0) {
-      this.keys[slot] = key;
-      this.order[(this.first + this.count) % this.capacity] = key;
+    let entry = this.slots[slot * 2]! - 1;
+    if (entry < 0) {
+      entry = this.place(this.count);
+      this.slots[slot * 2] = entry + 1;
+      this.slots[slot * 2 + 1] = key >>> 0;
+      this.keys[entry] = key;
       this.count++;
       if (key >= OF_OLD_MAKE) this.countOfOldMake++;
     }
-    this.queues[slot] = queueId;
-    this.offsets[slot] = queueOffset;
-    this.times[slot] = logTimeMs;
+    this.queues[entry] = queueId;
+    this.offsets[entry] = queueOffset;
+    this.times[entry] = logTimeMs;
   }
 
   /** Oldest first. */
   forEach(visit: (key: number, queueId: number, queueOffset: number, logTimeMs: number) => void): void {
     for (let i = 0; i < this.count; i++) {
-      const key = this.order[(this.first + i) % this.capacity]!;
-      const slot = this.slotOf(key);
-      visit(key, this.queues[slot]!, this.offsets[slot]!, this.times[slot]!);
+      const entry = this.place(i);
+      visit(this.keys[entry]!, this.queues[entry]!, this.offsets[entry]!, this.times[entry]!);
     }
+  }
+
+  /** Where the entry lies that came as number `number` of those that are there. */
+  private place(number: number): number {
+    const place = this.first + number;
+    return place < this.capacity ? place : place - this.capacity;
   }
 
   private forgetOld(logTimeMs: number): void {
     while (this.count > 0) {
-      const key = this.order[this.first]!;
       const full = this.count === this.capacity;
-      if (!full && this.times[this.slotOf(key)]! + this.keepMs >= logTimeMs) return;
+      if (!full && this.times[this.first]! + this.keepMs >= logTimeMs) return;
+      const key = this.keys[this.first]!;
       this.removeSlot(this.slotOf(key));
-      this.first = (this.first + 1) % this.capacity;
+      this.first = this.place(1);
       this.count--;
       if (key >= OF_OLD_MAKE) this.countOfOldMake--;
     }
   }
 
-  /** The slot that holds the key, or the empty one where it would go. */
+  /** The slot that leads to the key, or the empty one where it would go. */
   private slotOf(key: number): number {
-    let slot = key & this.mask;
-    while (this.keys[slot] !== 0 && this.keys[slot] !== key) slot = (slot + 1) & this.mask;
-    return slot;
+    const { slots, mask } = this;
+    const low = key >>> 0;
+    let slot = low & mask;
+    for (;;) {
+      const entry = slots[slot * 2]! - 1;
+      if (entry < 0 || (slots[slot * 2 + 1] === low && this.keys[entry] === key)) return slot;
+      slot = (slot + 1) & mask;
+    }
   }
 
   /** Closes the gap, so that every later key of the run stays reachable from its home slot. */
   private removeSlot(from: number): void {
+    const { slots, mask } = this;
     let gap = from;
-    let next = from;
-    for (;;) {
-      next = (next + 1) & this.mask;
-      const key = this.keys[next]!;
-      if (key === 0) break;
-      const home = key & this.mask;
-      const distanceFromHome = (next - home) & this.mask;
-      const distanceFromGap = (next - gap) & this.mask;
+    for (let next = (from + 1) & mask; slots[next * 2] !== 0; next = (next + 1) & mask) {
+      const home = slots[next * 2 + 1]! & mask;
+      const distanceFromHome = (next - home) & mask;
+      const distanceFromGap = (next - gap) & mask;
       if (distanceFromHome < distanceFromGap) continue;
-      this.keys[gap] = key;
-      this.queues[gap] = this.queues[next]!;
-      this.offsets[gap] = this.offsets[next]!;
-      this.times[gap] = this.times[next]!;
+      slots[gap * 2] = slots[next * 2]!;
+      slots[gap * 2 + 1] = slots[next * 2 + 1]!;
       gap = next;
     }
-    this.keys[gap] = 0;
+    slots[gap * 2] = 0;
   }
 }

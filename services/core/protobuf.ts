@@ -198,6 +198,12 @@ function writeNegativeVarint(target: Buffer, value: number, at: number): number 
   return position;
 }
 
+/** Small messages are written one behind the other into shared memory, so that only what is finished needs a Buffer. */
+const POOL_BYTES = 16 * 1024;
+const POOLED_BYTES_MAX = 1024;
+let pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+let poolUsedBytes = 0;
+
 /**
  * A growing buffer for one message. `finish` hands out a view of exactly what was written; the writer must not be used
  * afterwards. Nested messages are written by `begin` and `end`, which move the content once if its length needs more
@@ -205,18 +211,39 @@ function writeNegativeVarint(target: Buffer, value: number, at: number): number 
  */
 export class ProtobufWriter {
   private bytes: Buffer;
+  private start = 0;
   private position = 0;
+  /** End of the room that this writer has. */
+  private limit: number;
 
   constructor(capacity = 256) {
-    this.bytes = Buffer.allocUnsafe(capacity);
+    this.limit = capacity;
+    if (capacity > POOLED_BYTES_MAX) {
+      this.bytes = Buffer.allocUnsafeSlow(capacity);
+      return;
+    }
+    if (poolUsedBytes + capacity > POOL_BYTES) {
+      pool = Buffer.allocUnsafeSlow(POOL_BYTES);
+      poolUsedBytes = 0;
+    }
+    this.bytes = pool;
+    this.start = poolUsedBytes;
+    this.position = poolUsedBytes;
+    poolUsedBytes += capacity;
+    this.limit = poolUsedBytes;
   }
 
   private reserve(more: number): void {
-    const needed = this.position + more;
-    if (needed <= this.bytes.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(needed, this.bytes.length * 2));
-    this.bytes.copy(larger, 0, 0, this.position);
+    if (this.position + more > this.limit) this.grow(more);
+  }
+
+  /** Positions that `begin` has handed out stay what they are: what lies before `start` is left as it is, unused. */
+  private grow(more: number): void {
+    const written = this.position - this.start;
+    const larger = Buffer.allocUnsafeSlow(this.start + Math.max(written + more, (this.limit - this.start) * 2));
+    this.bytes.copy(larger, this.start, this.start, this.position);
     this.bytes = larger;
+    this.limit = larger.length;
   }
 
   varint(field: number, value: number): this {
@@ -298,6 +325,8 @@ export class ProtobufWriter {
   }
 
   finish(): Buffer {
-    return this.bytes.subarray(0, this.position);
+    // The room that was not needed goes to the next writer, if there was none since.
+    if (this.bytes === pool && poolUsedBytes === this.limit) poolUsedBytes = this.position;
+    return this.bytes.subarray(this.start, this.position);
   }
 }

@@ -59,7 +59,10 @@ interface UnderWay {
   readonly key: number;
   readonly topicId: number;
   readonly messageId: string;
-  waiting: Settle[];
+  /** Undefined once it has its answer. */
+  settle: Settle | undefined;
+  /** Who sent the same message meanwhile. */
+  others: Settle[] | undefined;
 }
 
 export class Sending {
@@ -130,10 +133,11 @@ export class Sending {
     const key = RecentMessageIds.keyOf(topic.id, messageId);
     const same = this.underWay.get(key);
     if (same !== undefined && same.topicId === topic.id && same.messageId === messageId) {
-      same.waiting.push(settle);
+      same.others ??= [];
+      same.others.push(settle);
       return;
     }
-    const underWay = { key, topicId: topic.id, messageId, waiting: [settle] };
+    const underWay: UnderWay = { key, topicId: topic.id, messageId, settle, others: undefined };
     const { recentIds } = this.parts.state;
     const nowMs = this.parts.committer.nowMs();
     const recent = recentIds.find(key, nowMs) ?? recentIds.findOfOldMake(topic.id, messageId, nowMs);
@@ -180,9 +184,11 @@ export class Sending {
   }
 
   private answer(underWay: UnderWay, result: SendResult): void {
-    const { waiting } = underWay;
-    underWay.waiting = [];
-    for (const each of waiting) each(result);
+    const { settle, others } = underWay;
+    underWay.settle = undefined;
+    underWay.others = undefined;
+    settle?.(result);
+    if (others !== undefined) for (const each of others) each(result);
   }
 
   private halfResult(id: number): SendResult {

@@ -44,7 +44,7 @@ type Needs = Pick<ProxyDependencies, 'cluster' | 'clock' | 'logger'>;
 export function askMaster<Answer>(needs: Needs, question: Question<Answer>): Promise<Outcome<Answer>> {
   const first = firstToAsk(needs, question.sets, undefined);
   if (first === undefined) return keepAsking(needs, question, undefined);
-  return ask(needs, question, first).then((asked) =>
+  return ask(needs, question, first, (asked) =>
     asked.verdict === 'done' ? asked.outcome : keepAsking(needs, question, asked),
   );
 }
@@ -78,7 +78,7 @@ async function keepAsking<Answer>(
     }
     if (failures !== undefined && patience.isOver) break;
     const found = firstToAsk(needs, sets, failures);
-    if (found !== undefined) asked = await ask(needs, question, found);
+    if (found !== undefined) asked = await ask(needs, question, found, (after) => after);
     else if (patience.isOver) break;
     else await patience.change();
   }
@@ -116,12 +116,17 @@ interface Asked<Answer> extends Found {
   readonly verdict: 'done' | 'refused' | 'unknown';
 }
 
-function ask<Answer>(needs: Needs, question: Question<Answer>, { set, master }: Found): Promise<Asked<Answer>> {
-  const lost = (thrown: unknown): Asked<Answer> => {
-    return { set, master, outcome: lostBroker(needs, set, thrown), verdict: 'unknown' };
-  };
+/** Goes on with `then` in the same step, because each step of a promise more is felt by every message. */
+function ask<Answer, Result>(
+  needs: Needs,
+  question: Question<Answer>,
+  { set, master }: Found,
+  then: (asked: Asked<Answer>) => Result | Promise<Result>,
+): Promise<Result> {
+  const lost = (thrown: unknown) =>
+    then({ set, master, outcome: lostBroker(needs, set, thrown), verdict: 'unknown' });
   try {
-    return question.ask(master.api).then((answer) => judge(question, set, master, answer), lost);
+    return question.ask(master.api).then((answer) => then(judge(question, set, master, answer)), lost);
   } catch (thrown) {
     return Promise.resolve(lost(thrown));
   }

@@ -3,7 +3,7 @@
 // not. Any other message takes the next set while its own has no master, and a repeated one goes to the set that had it
 // the first time.
 import type { MessageToStore, SendResult } from '@fulmar/core/broker-api.ts';
-import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
+import { type Fault, FaultError, fault, type Outcome } from '@fulmar/core/errors.ts';
 import { hash32, mix32 } from '@fulmar/core/hash.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
@@ -27,6 +27,8 @@ import { overallStatus, STATUS_OK, statusOf } from './status.ts';
 
 /** Messages of one call that go to one broker set. */
 interface Shipment {
+  readonly orderingKey: string;
+  /** What chooses the set. */
   readonly key: string;
   readonly indexes: number[];
   readonly messages: MessageToStore[];
@@ -64,14 +66,21 @@ function store(
 ): Promise<Answer<Buffer>> {
   const results = new Array<SendResult>(messages.length);
   const shipments = pack(messages, route, context.clock.wallMs(), requester.clientId, results);
-  const shipped =
-    shipments.length === 1
-      ? ship(context, patience, route, shipments[0]!, results)
-      : Promise.all(shipments.map((shipment) => ship(context, patience, route, shipment, results)));
-  return shipped.then(() => {
+  const answer = (): Answer<Buffer> => {
     noteProducer(context, requester, route.topic, messages, results);
     return answerOf(context, requester, messages, route, results);
-  });
+  };
+  if (shipments.length === 1) {
+    const shipment = shipments[0]!;
+    return ship(context, patience, route, shipment).then((outcome) => {
+      unpack(outcome, shipment, results);
+      return answer();
+    });
+  }
+  const shipped = shipments.map((shipment) =>
+    ship(context, patience, route, shipment).then((outcome) => unpack(outcome, shipment, results)),
+  );
+  return Promise.all(shipped).then(answer);
 }
 
 /** Who sends half messages can be asked about them, also in a topic that its settings do not name. */
@@ -149,7 +158,10 @@ function pack(
 ): readonly Shipment[] {
   // Without a message group a batch stays together; what chooses its set is the same in every repetition of it.
   const batchKey = messages[0]!.messageId;
-  const shipments = new Map<string, Shipment>();
+  const shipments: Shipment[] = [];
+  let current: Shipment | undefined;
+  /** Made for the second one only. */
+  let byKey: Map<string, Shipment> | undefined;
   for (let index = 0; index < messages.length; index++) {
     const message = messages[index]!;
     const type = typeOf(message);
@@ -159,17 +171,21 @@ function pack(
       continue;
     }
     const orderingKey = orderingKeyOf(message);
-    const group = orderingKey === '' ? '' : `group ${orderingKey}`;
     const toStore = messageToStore(message, type, nowMs, clientId);
-    const shipment = shipments.get(group);
-    if (shipment === undefined) {
-      shipments.set(group, { key: group === '' ? batchKey : group, indexes: [index], messages: [toStore] });
-    } else {
-      shipment.indexes.push(index);
-      shipment.messages.push(toStore);
+    if (current?.orderingKey !== orderingKey) {
+      if (current !== undefined) byKey ??= new Map([[current.orderingKey, current]]);
+      current = byKey?.get(orderingKey);
+      if (current === undefined) {
+        const key = orderingKey === '' ? batchKey : `group ${orderingKey}`;
+        current = { orderingKey, key, indexes: [], messages: [] };
+        shipments.push(current);
+        byKey?.set(orderingKey, current);
+      }
     }
+    current.indexes.push(index);
+    current.messages.push(toStore);
   }
-  return mergeBySet([...shipments.values()], route);
+  return mergeBySet(shipments, route);
 }
 
 /** With one broker set, which is the common case, a batch is one write whatever message groups it has. */
@@ -179,17 +195,16 @@ function mergeBySet(shipments: readonly Shipment[], route: TopicRoute): readonly
     indexes.map((index, i) => ({ index, message: messages[i]! })),
   );
   all.sort((a, b) => a.index - b.index);
-  const [{ key }] = shipments as readonly [Shipment];
-  return [{ key, indexes: all.map(({ index }) => index), messages: all.map(({ message }) => message) }];
+  const [{ orderingKey, key }] = shipments as readonly [Shipment];
+  return [{ orderingKey, key, indexes: all.map(({ index }) => index), messages: all.map(({ message }) => message) }];
 }
 
 function ship(
   context: ProxyContext,
   patience: Patience,
   route: TopicRoute,
-  { key, indexes, messages }: Shipment,
-  results: SendResult[],
-): Promise<void> {
+  { key, messages }: Shipment,
+): Promise<Outcome<readonly SendResult[]>> {
   const { topic } = route;
   const question: Question<readonly SendResult[]> = {
     // Order would be lost if the messages of one group went to another set while theirs rests.
@@ -204,15 +219,21 @@ function ship(
     faultsOf: faultsIn,
     patience,
   };
-  return askMaster(context, question).then((outcome) => {
-    for (let i = 0; i < indexes.length; i++) {
-      results[indexes[i]!] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
-    }
-  });
+  return askMaster(context, question);
 }
 
+function unpack(outcome: Outcome<readonly SendResult[]>, { indexes }: Shipment, results: SendResult[]): void {
+  for (let i = 0; i < indexes.length; i++) {
+    results[indexes[i]!] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
+  }
+}
+
+const NO_FAULTS: readonly undefined[] = [];
+
+/** Of nothing but successes, as nearly always, there is nothing to look at. */
 function faultsIn(results: readonly SendResult[]): readonly (Fault | undefined)[] {
-  return results.map(faultIn);
+  for (let i = 0; i < results.length; i++) if (results[i]!.fault !== undefined) return results.map(faultIn);
+  return NO_FAULTS;
 }
 
 function faultIn({ fault: found }: SendResult): Fault | undefined {

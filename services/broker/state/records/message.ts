@@ -10,7 +10,7 @@
 
 import type { MessageToStore } from '@fulmar/core/broker-api.ts';
 import { hash32, hash53 } from '@fulmar/core/hash.ts';
-import { readUint64, writeUint64 } from '@fulmar/core/record.ts';
+import { readUint64, writeUint32, writeUint64 } from '@fulmar/core/record.ts';
 import { PayloadReader } from './bytes.ts';
 
 export const MESSAGE_PAYLOAD_VERSION = 1;
@@ -74,29 +74,31 @@ export function messagePayloadBytes(record: MessageRecord): number {
 }
 
 export function writeMessagePayload(target: Buffer, from: number, record: MessageRecord): void {
-  let at = from;
-  target[at++] = MESSAGE_PAYLOAD_VERSION;
-  at = target.writeUInt32BE(record.topicId, at);
-  at = target.writeUInt16BE(record.queueId, at);
-  at = target.writeUInt32BE(record.tagHash, at);
-  writeUint64(target, record.groupHash, at);
-  writeUint64(target, record.bornAtMs, at + 8);
-  writeUint64(target, record.storedAtMs, at + 16);
-  writeUint64(target, record.deliverAtMs, at + 24);
-  at += 32;
-  target[at++] = record.keyHashes.length;
-  for (const hash of record.keyHashes) at = target.writeUInt32BE(hash, at);
+  const { userPart, systemPart, body, keyHashes } = record;
+  target[from] = MESSAGE_PAYLOAD_VERSION;
+  writeUint32(target, record.topicId, from + 1);
+  target[from + 5] = record.queueId >>> 8;
+  target[from + 6] = record.queueId;
+  writeUint32(target, record.tagHash, from + 7);
+  writeUint64(target, record.groupHash, from + 11);
+  writeUint64(target, record.bornAtMs, from + 19);
+  writeUint64(target, record.storedAtMs, from + 27);
+  writeUint64(target, record.deliverAtMs, from + 35);
+  target[from + 43] = keyHashes.length;
+  let at = from + 44;
+  for (let i = 0; i < keyHashes.length; i++, at += 4) writeUint32(target, keyHashes[i]!, at);
   const idLength = target.write(record.messageId, at + 1, 'utf8');
   target[at] = idLength;
   at += 1 + idLength;
-  at = target.writeUInt32BE(record.userPart.length, at);
-  at = target.writeUInt32BE(record.systemPart.length, at);
-  at = target.writeUInt32BE(record.body.length, at);
-  target.set(record.userPart, at);
-  at += record.userPart.length;
-  target.set(record.systemPart, at);
-  at += record.systemPart.length;
-  target.set(record.body, at);
+  writeUint32(target, userPart.length, at);
+  writeUint32(target, systemPart.length, at + 4);
+  writeUint32(target, body.length, at + 8);
+  at += 12;
+  // Copying nothing is a call too.
+  if (userPart.length > 0) target.set(userPart, at);
+  at += userPart.length;
+  target.set(systemPart, at);
+  target.set(body, at + systemPart.length);
 }
 
 /** When the message of a payload was stored, without reading the rest. */

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { setsInOrder } from '@fulmar/proxy/api/send.ts';
+import { setsInOrder } from '@fulmar/proxy/api/shipments.ts';
 import { OK } from '../integration/support/messaging.ts';
 import { linesOf, nowMs, until } from './machine.ts';
 import { plainEnvironment } from './processes.ts';

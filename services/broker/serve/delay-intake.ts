@@ -85,9 +85,9 @@ export class DelayIntake {
   }
 
   /** Some clients want a handle for every delayed message, also for one that was delivered at once. */
-  withHandle(topic: Topic, message: MessageToStore, result: SendResult): SendResult {
-    if (result.fault !== undefined || message.type !== MESSAGE_TYPE.delay) return result;
-    return { ...result, recallHandle: this.handleOf(topic, message.messageId, NOWHERE) };
+  withHandle(topic: Topic, type: number, messageId: string, result: SendResult): SendResult {
+    if (result.fault !== undefined || type !== MESSAGE_TYPE.delay) return result;
+    return { ...result, recallHandle: this.handleOf(topic, messageId, NOWHERE) };
   }
 }
 

@@ -11,8 +11,19 @@ import { checkAccepted } from '@fulmar/core/topic-types.ts';
 import type { HalfOrigin } from '@fulmar/core/transaction-api.ts';
 import { encodeTransactionId } from '@fulmar/core/transaction-id.ts';
 import { type Committer, refusalOf } from '../committer.ts';
-import { DELAYED_QUEUE, HALF_MESSAGE_QUEUE, RecentMessageIds } from '../state/recent-message-ids.ts';
-import { messagePayloadBytes, messageRecordOf, writeMessagePayload } from '../state/records/message.ts';
+import {
+  DELAYED_QUEUE,
+  HALF_MESSAGE_QUEUE,
+  type RecentMessage,
+  RecentMessageIds,
+} from '../state/recent-message-ids.ts';
+import {
+  dropParts,
+  type MessageRecord,
+  messagePayloadBytes,
+  messageRecordOf,
+  writeMessagePayload,
+} from '../state/records/message.ts';
 import { halfMessageBytes, writeHalfMessage } from '../state/records/transaction.ts';
 import type { BrokerState, PlacedMessage } from '../state/state.ts';
 import type { Topic } from '../state/topics.ts';
@@ -81,21 +92,14 @@ export class Sending {
     const topic = this.parts.state.topics.byName.get(name);
     const refusal = this.refusalOf(topic);
     if (refusal !== undefined) return Promise.resolve(messages.map(() => ({ fault: refusal })));
-    return new Promise((resolve) => {
-      if (messages.length === 1) {
-        this.sendOne(topic!, messages[0]!, (result) => resolve([result]));
-        return;
-      }
-      const results: SendResult[] = new Array(messages.length);
-      let left = messages.length;
-      if (left === 0) resolve(results);
-      for (let i = 0; i < messages.length; i++) {
-        this.sendOne(topic!, messages[i]!, (result) => {
-          results[i] = result;
-          if (--left === 0) resolve(results);
-        });
-      }
-    });
+    const { promise, resolve } = Promise.withResolvers<readonly SendResult[]>();
+    if (messages.length === 1) {
+      this.sendOne(topic!, messages[0]!, onlyResult(resolve));
+      return promise;
+    }
+    const results = new Results(messages.length, resolve);
+    for (let i = 0; i < messages.length; i++) this.sendOne(topic!, messages[i]!, results.at(i));
+    return promise;
   }
 
   /** Takes nothing for this topic until `letGo`. */
@@ -145,6 +149,13 @@ export class Sending {
       this.store(topic, message, underWay);
       return;
     }
+    this.acceptRecent(topic, message, underWay, recent);
+  }
+
+  /** An id of this hash has been stored lately. */
+  private acceptRecent(topic: Topic, message: MessageToStore, underWay: UnderWay, recent: RecentMessage): void {
+    const { messageId } = message;
+    const settle = underWay.settle!;
     if (recent.queueId === HALF_MESSAGE_QUEUE) {
       const isSame = this.parts.state.transactions.messageIdOf(recent.queueOffset) === messageId;
       if (isSame) settle(this.halfResult(recent.queueOffset));
@@ -157,7 +168,8 @@ export class Sending {
     const decide = (repeated: boolean): void => {
       const { delays } = this.parts;
       if (!repeated) this.store(topic, message, underWay);
-      else if (queueId !== DELAYED_QUEUE) settle(delays.withHandle(topic, message, { queueId, queueOffset }));
+      else if (queueId !== DELAYED_QUEUE)
+        settle(delays.withHandle(topic, message.type, messageId, { queueId, queueOffset }));
       else settle(delays.storedAt(topic, queueOf(topic, message), messageId, queueOffset));
     };
     if (isSame instanceof Promise) {
@@ -234,7 +246,7 @@ export class Sending {
   }
 
   private write(topic: Topic, message: MessageToStore, underWay: UnderWay): void {
-    const { committer, delays, early, wallMs } = this.parts;
+    const { delays, wallMs } = this.parts;
     const due = delays.dueMs(message);
     if (due.fault !== undefined) {
       this.answer(underWay, due);
@@ -242,26 +254,59 @@ export class Sending {
     }
     const record = messageRecordOf(message, topic.id, queueOf(topic, message), wallMs());
     this.underWay.set(underWay.key, underWay);
-    if (due.value > 0) {
-      const answer = (result: SendResult): void => this.settle(underWay, result);
-      delays.store(topic, { ...record, deliverAtMs: due.value }, UNKNOWN_FATE, answer);
-      return;
-    }
-    const expected = early?.expect(topic, record.queueId);
+    if (due.value > 0) this.writeDelayed(topic, record, due.value, underWay);
+    else this.append(topic, record, message.type, underWay);
+  }
+
+  private writeDelayed(topic: Topic, record: MessageRecord, deliverAtMs: number, underWay: UnderWay): void {
+    const answer = (result: SendResult): void => this.settle(underWay, result);
+    this.parts.delays.store(topic, { ...record, deliverAtMs }, UNKNOWN_FATE, answer);
+  }
+
+  private append(topic: Topic, record: MessageRecord, type: number, underWay: UnderWay): void {
+    const { committer, delays, early } = this.parts;
+    const { queueId } = record;
+    const expected = early?.expect(topic, queueId);
     const end = committer.append(
       { type: RECORD_TYPE.message, payload: record },
       messagePayloadBytes(record),
       writeMessagePayload,
       (committed, placed) => {
-        if (expected !== undefined) early!.forget(topic, record.queueId);
-        this.settle(underWay, delays.withHandle(topic, message, resultOf(committed, placed)));
+        if (expected !== undefined) early!.forget(topic, queueId);
+        this.settle(underWay, delays.withHandle(topic, type, underWay.messageId, resultOf(committed, placed)));
       },
     );
+    dropParts(record);
     if (end === undefined || expected === undefined) return;
     early!.add(end, () => {
-      const place = { queueId: record.queueId, queueOffset: expected };
-      this.answer(underWay, delays.withHandle(topic, message, place));
+      this.answer(underWay, delays.withHandle(topic, type, underWay.messageId, { queueId, queueOffset: expected }));
     });
+  }
+}
+
+/** Kept apart from the function that knows the messages, or their memory would be held until their answer. */
+function onlyResult(resolve: (results: readonly SendResult[]) => void): Settle {
+  return (result) => resolve([result]);
+}
+
+/** The results of a batch, in the order of its messages. */
+class Results {
+  private readonly results: SendResult[];
+  private readonly resolve: (results: readonly SendResult[]) => void;
+  private missing: number;
+
+  constructor(count: number, resolve: (results: readonly SendResult[]) => void) {
+    this.results = new Array(count);
+    this.resolve = resolve;
+    this.missing = count;
+    if (count === 0) resolve(this.results);
+  }
+
+  at(index: number): Settle {
+    return (result) => {
+      this.results[index] = result;
+      if (--this.missing === 0) this.resolve(this.results);
+    };
   }
 }
 

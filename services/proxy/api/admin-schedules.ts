@@ -20,7 +20,7 @@ import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { bodyDigest } from './codec/stored-message.ts';
 import { checkMessage, typeOf } from './message-rules.ts';
 import { DIGEST_MD5, ENCODING } from './messages.ts';
-import { setsInOrder } from './send.ts';
+import { setsInOrder } from './shipments.ts';
 
 interface MessageOfSchedule {
   readonly tag?: string;

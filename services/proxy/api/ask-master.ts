@@ -123,8 +123,7 @@ function ask<Answer, Result>(
   { set, master }: Found,
   then: (asked: Asked<Answer>) => Result | Promise<Result>,
 ): Promise<Result> {
-  const lost = (thrown: unknown) =>
-    then({ set, master, outcome: lostBroker(needs, set, thrown), verdict: 'unknown' });
+  const lost = (thrown: unknown) => then({ set, master, outcome: lostBroker(needs, set, thrown), verdict: 'unknown' });
   try {
     return question.ask(master.api).then((answer) => then(judge(question, set, master, answer)), lost);
   } catch (thrown) {

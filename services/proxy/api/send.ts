@@ -2,36 +2,46 @@
 // messages of one message group go to one broker set of the topic's placement, whether that is there at the moment or
 // not. Any other message takes the next set while its own has no master, and a repeated one goes to the set that had it
 // the first time.
-import type { MessageToStore, SendResult } from '@fulmar/core/broker-api.ts';
-import { type Fault, FaultError, fault, type Outcome } from '@fulmar/core/errors.ts';
-import { hash32, mix32 } from '@fulmar/core/hash.ts';
+import type { SendResult } from '@fulmar/core/broker-api.ts';
+import { type Fault, FaultError, fault } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
-import { setHashOf } from '@fulmar/core/receipt-handle.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
-import { checkAccepted, messageTypeName } from '@fulmar/core/topic-types.ts';
+import { messageTypeName } from '@fulmar/core/topic-types.ts';
 import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, type Question, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
 import { decodeSendRequest, type SentMessage } from './codec/send-request.ts';
 import { encodeSendResponse, type SendEntry } from './codec/send-response.ts';
-import { messageToStore, orderingKeyOf } from './codec/stored-message.ts';
 import type { ProxyContext } from './context.ts';
-import { checkMessage, typeOf } from './message-rules.ts';
+import { typeOf } from './message-rules.ts';
 import { CLIENT_TYPE, type Resource } from './messages.ts';
 import { Patience, patienceMs } from './patience.ts';
 import type { Requester } from './requester.ts';
 import { topicKeyOf } from './resources.ts';
+import { type Packing, pack, type Shipment, setsFor } from './shipments.ts';
 import { overallStatus, STATUS_OK, statusOf } from './status.ts';
 
-/** Messages of one call that go to one broker set. */
-interface Shipment {
-  readonly orderingKey: string;
-  /** What chooses the set. */
-  readonly key: string;
-  readonly indexes: number[];
-  readonly messages: MessageToStore[];
+/**
+ * A send under way. The messages themselves are not kept while the disk writes: with some hundred sends under way that
+ * would be most of what V8's garbage collector finds alive each time, and has to move.
+ */
+interface SendCall {
+  readonly requester: Requester;
+  readonly request: Buffer;
+  readonly patience: Patience;
+  readonly topic: Resource;
+  readonly packing: Packing;
+  readonly receipts: readonly Receipt[];
+}
+
+/** What of a message is needed for its entry in the answer. */
+interface Receipt {
+  readonly messageId: string;
+  readonly type: number;
+  readonly bodyBytes: number;
+  result: SendResult | undefined;
 }
 
 export function sendMessage(context: ProxyContext): RawUnaryHandler {
@@ -43,10 +53,8 @@ export function sendMessage(context: ProxyContext): RawUnaryHandler {
       const topicKey = topicOf(requester, messages);
       const patience = new Patience(context, call, patienceMs(call.remainingMs));
       const route = context.topics.known(topicKey);
-      if (route !== undefined) return store(context, requester, patience, messages, route);
-      return whileAbsent(patience, () => context.topics.find(topicKey)).then((found) =>
-        store(context, requester, patience, messages, unwrap(found)),
-      );
+      if (route !== undefined) return store(context, requester, patience, request, messages, route);
+      return findAndStore(context, requester, patience, request, topicKey);
     },
     refuse(status, request) {
       const messageIds = messageIdsOf(request);
@@ -56,50 +64,60 @@ export function sendMessage(context: ProxyContext): RawUnaryHandler {
   });
 }
 
+async function findAndStore(
+  context: ProxyContext,
+  requester: Requester,
+  patience: Patience,
+  request: Buffer,
+  topicKey: string,
+): Promise<Answer<Buffer>> {
+  const route = unwrap(await whileAbsent(patience, () => context.topics.find(topicKey)));
+  return store(context, requester, patience, request, decode(request), route);
+}
+
 /** Free of async functions, as is all that a single message meets: each would cost more than the message itself. */
 function store(
   context: ProxyContext,
   requester: Requester,
   patience: Patience,
+  request: Buffer,
   messages: readonly SentMessage[],
   route: TopicRoute,
 ): Promise<Answer<Buffer>> {
-  const results = new Array<SendResult>(messages.length);
-  const shipments = pack(messages, route, context.clock.wallMs(), requester.clientId, results);
-  const answer = (): Answer<Buffer> => {
-    noteProducer(context, requester, route.topic, messages, results);
-    return answerOf(context, requester, messages, route, results);
+  const packing = { route, nowMs: context.clock.wallMs(), clientId: requester.clientId };
+  const receipts = messages.map(receiptOf);
+  const shipments = pack(messages, packing, (index, found) => {
+    receipts[index]!.result = { fault: found };
+  });
+  return storeAll(context, { requester, request, patience, topic: messages[0]!.topic, packing, receipts }, shipments);
+}
+
+function receiptOf(message: SentMessage): Receipt {
+  return {
+    messageId: message.messageId,
+    type: typeOf(message),
+    bodyBytes: message.body.length,
+    result: undefined,
   };
-  if (shipments.length === 1) {
-    const shipment = shipments[0]!;
-    return ship(context, patience, route, shipment).then((outcome) => {
-      unpack(outcome, shipment, results);
-      return answer();
-    });
-  }
-  const shipped = shipments.map((shipment) =>
-    ship(context, patience, route, shipment).then((outcome) => unpack(outcome, shipment, results)),
-  );
-  return Promise.all(shipped).then(answer);
+}
+
+function storeAll(context: ProxyContext, call: SendCall, shipments: readonly Shipment[]): Promise<Answer<Buffer>> {
+  if (shipments.length === 1) return ship(context, call, shipments[0]!).then(() => answerOf(context, call));
+  const shipped = shipments.map((shipment) => ship(context, call, shipment));
+  return Promise.all(shipped).then(() => answerOf(context, call));
 }
 
 /** Who sends half messages can be asked about them, also in a topic that its settings do not name. */
-function noteProducer(
-  context: ProxyContext,
-  requester: Requester,
-  topicKey: string,
-  messages: readonly SentMessage[],
-  results: readonly SendResult[],
-): void {
-  if (!results.some(isHalf)) return;
+function noteProducer(context: ProxyContext, { requester, topic, packing, receipts }: SendCall): void {
+  if (!receipts.some(isHalf)) return;
   const session = context.sessions.open(requester);
   if (session === undefined) return;
   if (session.clientType === CLIENT_TYPE.unspecified) session.clientType = CLIENT_TYPE.producer;
-  context.sessions.publishes(session, topicKey, { resource: messages[0]!.topic, isTransactional: true });
+  context.sessions.publishes(session, packing.route.topic, { resource: topic, isTransactional: true });
 }
 
-function isHalf(result: SendResult): boolean {
-  return result.fault === undefined && result.transactionId !== undefined;
+function isHalf({ result }: Receipt): boolean {
+  return result!.fault === undefined && result!.transactionId !== undefined;
 }
 
 function decode(request: Buffer): SentMessage[] {
@@ -148,84 +166,37 @@ function topicOf(requester: Requester, messages: readonly SentMessage[]): string
   return key;
 }
 
-/** Fills `results` for the messages that cannot be stored and gives out the others by broker set. */
-function pack(
-  messages: readonly SentMessage[],
-  route: TopicRoute,
-  nowMs: number,
-  clientId: string,
-  results: SendResult[],
-): readonly Shipment[] {
-  // Without a message group a batch stays together; what chooses its set is the same in every repetition of it.
-  const batchKey = messages[0]!.messageId;
-  const shipments: Shipment[] = [];
-  let current: Shipment | undefined;
-  /** Made for the second one only. */
-  let byKey: Map<string, Shipment> | undefined;
-  for (let index = 0; index < messages.length; index++) {
-    const message = messages[index]!;
-    const type = typeOf(message);
-    const found = checkMessage(message) ?? checkAccepted(type, route.type);
-    if (found !== undefined) {
-      results[index] = { fault: found };
-      continue;
+/** Each set gets its messages; what it says goes into their receipts. */
+function ship(context: ProxyContext, call: SendCall, shipment: Shipment): Promise<void> {
+  const { indexes } = shipment;
+  return askMaster(context, questionOf(call, shipment)).then((outcome) => {
+    for (let i = 0; i < indexes.length; i++) {
+      call.receipts[indexes[i]!]!.result = outcome.fault !== undefined ? outcome : outcome.value[i]!;
     }
-    const orderingKey = orderingKeyOf(message);
-    const toStore = messageToStore(message, type, nowMs, clientId);
-    if (current?.orderingKey !== orderingKey) {
-      if (current !== undefined) byKey ??= new Map([[current.orderingKey, current]]);
-      current = byKey?.get(orderingKey);
-      if (current === undefined) {
-        const key = orderingKey === '' ? batchKey : `group ${orderingKey}`;
-        current = { orderingKey, key, indexes: [], messages: [] };
-        shipments.push(current);
-        byKey?.set(orderingKey, current);
-      }
-    }
-    current.indexes.push(index);
-    current.messages.push(toStore);
-  }
-  return mergeBySet(shipments, route);
+  });
 }
 
-/** With one broker set, which is the common case, a batch is one write whatever message groups it has. */
-function mergeBySet(shipments: readonly Shipment[], route: TopicRoute): readonly Shipment[] {
-  if (shipments.length < 2 || route.shares.length > 1 || placesOf(route).length > 1) return shipments;
-  const all = shipments.flatMap(({ indexes, messages }) =>
-    indexes.map((index, i) => ({ index, message: messages[i]! })),
-  );
-  all.sort((a, b) => a.index - b.index);
-  const [{ orderingKey, key }] = shipments as readonly [Shipment];
-  return [{ orderingKey, key, indexes: all.map(({ index }) => index), messages: all.map(({ message }) => message) }];
-}
-
-function ship(
-  context: ProxyContext,
-  patience: Patience,
-  route: TopicRoute,
-  { key, messages }: Shipment,
-): Promise<Outcome<readonly SendResult[]>> {
-  const { topic } = route;
-  const question: Question<readonly SendResult[]> = {
-    // Order would be lost if the messages of one group went to another set while theirs rests.
-    sets:
-      messages[0]!.messageGroup === ''
-        ? setsInOrder(
-            route.shares.map(({ set }) => set),
-            key,
-          )
-        : setsInOrder(placesOf(route), key).slice(0, 1),
-    ask: (broker) => broker.send({ topic, messages }),
+function questionOf(call: SendCall, shipment: Shipment): Question<readonly SendResult[]> {
+  const { patience, packing } = call;
+  const { topic } = packing.route;
+  const { orderingKey } = shipment;
+  let messages: Shipment['messages'] | undefined = shipment.messages;
+  return {
+    sets: setsFor(shipment, packing.route),
+    ask: (broker) => {
+      const toSend = messages ?? packAgain(call, orderingKey);
+      messages = undefined;
+      return broker.send({ topic, messages: toSend });
+    },
     faultsOf: faultsIn,
     patience,
   };
-  return askMaster(context, question);
 }
 
-function unpack(outcome: Outcome<readonly SendResult[]>, { indexes }: Shipment, results: SendResult[]): void {
-  for (let i = 0; i < indexes.length; i++) {
-    results[indexes[i]!] = outcome.fault !== undefined ? { fault: outcome.fault } : outcome.value[i]!;
-  }
+/** For a master that is asked again, which is rare. */
+function packAgain({ request, packing }: SendCall, orderingKey: string): Shipment['messages'] {
+  const shipments = pack(decodeSendRequest(request), packing, () => {});
+  return shipments.find((shipment) => shipment.orderingKey === orderingKey)!.messages;
 }
 
 const NO_FAULTS: readonly undefined[] = [];
@@ -240,38 +211,19 @@ function faultIn({ fault: found }: SendResult): Fault | undefined {
   return found;
 }
 
-/** The sets that message groups are spread over. */
-function placesOf({ placement, shares }: TopicRoute): readonly string[] {
-  return placement?.sets ?? shares.map(({ set }) => set);
-}
-
-/** The one that the key belongs to first. When a set comes or goes, only what belongs to it has another first set. */
-export function setsInOrder(sets: readonly string[], key: string): readonly string[] {
-  if (sets.length === 1) return sets;
-  const hash = hash32(key);
-  const rank = new Map(sets.map((set) => [set, mix32(hash ^ setHashOf(set))]));
-  return [...rank.keys()].sort((a, b) => rank.get(b)! - rank.get(a)!);
-}
-
-function answerOf(
-  context: ProxyContext,
-  requester: Requester,
-  messages: readonly SentMessage[],
-  route: TopicRoute,
-  results: readonly SendResult[],
-): Answer<Buffer> {
+function answerOf(context: ProxyContext, call: SendCall): Answer<Buffer> {
+  noteProducer(context, call);
+  const { requester, receipts, packing } = call;
   const entries: SendEntry[] = [];
-  for (let i = 0; i < messages.length; i++) {
-    const message = messages[i]!;
-    const { messageId } = message;
-    const result = results[i]!;
-    if (result.fault !== undefined) {
-      entries.push({ status: statusOf(result.fault, requester.language), messageId, offset: 0 });
+  for (let i = 0; i < receipts.length; i++) {
+    const { messageId, type, bodyBytes, result } = receipts[i]!;
+    if (result!.fault !== undefined) {
+      entries.push({ status: statusOf(result!.fault, requester.language), messageId, offset: 0 });
       continue;
     }
-    const { queueOffset: offset, recallHandle, transactionId } = result;
+    const { queueOffset: offset, recallHandle, transactionId } = result!;
     entries.push({ status: STATUS_OK, messageId, offset, recallHandle, transactionId });
-    context.traffic.stored(route.topic, messageTypeName(typeOf(message)), message.body.length);
+    context.traffic.stored(packing.route.topic, messageTypeName(type), bodyBytes);
   }
   const status = overallStatus(entries);
   return { code: status.code, response: encodeSendResponse(status, entries) };

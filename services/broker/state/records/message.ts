@@ -28,9 +28,18 @@ export interface MessageRecord {
   readonly deliverAtMs: number;
   readonly keyHashes: readonly number[];
   readonly messageId: string;
-  readonly userPart: Uint8Array;
-  readonly systemPart: Uint8Array;
-  readonly body: Uint8Array;
+  userPart: Uint8Array;
+  systemPart: Uint8Array;
+  body: Uint8Array;
+}
+
+const NOTHING = new Uint8Array();
+
+/** For a record that is written and waits for its commit: nobody looks at these before, and the log has them. */
+export function dropParts(record: MessageRecord): void {
+  record.userPart = NOTHING;
+  record.systemPart = NOTHING;
+  record.body = NOTHING;
 }
 
 /** 0 stands for "no tag". */

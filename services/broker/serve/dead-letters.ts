@@ -59,6 +59,11 @@ export class DeadLetters {
     }
     for (const lease of due) {
       const { turn } = lease;
+      if (!reservations.isFree(lease)) {
+        // One before it in its lane is on its way.
+        subscription.putBackReady(lease);
+        continue;
+      }
       this.move(subscription, reservations, lease, 'attempts', (committed) => {
         // It could not be read: whoever sweeps next tries again.
         if (!committed && lease.turn === turn) subscription.putBackReady(lease);

@@ -6,6 +6,7 @@ import { FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { LITE_ACTIONS, type LiteSyncCommand, type LostLiteTopics } from '@fulmar/core/lite-api.ts';
 import type { OffsetTarget } from '@fulmar/core/offsets.ts';
+import type { TopicRoute } from '@fulmar/core/route.ts';
 import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, whileAbsent } from './ask-master.ts';
 import type { UnaryHandler } from './call.ts';
@@ -38,7 +39,7 @@ export function syncLiteSubscription(
       unwrap(await whileAbsent(patience, () => context.groups.ensure(group, topic)));
       const session = context.sessions.open(requester);
       if (session !== undefined) session.group = group;
-      const lost = await Promise.all(route.shares.map(({ set }) => syncOn(context, patience, set, command)));
+      const lost = await Promise.all(setsOf(route).map((set) => syncOn(context, patience, set, command)));
       for (const { clientId, liteTopics } of lost.flat()) {
         for (const name of liteTopics) notifyLoss(clientId, name);
       }
@@ -46,6 +47,11 @@ export function syncLiteSubscription(
     },
     refuse: (status) => ({ status }),
   });
+}
+
+/** Also those of which no replica is registered at the moment: they come back with what they were told before. */
+function setsOf({ placement, shares }: TopicRoute): readonly string[] {
+  return [...new Set([...(placement?.sets ?? []), ...shares.map(({ set }) => set)])];
 }
 
 async function syncOn(

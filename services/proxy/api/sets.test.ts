@@ -150,6 +150,23 @@ describe('several broker sets', () => {
     expect((await receive.answer).code).toBe(50002);
   });
 
+  test('what a lite consumer reads is known to a set that was not registered just then', async () => {
+    await harness.putTopic({ name: 'chats', type: 'lite', queues: 1 });
+    await harness.putGroup({ ...GROUP, name: 'readers', lite: { topic: 'chats', exclusive: false } });
+    const read = async (liteTopicSet: readonly string[]): Promise<number> => {
+      const request = { action: 2, topic: { name: 'chats' }, group: { name: 'readers' }, liteTopicSet };
+      return (await client.plain('SyncLiteSubscription', request)).status.code;
+    };
+    expect(await read(['ann', 'bob'])).toBe(20000);
+    harness.cluster.setKnown('set-b', false);
+    const reading = read(['ann']);
+    await harness.advance(1_000);
+    harness.cluster.setKnown('set-b', true);
+    await harness.advance(10);
+    expect(await reading).toBe(20000);
+    for (const { lite } of harness.cluster.sets) expect([...lite.namesOf('readers', client.clientId)]).toEqual(['ann']);
+  });
+
   test('NOT_MASTER never reaches a client', async () => {
     for (const broker of harness.cluster.sets) broker.failing = fault('NOT_MASTER', 'I am a slave now');
     const sending = client.send(messageTo('T'));

@@ -15,14 +15,26 @@ export interface LoggerOptions {
 
 export interface ProcessLogger extends Logger {
   level: LogLevel;
-  /** Writes what is still in memory; for the last moments of a process. */
+  /** Writes what is still in memory before it returns; for a process that must not go on. */
   flush(): void;
+  /**
+   * The same for a process that stops in order, and nothing is logged after it. Ends within a second whatever the
+   * reader of the log does: one that has gone would be written to for ever by `flush`.
+   */
+  end(): Promise<void>;
 }
 
 const STANDARD_ERROR = 2;
+const END_DEADLINE_MS = 1_000;
 
 export function createLogger(options: LoggerOptions): ProcessLogger {
-  const target = options.destination ?? destination({ dest: STANDARD_ERROR, sync: false });
+  const own = options.destination === undefined ? destination({ dest: STANDARD_ERROR, sync: false }) : undefined;
+  const target = options.destination ?? own!;
+  // A log that cannot be written ends no service.
+  let failed = false;
+  own?.on('error', () => {
+    failed = true;
+  });
   const log = pino(
     {
       level: options.level,
@@ -44,8 +56,22 @@ export function createLogger(options: LoggerOptions): ProcessLogger {
     info: (event, fields) => log.info(fields ?? {}, event),
     warn: (event, fields) => log.warn(fields ?? {}, event),
     error: (event, fields) => log.error(fields ?? {}, event),
-    flush: () => {
-      if ('flushSync' in target && typeof target.flushSync === 'function') target.flushSync();
+    flush: () => own?.flushSync(),
+    end: async () => {
+      log.level = 'silent';
+      if (own === undefined || failed) return;
+      await new Promise<void>((resolve) => {
+        const deadline = setTimeout(resolve, END_DEADLINE_MS);
+        const ended = () => {
+          clearTimeout(deadline);
+          resolve();
+        };
+        own.once('close', ended);
+        own.once('error', ended);
+        own.end();
+      });
+      // Otherwise the exit of the process writes the rest, for as long as it takes.
+      own.destroy();
     },
   };
 }

@@ -26,7 +26,7 @@ export interface ProcessEvents {
 }
 
 export interface ProcessLifeOptions {
-  readonly logger: Logger & { flush?(): void };
+  readonly logger: Logger & { flush?(): void; end?(): Promise<void> };
   readonly events?: ProcessEvents;
 }
 
@@ -45,7 +45,8 @@ export function processLife(options: ProcessLifeOptions): ProcessLife {
       logger.info('the process is stopping', { reason });
       for (const step of steps) await runStep(step, logger);
       logger.info('the process has stopped', { reason });
-      exit(exitCode);
+      await logger.end?.();
+      events.exit(exitCode);
     })();
     return stopping;
   };

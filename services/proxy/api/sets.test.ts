@@ -46,6 +46,26 @@ describe('several broker sets', () => {
     );
   });
 
+  test('a master that is asked once more for a part of a batch gets its messages as they were sent', async () => {
+    const batch = [...'abcdefghij'].map((group) => messageTo('T', { messageGroup: group }, `of ${group}`));
+    harness.cluster.reign('set-a').answersGetLost = true;
+    const sending = client.send(...batch);
+    await harness.advance(0);
+    harness.cluster.lose('set-a');
+    await harness.advance(1_000);
+    harness.cluster.elect('set-a');
+    await harness.advance(0);
+    expect((await sending).entries.map(({ status }: Message) => status.code)).toEqual(batch.map(() => 20000));
+    const stored = await offsetsBySet();
+    expect(stored[0]).toBeGreaterThan(1);
+    expect(stored.reduce((sum, count) => sum + count)).toBe(batch.length);
+    const bodies: string[] = [];
+    for (let i = 0; i < batch.length && bodies.length < batch.length; i++) {
+      for (const { body } of await take(harness, client, 'G', 'T')) bodies.push(String(body));
+    }
+    expect(bodies.sort()).toEqual(batch.map(({ body }) => String(body)));
+  });
+
   test('a receive finds the messages of whatever set has some, and settles them there', async () => {
     const sent = Array.from({ length: 30 }, () => messageTo('T'));
     for (const message of sent) await client.send(message);

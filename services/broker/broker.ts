@@ -37,6 +37,7 @@ import { Catalog, describeGroup, describeTopic } from './catalog.ts';
 import { type CommitListener, type Commitment, Committer } from './committer.ts';
 import type { CommitLog } from './log/log.ts';
 import { DeadLetters } from './serve/dead-letters.ts';
+import { DelayCarrying } from './serve/delay-carrying.ts';
 import { DelayIntake } from './serve/delay-intake.ts';
 import { Delaying } from './serve/delaying.ts';
 import type { Dispatcher } from './serve/dispatcher.ts';
@@ -126,6 +127,7 @@ export class Broker implements MasterApi {
   readonly schedules: Scheduling;
   private readonly insight: Insight;
   private readonly delaying: Delaying;
+  private readonly carrying: DelayCarrying;
   private readonly offsets: QueueOffsets;
   private readonly resetting: Resetting;
   private readonly pulling: Pulling;
@@ -158,7 +160,8 @@ export class Broker implements MasterApi {
     const { maxDelayMs, delayedBytesMax, transactionPolicy: policy } = options;
     const kept = { state, committer, wallMs, observer, setHash };
     this.schedules = new Scheduling({ ...kept, timers });
-    this.delaying = new Delaying({ ...kept, log, reader, timers, logger });
+    this.delaying = new Delaying({ ...kept, reader, timers, logger, aheadBytes: bounds.delayedAheadBytes });
+    this.carrying = new DelayCarrying({ log, state, committer, reader, timers, logger });
     const onStored = (id: number, deliverAtMs: number): void => this.delaying.added(id, deliverAtMs);
     const delays = new DelayIntake({ ...kept, maxDelayMs, bytesMax: delayedBytesMax, onStored });
     this.liteLives = new LiteLives({ state, committer, catalog: this.catalog, timers, wallMs, bounds });
@@ -212,6 +215,7 @@ export class Broker implements MasterApi {
     this.members.start();
     this.checks.start();
     this.delaying.start();
+    this.carrying.start();
     this.schedules.start();
     this.liteLives.start();
     this.liteReceiving.start();
@@ -246,6 +250,7 @@ export class Broker implements MasterApi {
     this.members.stop();
     this.checks.stop();
     this.delaying.stop();
+    this.carrying.stop();
     this.schedules.stop();
     this.liteLives.stop();
     this.receiving.close();

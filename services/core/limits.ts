@@ -136,8 +136,17 @@ export const LIMITS = {
   delayedMessages: 4_000_000,
   /** Part of the log's bound that they may take: with more than half, carrying them forward would never end. */
   delayedShareOfLog: 0.5,
-  /** Messages that are read, and written into their queues, at once. */
-  delayedFireBatch: 512,
+  /** Messages that are written anew at once because retention wants their segment, and the bytes of these. */
+  delayedCarryBatch: 512,
+  delayedCarryBatchBytes: 1 * MIB,
+  /** Messages and bytes that are written into their queues in one turn, before others have theirs. */
+  delayedFireBatch: 2_048,
+  delayedFireBatchBytes: 2 * MIB,
+  /** Messages that are read from the log ahead of their time in one go, and the bytes of these. */
+  delayedReadBatch: 16_384,
+  delayedReadBatchBytes: 8 * MIB,
+  /** Bytes of messages that are held in memory because their time is near. */
+  delayedAheadBytes: 48 * MIB,
   /** Bytes of messages on their way into their queues that are not committed yet. */
   delayedFiringBytes: 8 * MIB,
 
@@ -214,6 +223,7 @@ assert(
 );
 assert(LIMITS.appendBatchBytes < LIMITS.pendingAppendBytes, 'more than one batch may wait');
 assert(LIMITS.priorities <= LIMITS.queuesPerTopic, 'a topic can have a queue for each priority');
+assert(LIMITS.recordBytes < LIMITS.delayedReadBatchBytes, 'the largest delayed message can be read ahead');
 assert(LIMITS.longPollMinMs < LIMITS.longPollMaxMs, 'long poll bounds are in order');
 // Of texts without characters that JSON has to escape.
 assert(

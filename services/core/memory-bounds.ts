@@ -43,6 +43,8 @@ export interface MemoryBounds {
   readonly liteTopics: number;
   readonly liteSubscriptions: number;
   readonly pendingAppendBytes: number;
+  /** Of delayed messages whose time is near. */
+  readonly delayedAheadBytes: number;
   readonly tailCacheBytes: number;
   readonly indexCacheBytes: number;
   readonly indexLinks: number;
@@ -69,6 +71,7 @@ export const FULL_BOUNDS: MemoryBounds = {
   liteTopics: LIMITS.liteTopics,
   liteSubscriptions: LIMITS.liteSubscriptions,
   pendingAppendBytes: LIMITS.pendingAppendBytes,
+  delayedAheadBytes: LIMITS.delayedAheadBytes,
   tailCacheBytes: LIMITS.tailCacheBytes,
   indexCacheBytes: LIMITS.indexCacheBytes,
   indexLinks: LIMITS.indexLinks,
@@ -95,6 +98,7 @@ const SMALL_BOUNDS: MemoryBounds = {
   liteTopics: 5_000,
   liteSubscriptions: 40_000,
   pendingAppendBytes: 12 * MIB,
+  delayedAheadBytes: 4 * MIB,
   tailCacheBytes: 8 * MIB,
   indexCacheBytes: 16 * MIB,
   indexLinks: 50_000,

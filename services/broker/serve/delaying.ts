@@ -1,7 +1,7 @@
 // Delayed messages of the master: puts each into its queue when its time has come, by a record that holds the whole
 // message once more, so that it lies where its neighbours in the queue lie and is kept from then on as long as they. It
-// is visible when that record is committed, and fires once because the log says so. Carries those that still wait
-// forward, out of segments that retention wants to remove, and takes recalls.
+// is visible when that record is committed, and fires once because the log says so. A recall is taken as long as that
+// record is not written, also of a message that has been read ahead.
 import type { RecallCommand } from '@fulmar/core/broker-api.ts';
 import { type Fault, fault } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
@@ -9,35 +9,30 @@ import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Observer, Timer, Timers } from '@fulmar/core/ports.ts';
 import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
-import { type Committer, type Done, refusalOf } from '../committer.ts';
-import type { CommitLog } from '../log/log.ts';
-import type { DelayedMessage } from '../state/delayed-messages.ts';
-import { delayedCopyBytes, RECALL_BYTES, writeDelayedCopy, writeRecall } from '../state/records/delayed.ts';
-import type { MessageRecord } from '../state/records/message.ts';
+import { type Committer, refusalOf } from '../committer.ts';
+import { EncodedDelayedCopy, RECALL_BYTES, writeRecall } from '../state/records/delayed.ts';
 import type { BrokerState } from '../state/state.ts';
 import { provenAbsent } from './absence.ts';
-import { DueQueue } from './due-queue.ts';
 import type { MessageReader } from './reading.ts';
-import { run } from './steps.ts';
+import { Upcoming } from './upcoming.ts';
 
 export interface DelayingParts {
   readonly state: BrokerState;
   readonly committer: Committer;
-  readonly log: CommitLog;
   readonly reader: MessageReader;
   readonly wallMs: () => number;
   readonly timers: Timers;
   readonly logger: Logger;
   readonly observer: Observer;
   readonly setHash: number;
+  /** Bytes of messages that may be held because their time is near. */
+  readonly aheadBytes: number;
 }
 
 /** So often at least the clock is looked at while something waits: it may have been set. */
 const LOOK_MS = 1_000;
-/** While records are refused, or one could not be read. */
-const RETRY_MS = 100;
-const CARRY_LOOK_MS = 5_000;
-const BATCH_BYTES = 1024 * 1024;
+/** While records are refused. */
+const RETRY_MS = 20;
 
 const NOTHING_TO_RECALL = fault(
   'NOT_FOUND',
@@ -48,209 +43,118 @@ const UNKNOWN_FATE = fault(
   'The broker stopped leading while this was being written, so it may or may not count. Repeat the request.',
 );
 
-interface Read {
-  readonly found: DelayedMessage;
-  readonly message: MessageRecord;
-}
-
 export class Delaying {
   private readonly parts: DelayingParts;
-  private readonly due = new DueQueue();
-  /** Taken from the queue and not delivered yet, or recalled and the recall is not committed yet. */
+  private readonly upcoming: Upcoming;
+  /** Written and not committed yet: fires, and recalls. */
   private readonly firing = new Set<number>();
   private readonly recalling = new Map<number, Promise<Fault | undefined>>();
   private firingBytes = 0;
-  private isReading = false;
   private waitsForRoom = false;
+  private goesOn = false;
   private stopped = false;
   private timer: Timer | undefined;
   private armedForMs = Number.POSITIVE_INFINITY;
-  private carryTimer: Timer | undefined;
+  private metrics: TopicMetrics | undefined;
 
   constructor(parts: DelayingParts) {
     this.parts = parts;
+    this.upcoming = new Upcoming({ ...parts, onReady: () => this.fire() });
   }
 
   start(): void {
     this.fill();
     this.arm();
-    this.armCarry();
   }
 
   stop(): void {
     this.stopped = true;
     this.timer?.cancel();
-    this.carryTimer?.cancel();
+    this.upcoming.stop();
   }
 
   /** A delayed message was committed. */
   added(id: number, deliverAtMs: number): void {
-    if (this.due.isStale(this.parts.state.delayed.size)) this.fill();
-    else this.due.push(id, deliverAtMs);
+    if (this.upcoming.isStale) this.fill();
+    else this.upcoming.add(id, deliverAtMs);
     if (deliverAtMs < this.armedForMs) this.arm();
   }
 
   private fill(): void {
-    this.due.clear();
-    this.parts.state.delayed.forEach((id, deliverAtMs) => {
-      if (!this.firing.has(id)) this.due.push(id, deliverAtMs);
-    });
+    this.upcoming.fill((id) => this.firing.has(id));
   }
 
   /** Makes sure that `fire` runs when the next message is due, and not before. */
   private arm(leastMs = 0): void {
     this.timer?.cancel();
-    const nextMs = this.due.nextMs();
+    const nextMs = this.upcoming.nextMs();
     this.armedForMs = nextMs ?? Number.POSITIVE_INFINITY;
     if (nextMs === undefined || this.stopped) return;
     const waitMs = Math.max(leastMs, Math.min(LOOK_MS, nextMs - this.parts.wallMs()));
     this.timer = this.parts.timers.after(waitMs, () => this.fire());
   }
 
-  /** Reads a batch of what is due and writes it; the next one is read while that is on its way to the disk. */
+  /** Writes what is due, as much as one turn may; the rest goes on behind the events that wait already. */
   private fire(): void {
-    if (this.isReading || this.stopped) return;
-    this.waitsForRoom = this.firingBytes >= LIMITS.delayedFiringBytes;
-    if (this.waitsForRoom) return;
+    if (this.goesOn || this.stopped) return;
     if (this.parts.committer.refusal() !== undefined) {
       this.arm(RETRY_MS);
       return;
     }
-    const batch = this.takeDue();
-    if (batch.length === 0) {
-      this.arm();
-      return;
+    const nowMs = this.parts.wallMs();
+    this.upcoming.readDue(nowMs);
+    let bytes = 0;
+    for (let count = 0; count < LIMITS.delayedFireBatch && bytes < LIMITS.delayedFireBatchBytes; count++) {
+      this.waitsForRoom = this.firingBytes >= LIMITS.delayedFiringBytes;
+      if (this.waitsForRoom) return;
+      const copy = this.upcoming.takeDue(nowMs);
+      if (copy === undefined) {
+        this.arm();
+        return;
+      }
+      bytes += copy.length;
+      if (this.stillWaits(copy.id)) this.write(copy, nowMs);
     }
-    this.isReading = true;
-    void this.read(batch, (read) => this.writeFire(read)).finally(() => {
-      this.isReading = false;
-      if (!this.stopped) this.parts.timers.soon(() => this.fire());
+    this.goesOn = true;
+    this.parts.timers.soon(() => {
+      this.goesOn = false;
+      this.fire();
     });
   }
 
-  private takeDue(): DelayedMessage[] {
-    const { state, wallMs } = this.parts;
-    const nowMs = wallMs();
-    const batch: DelayedMessage[] = [];
-    let bytes = 0;
-    while (batch.length < LIMITS.delayedFireBatch && bytes < BATCH_BYTES) {
-      const id = this.due.takeDue(nowMs);
-      if (id === undefined) break;
-      const found = state.delayed.find(id);
-      // Recalled, or its topic was deleted.
-      if (found === undefined || this.recalling.has(id)) continue;
-      this.firing.add(id);
-      bytes += found.length;
-      batch.push(found);
-    }
-    return batch;
+  /** It may have been recalled since it was read, or its topic deleted. */
+  private stillWaits(id: number): boolean {
+    return this.parts.state.delayed.has(id) && !this.recalling.has(id);
   }
 
-  /**
-   * Reads messages and hands each to `write`, those that lie together at once; what cannot be read is tried again.
-   * Never rejects.
-   */
-  private async read(batch: DelayedMessage[], write: (read: Read) => void): Promise<void> {
-    const { reader, state, logger } = this.parts;
-    batch.sort((a, b) => a.position - b.position);
-    let messages: readonly (MessageRecord | undefined)[];
-    try {
-      messages = await run(reader.lastingMessages(batch));
-    } catch (error) {
-      logger.error('delayed messages cannot be read; trying again', { error: String(error) });
-      for (const found of batch) this.again(found);
-      return;
-    }
-    for (const [i, message] of messages.entries()) {
-      const found = batch[i]!;
-      if (message !== undefined) write({ found, message });
-      else {
-        // Carried to another place while it was being read; if not, something is wrong.
-        const isThere = state.delayed.find(found.id)?.position === found.position;
-        if (isThere) logger.error('a delayed message is not in the log', { position: found.position });
-        this.again(found);
-      }
-    }
-  }
-
-  private again({ id, deliverAtMs }: DelayedMessage): void {
-    if (!this.firing.delete(id) || !this.parts.state.delayed.has(id)) return;
-    this.due.push(id, Math.max(deliverAtMs, this.parts.wallMs() + RETRY_MS));
-  }
-
-  private writeFire({ found, message }: Read): void {
-    const { state, wallMs, observer } = this.parts;
-    const payload = { id: found.id, message: { ...message, storedAtMs: wallMs() } };
-    const length = delayedCopyBytes(payload);
-    this.firingBytes += length;
-    this.append(RECORD_TYPE.delayedFire, payload, (committed, placed) => {
-      this.firingBytes -= length;
-      this.firing.delete(found.id);
+  private write(copy: EncodedDelayedCopy, nowMs: number): void {
+    const { committer } = this.parts;
+    copy.setStoredAtMs(nowMs);
+    this.firing.add(copy.id);
+    this.firingBytes += copy.length;
+    const record = { type: RECORD_TYPE.delayedFire, payload: copy };
+    committer.append(record, copy.length, EncodedDelayedCopy.write, (committed, placed) => {
+      this.firingBytes -= copy.length;
+      this.firing.delete(copy.id);
       if (!committed) return;
-      if (placed !== undefined) {
-        const topic = state.topics.byId.get(found.topicId)!.name;
-        observer.count('rocketmq_timer_dequeue_total', { topic }, 1);
-        observer.observe(
-          'rocketmq_delay_message_latency_milliseconds',
-          { topic },
-          Math.max(0, wallMs() - found.deliverAtMs),
-        );
-      }
+      if (placed !== undefined) this.observe(placed.topicId, copy.message.deliverAtMs);
       if (this.waitsForRoom && this.firingBytes < LIMITS.delayedFiringBytes / 2) this.fire();
     });
   }
 
-  private append(
-    type: typeof RECORD_TYPE.delayedFire | typeof RECORD_TYPE.delayedCarry,
-    payload: { readonly id: number; readonly message: MessageRecord },
-    done?: Done,
-  ): void {
-    this.parts.committer.append({ type, payload }, delayedCopyBytes(payload), writeDelayedCopy, done);
-  }
-
-  // --- out of the way of retention
-
-  private armCarry(): void {
-    this.carryTimer = this.parts.timers.after(CARRY_LOOK_MS, () => {
-      void this.carry().finally(() => {
-        if (!this.stopped) this.armCarry();
-      });
-    });
-  }
-
-  /** Writes anew what lies in segments that would be removed if it did not, piece by piece. Never rejects. */
-  private async carry(): Promise<void> {
-    const { log, state, committer } = this.parts;
-    const end = log.heldBackPosition;
-    if (end <= state.delayed.oldestPosition()) return;
-    while (!this.stopped && committer.refusal() === undefined) {
-      const piece: DelayedMessage[] = [];
-      let bytes = 0;
-      for (const id of state.delayed.idsBefore(end, LIMITS.delayedFireBatch)) {
-        const found = state.delayed.find(id)!;
-        bytes += found.length;
-        piece.push(found);
-        if (bytes >= BATCH_BYTES) break;
-      }
-      const carried = await this.carryPiece(piece);
-      if (carried === 0) break;
+  private observe(topicId: number, deliverAtMs: number): void {
+    const { state, observer, wallMs } = this.parts;
+    if (this.metrics?.topicId !== topicId) {
+      const topic = state.topics.byId.get(topicId)!.name;
+      this.metrics = {
+        topicId,
+        fired: observer.bind('rocketmq_timer_dequeue_total', { topic }),
+        lateMs: observer.bind('rocketmq_delay_message_latency_milliseconds', { topic }),
+      };
     }
-    if (!this.stopped) await log.retain().catch(() => undefined);
+    this.metrics.fired(1);
+    this.metrics.lateMs(Math.max(0, wallMs() - deliverAtMs));
   }
-
-  /** Resolves with how many lie elsewhere now; those that could not be read are found again by the next look. */
-  private async carryPiece(batch: DelayedMessage[]): Promise<number> {
-    const committed: Promise<void>[] = [];
-    await this.read(batch, ({ found, message }) => {
-      committed.push(
-        new Promise((resolve) => this.append(RECORD_TYPE.delayedCarry, { id: found.id, message }, () => resolve())),
-      );
-    });
-    await Promise.all(committed);
-    return committed.length;
-  }
-
-  // --- recall
 
   async recall({ topic: topicName, recallHandle }: RecallCommand): Promise<Fault | undefined> {
     const { state, committer, setHash } = this.parts;
@@ -278,4 +182,11 @@ export class Delaying {
     this.recalling.set(id, recall);
     return recall;
   }
+}
+
+/** Of the topic whose message fired last: the next one is mostly of the same. */
+interface TopicMetrics {
+  readonly topicId: number;
+  readonly fired: (count: number) => void;
+  readonly lateMs: (value: number) => void;
 }

@@ -40,13 +40,22 @@ export class MessageReader {
     return messageOf({ header, bytes: bytes.subarray(0, header.length) });
   }
 
-  /** The messages of several records in ascending order, which stay as they are whatever happens to the log. */
-  *lastingMessages(places: readonly RecordPlace[]): Steps<readonly (MessageRecord | undefined)[]> {
+  /**
+   * Calls `take` for each of several records in ascending order that is there, with its number and the place at which
+   * its message begins in `bytes`, where it ends the record; the bytes are only valid during the call.
+   */
+  *encodedMessages(
+    places: readonly RecordPlace[],
+    take: (number: number, bytes: Buffer, from: number) => void,
+  ): Steps<void> {
     const records = yield* awaited(this.log.readMany(places));
-    return records.map((stored) => stored && messageOf({ ...stored, bytes: Buffer.from(stored.bytes) }));
+    for (let i = 0; i < records.length; i++) {
+      const stored = records[i];
+      if (stored !== undefined) take(i, stored.bytes, messageStart(stored.header.type));
+    }
   }
 
-  /** The same for several, in their order; neighbours are read together. */
+  /** The messages of several entries, in their order; neighbours are read together. */
   *messages(entries: readonly IndexEntry[]): Steps<readonly (MessageRecord | undefined)[]> {
     const records = yield* awaited(this.log.readMany(entries));
     return records.map((stored) => (stored === undefined ? undefined : messageOf(stored)));
@@ -55,8 +64,11 @@ export class MessageReader {
 
 function messageOf({ bytes, header }: StoredRecord): MessageRecord {
   if (header.type === RECORD_TYPE.halfMessage) return readHalfMessage(bytes, RECORD_HEADER_BYTES, bytes.length).message;
-  const at = RECORD_HEADER_BYTES + (MESSAGE_AT.get(header.type) ?? 0);
-  return readMessagePayload(bytes, at, bytes.length);
+  return readMessagePayload(bytes, messageStart(header.type), bytes.length);
+}
+
+function messageStart(type: number): number {
+  return RECORD_HEADER_BYTES + (MESSAGE_AT.get(type) ?? 0);
 }
 
 /** Where the message begins in the payload of records that say something else first. */

@@ -2,8 +2,16 @@
 // message: a program that does not know delays must stop at it, not put it into its queue. Later records name it by the
 // position of that first one, as u64 behind a version byte: fire and carry hold the whole message once more behind
 // that.
+import { writeUint64 } from '@fulmar/core/record.ts';
 import { PayloadReader, PayloadWriter } from './bytes.ts';
-import { type MessageRecord, messagePayloadBytes, readMessagePayload, writeMessagePayload } from './message.ts';
+import {
+  EncodedMessage,
+  type MessageRecord,
+  messagePayloadBytes,
+  readMessagePayload,
+  setStoredAtMs,
+  writeMessagePayload,
+} from './message.ts';
 
 const VERSION = 1;
 const NAME_BYTES = 1 + 8;
@@ -30,6 +38,42 @@ export function readDelayedCopy(bytes: Buffer, at: number, end: number): Delayed
 
 /** Where the message begins in the payload of a copy. */
 export const DELAYED_COPY_MESSAGE_AT = NAME_BYTES;
+
+/** The payload of a copy as it will stand in its record: writing it is a copy of its bytes. */
+export class EncodedDelayedCopy implements DelayedCopyRecord {
+  readonly id: number;
+  /** Length of the payload. */
+  readonly length: number;
+  private readonly bytes: Buffer;
+  private readonly from: number;
+
+  /** The payload in `bytes[from, from + length)`, which must stay as it is until the record is committed. */
+  constructor(id: number, bytes: Buffer, from: number, length: number) {
+    this.id = id;
+    this.length = length;
+    this.bytes = bytes;
+    this.from = from;
+  }
+
+  get message(): EncodedMessage {
+    return new EncodedMessage(this.bytes, this.from + NAME_BYTES, this.from + this.length);
+  }
+
+  setStoredAtMs(storedAtMs: number): void {
+    setStoredAtMs(this.bytes, this.from + NAME_BYTES, storedAtMs);
+  }
+
+  static write(target: Buffer, at: number, { bytes, from, length }: EncodedDelayedCopy): void {
+    bytes.copy(target, at, from, from + length);
+  }
+}
+
+/** Puts a copy together from the bytes of a message; returns the length of the payload. */
+export function encodeDelayedCopy(target: Buffer, at: number, id: number, message: Buffer, from: number): number {
+  target[at] = VERSION;
+  writeUint64(target, id, at + 1);
+  return NAME_BYTES + message.copy(target, at + NAME_BYTES, from);
+}
 
 /** A delayed message will not be delivered. */
 export interface RecallRecord {

@@ -1,9 +1,9 @@
 // Mistakes that a programmer could make in the consuming half of the broker, each put into the running program by
 // replacing one of its parts. A simulation that does not find them proves nothing about a broker without them.
 import { Committer } from '@fulmar/broker/committer.ts';
-import { DueQueue } from '@fulmar/broker/serve/due-queue.ts';
 import { PriorityTurns } from '@fulmar/broker/serve/priority-turns.ts';
 import { Reservations } from '@fulmar/broker/serve/reservations.ts';
+import { Upcoming } from '@fulmar/broker/serve/upcoming.ts';
 import { DelayedMessages } from '@fulmar/broker/state/delayed-messages.ts';
 import { RecentMessageIds } from '@fulmar/broker/state/recent-message-ids.ts';
 import { BrokerState } from '@fulmar/broker/state/state.ts';
@@ -23,7 +23,7 @@ const { append } = Committer.prototype;
 const { applyAck, applyChange, applyPop, takeReady } = Subscription.prototype;
 const { next } = PriorityTurns.prototype;
 const { apply } = BrokerState.prototype;
-const { takeDue, nextMs } = DueQueue.prototype;
+const { takeDue, nextMs } = Upcoming.prototype;
 
 export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
   'a repeated send is stored again': () => replaced(RecentMessageIds.prototype, 'find', () => undefined),
@@ -73,13 +73,13 @@ export const CONSUMPTION_MISTAKES: Readonly<Record<string, PlantedMistake>> = {
       return record.type === RECORD_TYPE.deadLetter ? undefined : placed;
     }),
 
-  'a delayed message is delivered half a minute too early': () => {
-    const undoNext = replaced(DueQueue.prototype, 'nextMs', function (this: DueQueue) {
+  'a delayed message is delivered a second too early': () => {
+    const undoNext = replaced(Upcoming.prototype, 'nextMs', function (this: Upcoming) {
       const atMs = nextMs.call(this);
-      return atMs === undefined ? undefined : atMs - 30_000;
+      return atMs === undefined ? undefined : atMs - 1_000;
     });
-    const undoTake = replaced(DueQueue.prototype, 'takeDue', function (this: DueQueue, nowMs) {
-      return takeDue.call(this, nowMs + 30_000);
+    const undoTake = replaced(Upcoming.prototype, 'takeDue', function (this: Upcoming, nowMs) {
+      return takeDue.call(this, nowMs + 1_000);
     });
     return () => {
       undoNext();

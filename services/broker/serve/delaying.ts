@@ -81,7 +81,7 @@ export class Delaying {
   }
 
   private fill(): void {
-    this.upcoming.fill((id) => this.firing.has(id));
+    this.upcoming.fill((id) => this.isFiring(id));
   }
 
   /** Makes sure that `fire` runs when the next message is due, and not before. */
@@ -127,6 +127,11 @@ export class Delaying {
     return this.parts.state.delayed.has(id) && !this.recalling.has(id);
   }
 
+  /** The record that puts it into its queue is written and not committed yet: nothing can hold it up any more. */
+  private isFiring(id: number): boolean {
+    return this.firing.has(id);
+  }
+
   private write(copy: EncodedDelayedCopy, nowMs: number): void {
     const { committer } = this.parts;
     copy.setStoredAtMs(nowMs);
@@ -169,7 +174,7 @@ export class Delaying {
     if (underWay !== undefined) return underWay;
     const found = state.delayed.find(id);
     const isKnown = found?.topicId === topicId && found.messageIdHash === hash32(messageId);
-    if (!isKnown || this.firing.has(id) || state.topics.byId.get(topicId)?.name !== topicName) {
+    if (!isKnown || this.isFiring(id) || state.topics.byId.get(topicId)?.name !== topicName) {
       return provenAbsent(committer, NOTHING_TO_RECALL);
     }
     const recall = new Promise<Fault | undefined>((resolve) => {

@@ -105,10 +105,12 @@ export class DelayedMessages {
 
   /** False if it does not wait any more. */
   remove(id: number): boolean {
-    const row = this.rowOf(id);
-    if (row === undefined) return false;
+    if (this.count === 0) return false;
+    const slot = this.slotOf(id);
+    const row = this.slots[slot]! - 1;
+    if (row < 0) return false;
     this.account(row, -1);
-    this.removeSlot(this.slotOf(id));
+    this.removeSlot(slot);
     const last = --this.count;
     if (row !== last) {
       this.rows.copy(this.rows, row * ROW_BYTES, last * ROW_BYTES, (last + 1) * ROW_BYTES);

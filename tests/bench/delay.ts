@@ -1,8 +1,8 @@
 // Delayed messages by the million: what those that wait cost in memory and at a restart, and how late they come when
-// very many fall due in one second. Prints a Markdown table; how many wait over a year, how many fall due together, and
-// the bytes of a message are the arguments.
+// very many fall due in one second. Prints a Markdown table; how many wait over a year, how many fall due together, the
+// bytes of a message, and over how many milliseconds they fall due (0 is all at once) are the arguments.
 //
-//   node tests/bench/delay.ts 1000000 100000 256
+//   node tests/bench/delay.ts 1000000 100000 256 1000
 import { rmSync } from 'node:fs';
 import { endAll, temporaryDirectory } from '../integration/commands.ts';
 import { administer } from '../integration/support/administration.ts';
@@ -28,6 +28,7 @@ const SLOWEST_SENDS_PER_SECOND = 5_000;
 const waiting = Number(process.argv[2] ?? 1_000_000);
 const together = Number(process.argv[3] ?? 100_000);
 const bodyBytes = Number(process.argv[4] ?? 256);
+const spreadMs = Number(process.argv[5] ?? 1_000);
 const directory = temporaryDirectory();
 
 async function send({ proxy }: Cluster, topic: string, count: number, dueMs: (i: number) => number): Promise<number> {
@@ -110,17 +111,17 @@ try {
 
   await administer(cluster, (administration) => administration.createGroup('readers', { fromEarliest: true }));
   const dueAtMs = Date.now() + 5_000 + (together / SLOWEST_SENDS_PER_SECOND) * 1_000;
-  await send(cluster, 'together', together, (i) => Math.floor(dueAtMs) + (i % 1_000));
+  await send(cluster, 'together', together, (i) => Math.floor(dueAtMs) + (i % Math.max(1, spreadMs)));
   if (Date.now() > dueAtMs) throw new Error('the machine is too slow to send all before the first falls due');
   const { fired, received } = await receiveAll(cluster, 'together', 'readers', together);
 
   process.stdout.write(
     '| waiting | bytes | sends/s | MiB empty | MiB filled | MiB restarted | restart after kill -9 (s), empty (s) | ' +
-      'due in one second | late in the queue p50/p99/max (ms) | late at the consumer p50/p99/max (ms) |\n' +
-      `|${'---|'.repeat(10)}\n` +
+      'due together | over (ms) | late in the queue p50/p99/max (ms) | late at the consumer p50/p99/max (ms) |\n' +
+      `|${'---|'.repeat(11)}\n` +
       `| ${waiting} | ${bodyBytes} | ${Math.round((waiting / filledMs) * 1_000)} | ${emptyMebibytes} | ` +
       `${filledMebibytes} | ${restartedMebibytes} | ${seconds}, ${empty.seconds} | ${together} | ` +
-      `${percentiles(fired)} | ${percentiles(received)} |\n`,
+      `${spreadMs} | ${percentiles(fired)} | ${percentiles(received)} |\n`,
   );
   await cluster.stop();
 } finally {

@@ -13,7 +13,8 @@ import { temporaryDirectory } from '../integration/commands.ts';
 import { pause } from '../integration/support/waiting.ts';
 
 const BATCH = 1_000;
-const SENT_BEFORE_MS = 6_000;
+const LEAST_WAIT_MS = 4_000;
+const SLOWEST_SENDS_PER_MS = 20;
 const LATE_METRIC = 'rocketmq_delay_message_latency_milliseconds';
 const EMPTY = new Uint8Array();
 
@@ -47,7 +48,7 @@ const broker = await openSoleBroker({
 
 try {
   await broker.putTopic({ name: 'together', type: 'delay', queues: 4 });
-  const dueAtMs = Math.floor(Date.now()) + SENT_BEFORE_MS;
+  const dueAtMs = Math.floor(Date.now() + LEAST_WAIT_MS + count / SLOWEST_SENDS_PER_MS);
   for (let first = 0; first < count; first += BATCH) {
     const messages = Array.from({ length: Math.min(BATCH, count - first) }, (_, at) => ({
       ...{ messageId: `together-${first + at}`, type: MESSAGE_TYPE.delay, tag: '', keys: [], messageGroup: '' },

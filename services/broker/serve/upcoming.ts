@@ -186,12 +186,12 @@ export class Upcoming {
     }
     if (filling !== this.filling) return;
     this.ready.push(copies);
-    for (const { id, position, deliverAtMs } of copies.missing()) {
+    for (const { id, position } of copies.missing()) {
       const now = state.delayed.find(id);
       if (now === undefined) continue;
       // Carried to another place while it was being read; if not, something is wrong.
       if (now.position === position) logger.error('a delayed message is not in the log', { position });
-      this.queue.push(id, Math.max(deliverAtMs, this.parts.wallMs() + RETRY_MS));
+      this.queue.push(id, Math.max(now.deliverAtMs, this.parts.wallMs() + RETRY_MS));
     }
   }
 }

@@ -146,7 +146,7 @@ export const LIMITS = {
   delayedReadBatch: 16_384,
   delayedReadBatchBytes: 8 * MIB,
   /** Bytes of messages that are held in memory because their time is near. */
-  delayedAheadBytes: 48 * MIB,
+  delayedAheadBytes: 32 * MIB,
   /** Bytes of messages on their way into their queues that are not committed yet. */
   delayedFiringBytes: 8 * MIB,
 

@@ -19,7 +19,7 @@ const LEASE_MS = 2_000;
 const FAR_MS = 12_000;
 /** Whoever is sent so long before its time, and nothing is in the way, is read ahead. */
 const READ_AHEAD_MS = 3_000;
-const ON_TIME_MS = LIMITS.delayStepMs + 50;
+const ON_TIME_MS = 50;
 /** With reads from a disk that takes its time. */
 const NEARLY_ON_TIME_MS = 400;
 const EMPTY = new Uint8Array();

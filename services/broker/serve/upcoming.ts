@@ -132,9 +132,9 @@ export class Upcoming {
     const nextMs = this.queue.nextMs();
     this.armedForMs = Number.POSITIVE_INFINITY;
     if (nextMs === undefined || this.stopped) return;
-    const nowMs = this.parts.wallMs();
-    const waitMs = Math.max(leastMs, Math.min(LOOK_MS, nextMs - AHEAD_MS / 2 - nowMs));
-    this.armedForMs = leastMs > 0 ? nowMs : nextMs - AHEAD_MS / 2;
+    const waitMs = Math.max(leastMs, Math.min(LOOK_MS, nextMs - AHEAD_MS / 2 - this.parts.wallMs()));
+    // A rest is not cut short by what is sent meanwhile.
+    this.armedForMs = leastMs > 0 ? Number.NEGATIVE_INFINITY : nextMs - AHEAD_MS / 2;
     this.timer = this.parts.timers.after(waitMs, () => this.readAhead());
   }
 

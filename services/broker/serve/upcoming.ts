@@ -127,15 +127,18 @@ export class Upcoming {
     });
   }
 
-  private armAhead(leastMs = 0): void {
+  private armAhead(): void {
     this.timer?.cancel();
-    const nextMs = this.queue.nextMs();
-    this.armedForMs = Number.POSITIVE_INFINITY;
-    if (nextMs === undefined || this.stopped) return;
-    const waitMs = Math.max(leastMs, Math.min(LOOK_MS, nextMs - AHEAD_MS / 2 - this.parts.wallMs()));
-    // A rest is not cut short by what is sent meanwhile.
-    this.armedForMs = leastMs > 0 ? Number.NEGATIVE_INFINITY : nextMs - AHEAD_MS / 2;
+    this.armedForMs = (this.queue.nextMs() ?? Number.POSITIVE_INFINITY) - AHEAD_MS / 2;
+    if (this.armedForMs === Number.POSITIVE_INFINITY || this.stopped) return;
+    const waitMs = Math.max(0, Math.min(LOOK_MS, this.armedForMs - this.parts.wallMs()));
     this.timer = this.parts.timers.after(waitMs, () => this.readAhead());
+  }
+
+  /** Whatever is sent meanwhile is read together. */
+  private rest(): void {
+    this.armedForMs = Number.NEGATIVE_INFINITY;
+    this.timer = this.parts.timers.after(REST_MS, () => this.readAhead());
   }
 
   private readAhead(): void {
@@ -143,16 +146,14 @@ export class Upcoming {
     const { wallMs, aheadBytes, onReady } = this.parts;
     const nowMs = wallMs();
     const nextMs = this.queue.nextMs() ?? Number.POSITIVE_INFINITY;
-    if (nextMs > nowMs + AHEAD_MS / 2 || this.heldBytes >= aheadBytes) {
-      this.armAhead(this.heldBytes >= aheadBytes ? REST_MS : 0);
-      return;
-    }
+    if (this.heldBytes >= aheadBytes) return this.rest();
+    if (nextMs > nowMs + AHEAD_MS / 2) return this.armAhead();
     const room: Amount = { ...AHEAD, bytes: Math.min(AHEAD.bytes, aheadBytes - this.heldBytes) };
     this.readsAhead = true;
     void this.read(this.unread(nowMs + AHEAD_MS, room)).finally(() => {
       this.readsAhead = false;
       if (this.stopped) return;
-      this.armAhead(REST_MS);
+      this.rest();
       onReady();
     });
   }

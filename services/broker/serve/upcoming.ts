@@ -137,6 +137,7 @@ export class Upcoming {
 
   /** Whatever is sent meanwhile is read together. */
   private rest(): void {
+    this.timer?.cancel();
     this.armedForMs = Number.NEGATIVE_INFINITY;
     this.timer = this.parts.timers.after(REST_MS, () => this.readAhead());
   }
@@ -146,8 +147,12 @@ export class Upcoming {
     const { wallMs, aheadBytes, onReady } = this.parts;
     const nowMs = wallMs();
     const nextMs = this.queue.nextMs() ?? Number.POSITIVE_INFINITY;
-    if (this.heldBytes >= aheadBytes) return this.rest();
-    if (nextMs > nowMs + AHEAD_MS / 2) return this.armAhead();
+    const isFull = this.heldBytes >= aheadBytes;
+    if (isFull || nextMs > nowMs + AHEAD_MS / 2) {
+      if (isFull) this.rest();
+      else this.armAhead();
+      return;
+    }
     const room: Amount = { ...AHEAD, bytes: Math.min(AHEAD.bytes, aheadBytes - this.heldBytes) };
     this.readsAhead = true;
     void this.read(this.unread(nowMs + AHEAD_MS, room)).finally(() => {

@@ -140,13 +140,13 @@ export const LIMITS = {
   delayedCarryBatch: 512,
   delayedCarryBatchBytes: 1 * MIB,
   /** Messages and bytes that are written into their queues in one turn, before others have theirs. */
-  delayedFireBatch: 2_048,
+  delayedFireBatch: 4_096,
   delayedFireBatchBytes: 2 * MIB,
   /** Messages that are read from the log ahead of their time in one go, and the bytes of these. */
   delayedReadBatch: 16_384,
   delayedReadBatchBytes: 8 * MIB,
   /** Bytes of messages that are held in memory because their time is near. */
-  delayedAheadBytes: 32 * MIB,
+  delayedAheadBytes: 48 * MIB,
   /** Bytes of messages on their way into their queues that are not committed yet. */
   delayedFiringBytes: 8 * MIB,
 

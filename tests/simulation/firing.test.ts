@@ -1,5 +1,5 @@
-// Simulated life stories of delayed messages around their time. FULMAR_FIRING_SEEDS says how many, FULMAR_SEED runs just
-// one. A failure names its seed, and the seed repeats it exactly.
+// Simulated life stories of delayed messages around their time. FULMAR_FIRING_SEEDS says how many, FULMAR_SEED runs
+// just one. A failure names its seed, and the seed repeats it exactly.
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -14,7 +14,9 @@ const FIRST = Number(only ?? 1);
 const SEEDS_FOR_MISTAKES = 60;
 const stories = fileURLToPath(new URL('./firing-stories.ts', import.meta.url));
 
-test(`a recall wins or is refused, and what is not recalled fires once and on time, in ${SEEDS} lives full of crashes`, async () => {
+const promise = 'a recall wins or is refused, and what is not recalled fires once and on time';
+
+test(`${promise}, in ${SEEDS} lives full of crashes`, async () => {
   // Rejects with what the program wrote, which names the seed.
   const { stdout } = await run(process.execPath, [stories, String(FIRST), String(SEEDS)]);
   const sums: Record<string, number> = JSON.parse(stdout);

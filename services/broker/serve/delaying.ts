@@ -46,7 +46,7 @@ const UNKNOWN_FATE = fault(
 export class Delaying {
   private readonly parts: DelayingParts;
   private readonly upcoming: Upcoming;
-  /** Written and not committed yet: fires, and recalls. */
+  /** Names of those whose records are written and not committed yet. */
   private readonly firing = new Set<number>();
   private readonly recalling = new Map<number, Promise<Fault | undefined>>();
   private firingBytes = 0;

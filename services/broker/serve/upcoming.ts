@@ -1,5 +1,5 @@
-// The delayed messages of the master in the order in which they fall due, those whose time is near already read from the
-// log, as many as there is memory for: when very many fall due together nothing is left to do for each but to write it.
+// The delayed messages of the master in the order in which they fall due, those whose time is near already read from
+// the log, as many as there is memory for: when very many fall due together nothing is left to do for each but to write it.
 // What was sent so late that it could not be read ahead is read when it is due, beside all that is read ahead.
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Timer, Timers } from '@fulmar/core/ports.ts';

@@ -1,6 +1,6 @@
 // The delayed messages of the master in the order in which they fall due, those whose time is near already read from
-// the log, as many as there is memory for: when very many fall due together nothing is left to do for each but to write it.
-// What was sent so late that it could not be read ahead is read when it is due, beside all that is read ahead.
+// the log, as many as there is memory for. So when very many fall due together, nothing is left to do for each but to
+// write it. What was sent too late for that is read when it is due, beside all that is read ahead.
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Logger, Timer, Timers } from '@fulmar/core/ports.ts';
 import type { DelayedMessage } from '../state/delayed-messages.ts';

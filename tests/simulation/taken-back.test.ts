@@ -1,5 +1,5 @@
-// Messages that a broker had taken for a delivery which did not come about: nobody has them, so they are handed out
-// again, by whichever master, and not only after a restart.
+// Messages that a broker had taken for a delivery which did not come about, or whose lease ran out while nobody could
+// hand anything out: nobody has them, so they are handed out again, by whichever master, and not only after a restart.
 import { Broker } from '@fulmar/broker/broker.ts';
 import type { Commitment } from '@fulmar/broker/committer.ts';
 import { openLog } from '@fulmar/broker/log/open.ts';
@@ -59,23 +59,30 @@ function world() {
 class OthersOfTheSet implements Commitment {
   commitPosition = 0;
   areThere = true;
+  isSureToLead = true;
   appended(): void {}
   refusal(): undefined {
     return undefined;
   }
   mayHandOut(): boolean {
-    return true;
+    return this.isSureToLead;
   }
 }
 
-test('what a deposed master took and never committed is handed out when the same process leads again', async () => {
+/** A process that can lead its set again and again, with the state that it has. */
+async function leadable() {
   const { scheduler, common } = world();
   const log = await scheduler.settle(openLog({ ...common, clusterId: 'cluster' }));
   await scheduler.settle(log.recover({ loadSnapshot: () => false, replay: () => {} }));
   const state = new BrokerState();
   const others = new OthersOfTheSet();
-  let broker: Broker;
-  const lead = (epoch: number): void => {
+  let broker: Broker | undefined;
+  log.onProgress(() => {
+    if (!others.areThere) return;
+    others.commitPosition = log.durablePosition;
+    broker?.committed();
+  });
+  const lead = (epoch: number): Broker => {
     log.beginEpoch(epoch);
     broker = new Broker({
       ...{ ...common, log, state, commitment: others, acknowledge: 'isr', bounds: FULL_BOUNDS },
@@ -83,32 +90,56 @@ test('what a deposed master took and never committed is handed out when the same
       onTopics: () => {},
     });
     broker.start();
+    return broker;
   };
-  log.onProgress(() => {
-    if (!others.areThere) return;
-    others.commitPosition = log.durablePosition;
-    broker.committed();
-  });
+  return { scheduler, log, state, others, lead };
+}
 
-  lead(1);
-  await scheduler.settle(broker!.putTopic({ name: 'jobs', type: 'normal', queues: 1 }));
-  await scheduler.settle(broker!.putGroup(GROUP));
-  await scheduler.settle(broker!.pop(POP).result);
-  await scheduler.settle(broker!.send({ topic: 'jobs', messages: [message('one')] }));
-  expect((await scheduler.settle(broker!.pop(POP).result)).value).toHaveLength(1);
+test('what a deposed master took and never committed is handed out when the same process leads again', async () => {
+  const { scheduler, log, state, others, lead } = await leadable();
+  const first = lead(1);
+  await scheduler.settle(first.putTopic({ name: 'jobs', type: 'normal', queues: 1 }));
+  await scheduler.settle(first.putGroup(GROUP));
+  await scheduler.settle(first.pop(POP).result);
+  await scheduler.settle(first.send({ topic: 'jobs', messages: [message('one')] }));
+  expect((await scheduler.settle(first.pop(POP).result)).value).toHaveLength(1);
   await scheduler.runFor(LEASE_OVER_MS);
   others.areThere = false;
-  const lost = broker!.pop(POP).result;
+  const lost = first.pop(POP).result;
   await scheduler.runFor(50);
-  broker!.end();
+  first.end();
   expect((await scheduler.settle(lost)).fault).toBeDefined();
   await scheduler.settle(log.truncate(state.position));
 
   others.areThere = true;
-  lead(2);
-  const { value } = await scheduler.settle(broker!.pop(POP).result);
+  const second = lead(2);
+  const { value } = await scheduler.settle(second.pop(POP).result);
   expect(value).toEqual([expect.objectContaining({ queueOffset: 0, attempt: 2 })]);
-  broker!.end();
+  second.end();
+  await scheduler.settle(log.close());
+});
+
+test('a lite topic goes on when its lease ran out before the new master was sure that it leads', async () => {
+  const { scheduler, log, others, lead } = await leadable();
+  const first = lead(1);
+  await scheduler.settle(first.putTopic({ name: 'chats', type: 'lite', queues: 1 }));
+  const lite = { topic: 'chats', exclusive: false };
+  await scheduler.settle(first.putGroup({ ...GROUP, name: 'readers', lite }));
+  const ann = { clientId: 'reader', action: 'replace' as const, liteTopics: ['ann'] };
+  await scheduler.settle(first.lite.sync({ ...ann, group: 'readers', topic: 'chats' }));
+  const note = { ...message('one'), type: MESSAGE_TYPE.lite, messageGroup: 'ann' };
+  await scheduler.settle(first.send({ topic: 'chats', messages: [note] }));
+  const read = { ...POP, group: 'readers', topic: 'chats', clientId: 'reader' };
+  expect((await scheduler.settle(first.pop(read).result)).value).toHaveLength(1);
+  first.end();
+
+  others.isSureToLead = false;
+  const second = lead(2);
+  await scheduler.runFor(LEASE_OVER_MS);
+  others.isSureToLead = true;
+  const { value } = await scheduler.settle(second.pop({ ...read, waitMs: 2_000 }).result);
+  expect(value).toEqual([expect.objectContaining({ queueOffset: 0, attempt: 2 })]);
+  second.end();
   await scheduler.settle(log.close());
 });
 

@@ -247,7 +247,9 @@ export class Dispatcher {
 
   /** Somebody else may lead by now; soon this replica will know. */
   private tryLater(): void {
-    if (this.waiters.length === 0 || this.unsureTimer !== undefined) return;
+    // A receive comes to a lite topic only when it is told that there is something.
+    const isLeased = this.subscription.singleLane && this.subscription.leases.size > 0;
+    if ((this.waiters.length === 0 && !isLeased) || this.unsureTimer !== undefined) return;
     this.unsureTimer = this.serving.timers.after(UNSURE_MS, () => {
       this.unsureTimer = undefined;
       this.serve();

@@ -33,8 +33,8 @@ export const LIMITS = {
   clientIdLength: 255,
   connections: 10_000,
   concurrentStreamsPerConnection: 4_096,
-  /** All connections together. Ten times what a large cluster of clients keeps open; each costs two or three KiB. */
-  concurrentStreams: 200_000,
+  /** All connections together. A receive that waits costs six KiB where proxy and broker are one process. */
+  concurrentStreams: 100_000,
   /** Bytes of requests that all connections together may have under way. */
   inFlightRequestBytes: 40 * MIB,
   /** Bytes of answers that may wait in memory for slow readers, all connections together. */
@@ -65,7 +65,7 @@ export const LIMITS = {
   invisibleMinMs: 1 * SECOND,
   invisibleMaxMs: 12 * HOUR,
   autoRenewMaxMs: 3 * HOUR,
-  waitersPerSubscription: 20_000,
+  waitersPerSubscription: 60_000,
   waitersTotal: 100_000,
   filterExpressionBytes: 4 * KIB,
   filterTags: 256,

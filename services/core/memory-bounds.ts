@@ -1,6 +1,7 @@
-// What a process may keep in memory, derived from the memory that it may take altogether. With 512 MiB or more the
-// bounds are those of `LIMITS`; below that they shrink, down to 256 MiB, so that clients who behave badly are answered
-// TOO_MANY_REQUESTS before the kernel ends the process. Less than 256 MiB is treated as if it were that much.
+// What a process may keep in memory, derived from the memory that it may take altogether. With 2 GiB or more the
+// bounds are those of `LIMITS`; below that what waits on the heap shrinks, and below 512 MiB everything, down to 256
+// MiB, so that clients who behave badly are answered TOO_MANY_REQUESTS before the process ends for want of memory. Less
+// than 256 MiB is treated as if it were that much.
 import { assert } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
@@ -8,9 +9,9 @@ const MIB = 1024 * 1024;
 
 /** The smallest limit under which every service is known to hold. */
 export const MEMORY_LIMIT_MIN_BYTES = 256 * MIB;
-/** From here on no bound but the heap grows. */
-const FULL_BYTES = 512 * MIB;
-/** Where neither a setting nor a container says how much there is. */
+/** From here on only the heap grows, and what waits on it. */
+const MIDDLE_BYTES = 512 * MIB;
+/** Where neither a setting nor a container says how much there is. From here on no bound but the heap grows. */
 export const MEMORY_LIMIT_DEFAULT_BYTES = 2 * 1024 * MIB;
 
 export interface MemoryBounds {
@@ -77,18 +78,26 @@ export const FULL_BOUNDS: MemoryBounds = {
   indexLinks: LIMITS.indexLinks,
 };
 
+/** With 512 MiB. */
+const MIDDLE_BOUNDS: MemoryBounds = {
+  ...FULL_BOUNDS,
+  streams: 18_000,
+  waitersTotal: 18_000,
+  waitersPerSubscription: 15_000,
+};
+
 /** With 256 MiB. */
 const SMALL_BOUNDS: MemoryBounds = {
   connections: 1_500,
-  streams: 20_000,
+  streams: 6_000,
   clientSessions: 10_000,
   publishedTopics: 40_000,
   requestBytes: 20 * MIB,
   connectionRequestBytes: 18 * MIB,
   responseBytes: 12 * MIB,
   replicationResponseBytes: 2 * LIMITS.replicationMessageBytes,
-  waitersTotal: 20_000,
-  waitersPerSubscription: 10_000,
+  waitersTotal: 6_000,
+  waitersPerSubscription: 5_000,
   topics: 20_000,
   groups: 20_000,
   members: 4_000,
@@ -109,10 +118,20 @@ assert(SMALL_BOUNDS.responseBytes / 2 > LIMITS.receiveBatchBytes, 'the largest a
 assert(SMALL_BOUNDS.pendingAppendBytes > LIMITS.appendBatchBytes, 'more than one batch may wait');
 
 export function memoryBounds(limitBytes: number): MemoryBounds {
-  const share = Math.min(Math.max(limitBytes - MEMORY_LIMIT_MIN_BYTES, 0) / (FULL_BYTES - MEMORY_LIMIT_MIN_BYTES), 1);
-  const between = (name: keyof MemoryBounds): number =>
-    Math.floor(SMALL_BOUNDS[name] + share * (FULL_BOUNDS[name] - SMALL_BOUNDS[name]));
+  if (limitBytes <= MIDDLE_BYTES) {
+    return boundsBetween(SMALL_BOUNDS, MIDDLE_BOUNDS, shareOf(limitBytes, MEMORY_LIMIT_MIN_BYTES, MIDDLE_BYTES));
+  }
+  return boundsBetween(MIDDLE_BOUNDS, FULL_BOUNDS, shareOf(limitBytes, MIDDLE_BYTES, MEMORY_LIMIT_DEFAULT_BYTES));
+}
+
+/** How far a limit is on the way from one to the other: 0 to 1. */
+function shareOf(limitBytes: number, fromBytes: number, toBytes: number): number {
+  return Math.min(Math.max(limitBytes - fromBytes, 0) / (toBytes - fromBytes), 1);
+}
+
+function boundsBetween(low: MemoryBounds, high: MemoryBounds, share: number): MemoryBounds {
   const names = Object.keys(FULL_BOUNDS) as (keyof MemoryBounds)[];
+  const between = (name: keyof MemoryBounds): number => Math.floor(low[name] + share * (high[name] - low[name]));
   return Object.fromEntries(names.map((name) => [name, between(name)])) as Record<keyof MemoryBounds, number>;
 }
 

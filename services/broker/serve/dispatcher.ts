@@ -27,17 +27,7 @@ import { PriorityTurns } from './priority-turns.ts';
 import { Reservations } from './reservations.ts';
 import type { Serving } from './serving.ts';
 import { run, type Steps } from './steps.ts';
-
-interface Waiter {
-  readonly command: PopCommand;
-  readonly filter: PreparedFilter;
-  readonly resolve: (result: PopResult) => void;
-  /** It is answered at once, whether there is something or not. */
-  readonly hurries: boolean;
-  timer: Timer | undefined;
-  /** Cancelled, timed out or answered. */
-  over: boolean;
-}
+import { Waiter, Waiters } from './waiters.ts';
 
 const TIMER_MAX_MS = 3_600_000;
 const UNSURE_MS = 500;
@@ -47,7 +37,7 @@ export class Dispatcher {
   readonly reservations = new Reservations();
   readonly agreement: Agreement;
   private readonly serving: Serving;
-  private waiters: Waiter[] = [];
+  private readonly waiters = new Waiters();
   private working = false;
   private again = false;
   private nextQueue = 0;
@@ -91,7 +81,7 @@ export class Dispatcher {
       resolve(this.closedWith);
       return () => {};
     }
-    if (this.waiters.length >= this.serving.bounds.waitersPerSubscription) {
+    if (this.waiters.size >= this.serving.bounds.waitersPerSubscription) {
       resolve(failure('TOO_MANY_REQUESTS', 'Too many receives of this group wait on this topic. Use fewer consumers.'));
       return () => {};
     }
@@ -101,8 +91,8 @@ export class Dispatcher {
       return () => {};
     }
     this.releaseAttempt(command.attemptId);
-    const waiter: Waiter = { command, filter, resolve, hurries, timer: undefined, over: false };
-    this.waiters.push(waiter);
+    const waiter = new Waiter(command, filter, hurries, resolve);
+    this.waiters.add(waiter);
     this.ownership()?.note(command.clientId);
     this.serve();
     if (!waiter.over && !hurries)
@@ -119,7 +109,7 @@ export class Dispatcher {
 
   /** The consumer has left; if it is not certain, a receive of it that waits shows that it is there. */
   left(clientId: string, isCertain: boolean): void {
-    const isHere = !isCertain && this.waiters.some(({ command }) => command.clientId === clientId);
+    const isHere = !isCertain && this.waiters.find(({ command }) => command.clientId === clientId) !== undefined;
     if (!isHere) this.owned?.leave(clientId);
   }
 
@@ -140,7 +130,7 @@ export class Dispatcher {
     const parts = { subscription, reservations, committer, timers, setHash, isOnline, onChange };
     this.owned = new Ownership(parts, this.membersKnownAtMs);
     this.owned.start();
-    for (const { command } of this.waiters) this.owned.note(command.clientId);
+    for (const { command } of this.waiters.all()) this.owned.note(command.clientId);
     return this.owned;
   }
 
@@ -162,7 +152,7 @@ export class Dispatcher {
     const refused = this.agreement.admit(clientId, text);
     if (refused !== undefined) return { fault: refused };
     // The consumers that wait with the one before ask with the new one by now, or are gone.
-    if (text !== before) for (const waiter of [...this.waiters]) this.finish(waiter, success([]));
+    if (text !== before) for (const waiter of this.waiters.all()) this.finish(waiter, success([]));
     return filter;
   }
 
@@ -238,18 +228,18 @@ export class Dispatcher {
     this.dismissHurried();
     this.armTimer();
     const { subscription, serving } = this;
-    if (subscription.singleLane && this.waiters.length === 0 && this.hasSomething()) serving.onAvailable(subscription);
+    if (subscription.singleLane && this.waiters.size === 0 && this.hasSomething()) serving.onAvailable(subscription);
   }
 
   private dismissHurried(): void {
-    for (const waiter of this.waiters.filter((each) => each.hurries)) this.finish(waiter, success([]));
+    for (const waiter of this.waiters.allHurried()) this.finish(waiter, success([]));
   }
 
   /** Somebody else may lead by now; soon this replica will know. */
   private tryLater(): void {
     // A receive comes to a lite topic only when it is told that there is something.
     const isLeased = this.subscription.singleLane && this.subscription.leases.size > 0;
-    if ((this.waiters.length === 0 && !isLeased) || this.unsureTimer !== undefined) return;
+    if ((this.waiters.size === 0 && !isLeased) || this.unsureTimer !== undefined) return;
     this.unsureTimer = this.serving.timers.after(UNSURE_MS, () => {
       this.unsureTimer = undefined;
       this.serve();
@@ -262,7 +252,7 @@ export class Dispatcher {
     this.owned?.close();
     this.dueTimer?.cancel();
     this.unsureTimer?.cancel();
-    for (const waiter of [...this.waiters]) this.finish(waiter, reason);
+    for (const waiter of this.waiters.all()) this.finish(waiter, reason);
   }
 
   private resume(step: () => void): void {
@@ -274,7 +264,7 @@ export class Dispatcher {
   /** The one that has waited longest of those that something is there for. */
   private nextWaiter(): Waiter | undefined {
     const ownership = this.ownership();
-    if (ownership === undefined) return this.hasSomething() ? this.waiters[0] : undefined;
+    if (ownership === undefined) return this.hasSomething() ? this.waiters.first : undefined;
     const idle = new Set<string>();
     return this.waiters.find(({ command: { clientId } }) => {
       if (idle.has(clientId)) return false;
@@ -470,8 +460,7 @@ export class Dispatcher {
   /** Takes the waiter out of the queue; its answer is decided or under way. */
   private detach(waiter: Waiter): void {
     waiter.timer?.cancel();
-    const at = this.waiters.indexOf(waiter);
-    if (at >= 0) this.waiters.splice(at, 1);
+    this.waiters.remove(waiter);
   }
 
   private armTimer(): void {

@@ -1,13 +1,16 @@
 // scripts/bench: measures Fulmar, and beside it Apache RocketMQ where it can be started, with one load generator on one
-// machine. Servers take turns case by case, so that both see the same neighbours. Results go to stdout as Markdown
-// tables and to a file of JSON lines, from which --report makes the table of aims and the plots of the documentation.
+// machine. Servers take turns case by case, so that both see the same neighbours. Other systems follow with their own
+// tools. Results go to stdout as Markdown tables and to a file of JSON lines, from which --report makes the table of
+// aims and the plots of the documentation.
 // It judges nothing: these are figures for people, never a test.
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
+import { loadCurveTable, pacedSends } from './load-curve.ts';
 import { buildLoad, CACHE, describeMachine, LOAD, PEERS, runLoad } from './load-generator.ts';
+import { measureOther, otherSystemsTable } from './other-systems.ts';
 import { readResults, targetTable, writePlots } from './report.ts';
 import { type MeasuredServer, startFulmar, startFulmarProcesses, startRocketMq } from './servers.ts';
 import { firstMessageMs, standing } from './standing.ts';
@@ -17,6 +20,8 @@ const HELP = `scripts/bench [flags]
   --flush sync|async|both   flush policies to measure (default both)
   --processes               NameServer, broker and proxy as three processes instead of one
   --peer                    measure Apache RocketMQ (local mode; with --processes its three) beside Fulmar, taking turns
+  --peers nats,kafka,rabbitmq   after that other systems, each with its own protocol and load tool
+  --rates 1000,5000,...     instead of cases: sends of 1 KiB in an open loop at these rates
   --repeats N               runs of each case (default 5)
   --seconds N               length of a run (default 5)
   --warm N                  seconds of warming up, five times as long for RocketMQ (default 8)
@@ -34,6 +39,8 @@ const { values, positionals } = parseArgs({
     flush: { type: 'string', default: 'both' },
     processes: { type: 'boolean', default: false },
     peer: { type: 'boolean', default: false },
+    peers: { type: 'string', default: '' },
+    rates: { type: 'string', default: '' },
     repeats: { type: 'string', default: '5' },
     seconds: { type: 'string', default: '5' },
     warm: { type: 'string', default: '8' },
@@ -100,7 +107,7 @@ async function startServers(flush: 'sync' | 'async'): Promise<MeasuredServer[]> 
 async function measureCases(servers: readonly MeasuredServer[], flush: string): Promise<readonly Measured[]> {
   const measured: Measured[] = [];
   for (const server of servers) warmUp(server);
-  for (const of of cases(Number(values.seconds), Number(values.messages))) {
+  for (const of of chosenCases()) {
     if (!values.only.split(';').some((part) => of.name.includes(part))) continue;
     for (let repeat = 0; repeat < Number(values.repeats); repeat++) {
       for (const server of servers) note(measured, server, of.name, measure(server, of));
@@ -108,6 +115,20 @@ async function measureCases(servers: readonly MeasuredServer[], flush: string): 
     process.stderr.write(`${flush}: ${of.name}\n`);
   }
   return measured;
+}
+
+function chosenCases(): readonly Case[] {
+  const seconds = Number(values.seconds);
+  if (values.rates !== '') return pacedSends(values.rates.split(',').map(Number), seconds);
+  return cases(seconds, Number(values.messages));
+}
+
+function measureOthers(flush: 'sync' | 'async'): void {
+  const measured = values.peers.split(',').map((name) => measureOther(name, flush, Number(values.repeats)));
+  for (const one of measured) if (typeof one === 'string') process.stdout.write(`\n${one}\n`);
+  const systems = measured.filter((one) => typeof one !== 'string');
+  for (const run of systems.flatMap(({ runs }) => runs)) appendFileSync(values.out, `${JSON.stringify(run)}\n`);
+  if (systems.length > 0) process.stdout.write(`\n${otherSystemsTable(systems)}\n`);
 }
 
 /** What a server takes when it is fresh, when nobody asks, when a thousand wait, and when a million have been sent. */
@@ -144,7 +165,8 @@ async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
   for (const server of servers) {
     process.stdout.write(`- ${server.name}: ready ${Math.round(server.startMs)} ms after its start\n`);
   }
-  process.stdout.write(values.standing ? `\n${listOf(measured)}\n` : `\n${table(measured)}\n`);
+  process.stdout.write(`\n${values.standing ? listOf(measured) : loadCurveTable(measured) || table(measured)}\n`);
+  if (values.peers !== '') measureOthers(flush);
 }
 
 function listOf(measured: readonly Measured[]): string {
@@ -162,7 +184,7 @@ if (values.help) {
 } else if (values.report) {
   const measured = readResults(positionals);
   process.stdout.write(
-    `${targetTable(measured)}\n\n${table(measured.filter(({ result }) => 'msgs_per_s' in result))}\n`,
+    `${targetTable(measured)}\n\n${loadCurveTable(measured)}\n\n${table(measured.filter(({ result }) => 'msgs_per_s' in result))}\n`,
   );
   for (const file of writePlots(measured, join(import.meta.dirname, '..', '..', 'docs'))) {
     process.stderr.write(`${file}\n`);

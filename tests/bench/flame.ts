@@ -1,8 +1,5 @@
-// A CPU profile of V8 (`node --cpu-prof`) as a flame graph: width is time, what is above was called by what is below.
-// What took too little to be seen is left out, and so is the time in which the process had nothing to do.
-//
-//   node tests/bench/flame.ts PROFILE.cpuprofile TITLE > docs/flame-CASE.svg
-import { readFileSync } from 'node:fs';
+// A CPU profile of V8 as a flame graph: width is time, what is above was called by what is below. What took too little
+// to be seen is left out, and so is the time in which the process had nothing to do.
 
 interface Node {
   readonly id: number;
@@ -10,7 +7,7 @@ interface Node {
   readonly children?: readonly number[];
 }
 
-interface Profile {
+export interface Profile {
   readonly nodes: readonly Node[];
   readonly samples: readonly number[];
   readonly timeDeltas: readonly number[];
@@ -61,7 +58,7 @@ function framesOf({ nodes, samples, timeDeltas }: Profile): Frame {
 
 const escaped = (text: string): string => text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
 
-function flame(profile: Profile, title: string): string {
+export function flame(profile: Profile, title: string): string {
   const root = framesOf(profile);
   const rects: { readonly x: number; readonly depth: number; readonly width: number; readonly frame: Frame }[] = [];
   const place = (frame: Frame, x: number, depth: number): void => {
@@ -95,7 +92,3 @@ function flame(profile: Profile, title: string): string {
     `<text x="6" y="18" font-size="14">${escaped(title)}</text>\n${boxes.join('\n')}\n</svg>\n`
   );
 }
-
-const [file, title] = process.argv.slice(2);
-if (file === undefined) throw new Error('Name a profile. Make one with node --cpu-prof.');
-process.stdout.write(flame(JSON.parse(readFileSync(file, 'utf8')), title ?? file));

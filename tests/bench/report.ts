@@ -2,6 +2,8 @@
 // measured is shown as such, never left out.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { linePlot } from './line-plot.ts';
+import { loadCurves } from './load-curve.ts';
 import { type Bars, plot } from './plot.ts';
 import { type Measured, median, show } from './table.ts';
 import { figureOf, TARGETS, type Target } from './targets.ts';
@@ -11,10 +13,10 @@ export function readResults(files: readonly string[]): readonly Measured[] {
     readFileSync(file, 'utf8')
       .split('\n')
       .filter((line) => line !== '')
-      .map((line): Measured => {
-        const result = JSON.parse(line);
-        return { server: result.server, case: result.case, result };
-      }),
+      .map((line): Measured['result'] => JSON.parse(line))
+      // Runs of other systems are told in a table of their own.
+      .filter(({ server }) => server !== undefined)
+      .map((result): Measured => ({ server: String(result.server), case: String(result.case), result })),
   );
 }
 
@@ -48,8 +50,20 @@ export function targetTable(measured: readonly Measured[]): string {
   return lines.join('\n');
 }
 
-/** Files of plots, one for each unit that several rows share. */
+/** Files of plots: latency against load, and one for each unit that several rows share. */
 export function writePlots(measured: readonly Measured[], directory: string): readonly string[] {
+  return [...writeCurves(measured, directory), ...writeBars(measured, directory)];
+}
+
+function writeCurves(measured: readonly Measured[], directory: string): readonly string[] {
+  const curves = loadCurves(measured);
+  if (curves === undefined) return [];
+  const file = join(directory, 'speed-load.svg');
+  writeFileSync(file, linePlot(curves));
+  return [file];
+}
+
+function writeBars(measured: readonly Measured[], directory: string): readonly string[] {
   const plots: readonly [string, string, (target: Target) => boolean][] = [
     ['speed-cpu.svg', 'Server CPU for a message', ({ unit, aim }) => unit === 'µs' && aim < 100],
     ['speed-latency.svg', 'Latency', ({ unit, figure }) => unit === 'ms' && figure !== 'start_ms'],

@@ -21,7 +21,11 @@ export interface MeasuredServer {
 const ROOT = join(import.meta.dirname, '..', '..');
 const PEER_MS = 180_000;
 
-export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string): Promise<MeasuredServer> {
+export async function startFulmar(
+  flush: 'sync' | 'async',
+  dataDirectory: string,
+  nodeFlags = '',
+): Promise<MeasuredServer> {
   rmSync(dataDirectory, { recursive: true, force: true });
   mkdirSync(dataDirectory, { recursive: true });
   const startedAt = performance.now();
@@ -31,7 +35,7 @@ export async function startFulmar(flush: 'sync' | 'async', dataDirectory: string
       ...['--json', '--no-demo', '--data-dir', dataDirectory, '--flush', flush],
       ...['--proxy-port', '18081', '--nameserver-port', '19876', '--broker-port', '20911', '--http-port', '18080'],
     ],
-    { stdio: ['ignore', 'pipe', 'ignore'] },
+    { stdio: ['ignore', 'pipe', 'ignore'], env: { ...process.env, NODE_OPTIONS: nodeFlags } },
   );
   const [line] = (await Promise.race([
     firstLine(child),

@@ -32,7 +32,7 @@ export function boundlessWindow(): Buffer {
   return Buffer.concat([frame(FRAME.settings, 0, 0, setting), frame(FRAME.windowUpdate, 0, 0, more)]);
 }
 
-function literal(text: string): Buffer {
+export function literal(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   const length: number[] = [];
   let rest = bytes.length;

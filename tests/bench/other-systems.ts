@@ -95,7 +95,7 @@ export function otherSystemsTable(systems: readonly OtherSystem[]): string {
         of((run) => (run.use === null ? undefined : (1e6 * run.use[field]) / messagesOf(run)));
       lines.push(
         `| ${name} | ${case_} | ${of((run) => run.msgs_per_s)} | ${perMessage('server_cpu_s')} ` +
-          `| ${perMessage('client_cpu_s')} | ${same.at(-1)!.lat || '–'} ` +
+          `| ${perMessage('client_cpu_s')} | ${same.at(-1)!.lat.replaceAll('|', '~') || '–'} ` +
           `| ${of((run) => run.use?.server_rss_mb)} (${of((run) => run.use?.server_anon_mb)}) | ${startMs} |`,
       );
     }

@@ -9,8 +9,8 @@ import { administer } from '../integration/support/administration.ts';
 import { allAtOnce } from '../integration/support/all-at-once.ts';
 import { type Cluster, startCluster } from '../integration/support/cluster.ts';
 import { MessagingClient, NOTHING_CAME, OK } from '../integration/support/messaging.ts';
+import { PollConnection, pollBody } from '../integration/support/poll-connection.ts';
 import { memoryOf } from '../integration/support/process-memory.ts';
-import { PollConnection, pollBody } from './poll-connection.ts';
 import { processorSecondsOf } from './processor-time.ts';
 import { show } from './table.ts';
 
@@ -40,11 +40,11 @@ class HeldPolls {
 
   hold(connection: PollConnection): void {
     this.waiting++;
-    connection.poll(this.#body, ({ code, bodies }) => {
+    connection.poll(this.#body, ({ code, messages }) => {
       if (this.#closed) return;
       this.waiting--;
       this.ended++;
-      for (const body of bodies) this.arrivedMs.push(performance.now() - body.readDoubleLE());
+      for (const { body } of messages) this.arrivedMs.push(performance.now() - body.readDoubleLE());
       if (code !== OK && code !== NOTHING_CAME) this.refused.set(code, (this.refused.get(code) ?? 0) + 1);
       else this.hold(connection);
     });

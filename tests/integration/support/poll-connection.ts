@@ -1,6 +1,6 @@
 // One connection that holds many receives at once, with HTTP/2 frames by hand: a client so cheap that ten thousand of
-// them fit beside the server that is measured. Headers are told once and then named by their numbers, as clients do
-// it. It knows of an answer what a benchmark asks: its code and its messages.
+// them fit beside the server that is measured. Headers of receives are told once and then named by their numbers, as
+// clients do it. It knows of an answer what a benchmark asks: its code and its messages.
 import type { Socket } from 'node:net';
 import { serviceDefinition } from '@fulmar/runtime/protos.ts';
 import {
@@ -8,12 +8,13 @@ import {
   FRAME,
   frame,
   grpcHeaders,
+  headerBlock,
   literal,
   messageFrames,
   openSocket,
   PREFACE,
-} from '../integration/support/http2-frames.ts';
-import { duration, OK, SERVICE } from '../integration/support/messaging.ts';
+} from './http2-frames.ts';
+import { duration, OK, SERVICE } from './messaging.ts';
 
 export interface PollRequest {
   readonly group: string;
@@ -25,19 +26,27 @@ export interface PollRequest {
 export interface PollAnswer {
   /** The code in the answer; 0 when the stream or the connection ended without one. */
   readonly code: number;
-  readonly bodies: readonly Buffer[];
+  readonly messages: readonly PolledMessage[];
+}
+
+export interface PolledMessage {
+  readonly body: Buffer;
+  readonly systemProperties: { readonly messageId: string; readonly receiptHandle: string };
 }
 
 interface Waiting {
   code: number;
-  readonly bodies: Buffer[];
+  readonly messages: PolledMessage[];
+  readonly method: Method;
   readonly onEnd: (answer: PollAnswer) => void;
 }
 
 interface ResponseFrame {
   readonly status?: { readonly code: number } | null;
-  readonly message?: { readonly body: Buffer } | null;
+  readonly message?: PolledMessage | null;
 }
+
+type Method = 'ReceiveMessage' | 'AckMessage';
 
 const HEAD_BYTES = 9;
 const PREFIX_BYTES = 5;
@@ -48,11 +57,14 @@ const GO_AWAY = 7;
 /** The newest header that both sides have remembered has this number. */
 const FIRST_REMEMBERED = 62;
 const DEADLINE_MARGIN_MS = 5_000;
-const receive = serviceDefinition(SERVICE).ReceiveMessage!;
+const HEADERS = 14;
+/** The numbers of all headers of a receive, from the first that was told to the last. */
+const REMEMBERED = Buffer.from(Array.from({ length: HEADERS }, (_, i) => 0x80 | (FIRST_REMEMBERED + HEADERS - 1 - i)));
+const service = serviceDefinition(SERVICE);
 
 /** The bytes of a receive, to be used for any number of polls. */
 export function pollBody({ group, topic, invisibleMs, longPollMs }: PollRequest): Buffer {
-  return receive.requestSerialize({
+  return service.ReceiveMessage!.requestSerialize({
     group: { name: group },
     messageQueue: { topic: { name: topic }, id: -1 },
     filterExpression: { type: 1, expression: '*' },
@@ -64,7 +76,8 @@ export function pollBody({ group, topic, invisibleMs, longPollMs }: PollRequest)
 
 export class PollConnection {
   readonly #socket: Socket;
-  readonly #headers: readonly (readonly [string, string])[];
+  readonly #deadlineMs: number;
+  readonly #clientId: string;
   readonly #waiting = new Map<number, Waiting>();
   #rest: Buffer = Buffer.alloc(0);
   #nextStreamId = 1;
@@ -75,27 +88,23 @@ export class PollConnection {
 
   private constructor(socket: Socket, clientId: string, longPollMs: number) {
     this.#socket = socket;
-    this.#headers = grpcHeaders(`/${SERVICE}/ReceiveMessage`, [
-      ['user-agent', 'bench'],
-      ['grpc-timeout', `${longPollMs + DEADLINE_MARGIN_MS}m`],
-      ['x-mq-client-id', clientId],
-      ['x-mq-language', 'GO'],
-      ['x-mq-client-version', '5.1.4'],
-      ['x-mq-protocol', 'v2'],
-      ['x-mq-request-id', '00000000-0000-4000-8000-000000000001'],
-      ['x-mq-date-time', '20260101T000000Z'],
-    ]);
+    this.#clientId = clientId;
+    this.#deadlineMs = longPollMs + DEADLINE_MARGIN_MS;
     socket.on('data', (bytes: Buffer) => this.#read(bytes));
     socket.once('close', () => this.#endAll());
     socket.write(Buffer.concat([PREFACE, boundlessWindow()]));
   }
 
   poll(body: Buffer, onEnd: (answer: PollAnswer) => void): void {
-    const id = this.#nextStreamId;
-    this.#nextStreamId += 2;
-    this.#waiting.set(id, { code: 0, bodies: [], onEnd });
-    const block = id === 1 ? this.#toRemember() : this.#remembered();
-    this.#socket.write(Buffer.concat([frame(FRAME.headers, END_HEADERS, id, block), messageFrames(id, body)]));
+    this.#ask('ReceiveMessage', this.#nextStreamId === 1 ? this.#toRemember() : REMEMBERED, body, onEnd);
+  }
+
+  /** Of one message, after the first poll. */
+  acknowledge(group: string, topic: string, message: PolledMessage, onEnd: (answer: PollAnswer) => void): void {
+    const { messageId, receiptHandle } = message.systemProperties;
+    const request = { group: { name: group }, topic: { name: topic }, entries: [{ messageId, receiptHandle }] };
+    const body = service.AckMessage!.requestSerialize(request);
+    this.#ask('AckMessage', headerBlock(this.#headers('AckMessage')), body, onEnd);
   }
 
   close(): void {
@@ -103,13 +112,29 @@ export class PollConnection {
     this.#socket.destroy();
   }
 
-  #toRemember(): Buffer {
-    return Buffer.concat(this.#headers.flatMap(([name, value]) => [Buffer.of(0x40), literal(name), literal(value)]));
+  #ask(method: Method, block: Buffer, body: Buffer, onEnd: (answer: PollAnswer) => void): void {
+    const id = this.#nextStreamId;
+    this.#nextStreamId += 2;
+    this.#waiting.set(id, { code: 0, messages: [], method, onEnd });
+    this.#socket.write(Buffer.concat([frame(FRAME.headers, END_HEADERS, id, block), messageFrames(id, body)]));
   }
 
-  #remembered(): Buffer {
-    const last = FIRST_REMEMBERED + this.#headers.length - 1;
-    return Buffer.from(this.#headers.map((_, i) => 0x80 | (last - i)));
+  #headers(method: Method): readonly (readonly [string, string])[] {
+    return grpcHeaders(`/${SERVICE}/${method}`, [
+      ['user-agent', 'bench'],
+      ['grpc-timeout', `${this.#deadlineMs}m`],
+      ['x-mq-client-id', this.#clientId],
+      ['x-mq-language', 'GO'],
+      ['x-mq-client-version', '5.1.4'],
+      ['x-mq-protocol', 'v2'],
+      ['x-mq-request-id', '00000000-0000-4000-8000-000000000001'],
+      ['x-mq-date-time', '20260101T000000Z'],
+    ]);
+  }
+
+  #toRemember(): Buffer {
+    const headers = this.#headers('ReceiveMessage');
+    return Buffer.concat(headers.flatMap(([name, value]) => [Buffer.of(0x40), literal(name), literal(value)]));
   }
 
   #read(bytes: Buffer): void {
@@ -137,11 +162,10 @@ export class PollConnection {
     const waiting = this.#waiting.get(id);
     for (let at = 0; waiting !== undefined && at + PREFIX_BYTES <= payload.length; ) {
       const end = at + PREFIX_BYTES + payload.readUInt32BE(at + 1);
-      const { status, message } = receive.responseDeserialize(
-        payload.subarray(at + PREFIX_BYTES, end),
-      ) as ResponseFrame;
+      const bytes = payload.subarray(at + PREFIX_BYTES, end);
+      const { status, message } = service[waiting.method]!.responseDeserialize(bytes) as ResponseFrame;
       if (status) waiting.code = status.code;
-      if (message) waiting.bodies.push(message.body);
+      if (message) waiting.messages.push(message);
       at = end;
     }
   }
@@ -149,7 +173,7 @@ export class PollConnection {
   #end(id: number): void {
     const waiting = this.#waiting.get(id);
     this.#waiting.delete(id);
-    waiting?.onEnd({ code: waiting.bodies.length > 0 ? OK : waiting.code, bodies: waiting.bodies });
+    waiting?.onEnd({ code: waiting.messages.length > 0 ? OK : waiting.code, messages: waiting.messages });
   }
 
   #endAll(): void {

@@ -183,9 +183,8 @@ if (values.help) {
   process.stdout.write(`${HELP}\n`);
 } else if (values.report) {
   const measured = readResults(positionals);
-  process.stdout.write(
-    `${targetTable(measured)}\n\n${loadCurveTable(measured)}\n\n${table(measured.filter(({ result }) => 'msgs_per_s' in result))}\n`,
-  );
+  const runs = measured.filter(({ result }) => 'msgs_per_s' in result);
+  process.stdout.write(`${targetTable(measured)}\n\n${loadCurveTable(measured)}\n\n${table(runs)}\n`);
   for (const file of writePlots(measured, join(import.meta.dirname, '..', '..', 'docs'))) {
     process.stderr.write(`${file}\n`);
   }

@@ -18,6 +18,7 @@ const RIGHT = 20;
 const TOP = 40;
 const BOTTOM = 50;
 const KEY_WIDTH = 190;
+const KEY_ROW = 16;
 const COLOURS = ['#1f77b4', '#d62728', '#2ca02c', '#7f7f7f'];
 
 const escaped = (content: string): string => content.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
@@ -58,12 +59,13 @@ export function linePlot({ title, x, y, curves }: Lines): string {
     for (const point of points) {
       parts.push(`<circle cx="${xAt(point.x).toFixed(1)}" cy="${yAt(point.y).toFixed(1)}" r="3" fill="${colour}"/>`);
     }
-    const keyY = TOP + 8 + i * 16;
+    const keyY = TOP + 8 + i * KEY_ROW;
     const keyX = LEFT + 14;
     parts.push(`<path d="M${keyX} ${keyY}h24" ${stroke}/>`);
     parts.push(`<text x="${keyX + 30}" y="${keyY + 4}">${escaped(name)}</text>`);
   });
-  const keyBox = `<rect x="${LEFT + 6}" y="${TOP - 4}" width="${KEY_WIDTH}" height="${curves.length * 16 + 8}" fill="#fff"/>`;
+  const keyHeight = curves.length * KEY_ROW + 8;
+  const keyBox = `<rect x="${LEFT + 6}" y="${TOP - 4}" width="${KEY_WIDTH}" height="${keyHeight}" fill="#fff"/>`;
   const grid = parts.filter((part) => part.includes('#ddd'));
   const rest = parts.filter((part) => !part.includes('#ddd'));
   return (

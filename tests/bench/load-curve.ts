@@ -61,7 +61,8 @@ export function loadCurveTable(measured: readonly Measured[]): string {
   const points = pointsOf(measured);
   if (points.length === 0) return '';
   const lines = [
-    '| asked for, msg/s | server | carried, msg/s | p50 ms | p99 ms | p99.9 ms | server CPU µs/msg | % of a core | runs |',
+    '| asked for, msg/s | server | carried, msg/s | p50 ms | p99 ms | p99.9 ms | server CPU µs/msg | % of a core ' +
+      '| runs |',
     '|---|---|---|---|---|---|---|---|---|',
   ];
   for (const { server, rate, carried, p50, p99, p999, cpuMicroseconds, runs } of points) {

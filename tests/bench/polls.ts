@@ -2,7 +2,7 @@
 // they cost while nothing comes, and how soon a message is there that somebody sends. Prints rows of a Markdown table,
 // one for each of the arguments CONNECTIONSxPOLLS, which says how many polls each connection holds.
 //
-//   node tests/bench/polls.ts 1x1 1000x1 1000x50 10000x5 [flags of scripts/run]
+//   node tests/bench/polls.ts 1x1 1000x1 1000x50 9900x5 [flags of scripts/run]
 import { setTimeout as sleep } from 'node:timers/promises';
 import { endAll, temporaryDirectory } from '../integration/commands.ts';
 import { administer } from '../integration/support/administration.ts';
@@ -55,8 +55,7 @@ class HeldPolls {
   }
 }
 
-async function send({ proxy }: Cluster): Promise<void> {
-  const client = new MessagingClient(proxy);
+async function send(client: MessagingClient): Promise<void> {
   for (let i = 0; i < MESSAGES; i++) {
     const body = Buffer.alloc(1_024);
     body.writeDoubleLE(performance.now());
@@ -64,7 +63,6 @@ async function send({ proxy }: Cluster): Promise<void> {
     if (stored!.code !== OK) throw new Error(`a message was answered ${stored!.code}`);
     await sleep(MESSAGE_EVERY_MS);
   }
-  client.close();
 }
 
 /** Percent of a core. */
@@ -81,6 +79,9 @@ async function measure(connections: number, pollsOfEach: number, flags: readonly
     await administration.createTopic(TOPIC);
     await administration.createGroup(GROUP);
   });
+  // It needs its connection before the others have all that there may be.
+  const client = new MessagingClient(cluster.proxy);
+  await client.call('QueryRoute', { topic: { name: TOPIC } });
   const residentKib = (): number => memoryOf(cluster.pid).residentBytes / 1_024;
   const polls = connections * pollsOfEach;
   await sleep(SETTLE_MS);
@@ -106,7 +107,8 @@ async function measure(connections: number, pollsOfEach: number, flags: readonly
   const endedBefore = held.ended;
   const waitingShare = await processorShare(cluster, WATCHED_MS);
   const endedEachSecond = (held.ended - endedBefore) / (WATCHED_MS / 1_000);
-  await send(cluster);
+  await send(client);
+  client.close();
   for (let i = 0; i < 50 && held.arrivedMs.length < MESSAGES; i++) await sleep(100);
 
   const waitingKib = residentKib();

@@ -2,7 +2,7 @@
 // and only then V8 begins to sample, over the port of its inspector. Each pair of arguments is a case, by a part of its
 // name, and the file to write.
 //
-//   node tests/bench/profile.ts 'receive + ack 1024 B, 16' docs/flame-receive.svg '1024 B, 100 msg' docs/flame-slow.svg
+//   node tests/bench/profile.ts 'receive + ack 1024 B, 16' docs/flame-receive.svg 'send 32 x' docs/flame-batch.svg
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cases } from './cases.ts';

@@ -21,6 +21,8 @@ export interface PollRequest {
   readonly topic: string;
   readonly invisibleMs: number;
   readonly longPollMs: number;
+  /** As push consumers ask: what they have is theirs as long as they are there. */
+  readonly autoRenew?: boolean;
 }
 
 export interface PollAnswer {
@@ -63,12 +65,13 @@ const REMEMBERED = Buffer.from(Array.from({ length: HEADERS }, (_, i) => 0x80 | 
 const service = serviceDefinition(SERVICE);
 
 /** The bytes of a receive, to be used for any number of polls. */
-export function pollBody({ group, topic, invisibleMs, longPollMs }: PollRequest): Buffer {
+export function pollBody({ group, topic, invisibleMs, longPollMs, autoRenew = false }: PollRequest): Buffer {
   return service.ReceiveMessage!.requestSerialize({
     group: { name: group },
     messageQueue: { topic: { name: topic }, id: -1 },
     filterExpression: { type: 1, expression: '*' },
     batchSize: 1,
+    autoRenew,
     invisibleDuration: duration(invisibleMs),
     longPollingTimeout: duration(longPollMs),
   });

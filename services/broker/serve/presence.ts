@@ -48,7 +48,8 @@ export class Presence {
   }
 
   start(): void {
-    for (const clientId of this.holders()) this.end(clientId, INHERITED_MS);
+    const holders = this.messageHolders();
+    for (const clientId of holders) this.end(clientId, INHERITED_MS, holders);
     this.arm();
   }
 
@@ -77,17 +78,19 @@ export class Presence {
   report({ proxyId, online, gone, doubtful, lost }: ClientsReport): void {
     for (const clientId of online) this.note(clientId, proxyId);
     const nowMs = this.clock.monotonicMs();
+    // Thousands may be gone at once, as those of one proxy, and of as many subscriptions.
+    const holders = gone.length + doubtful.length === 0 ? NOBODY : this.messageHolders();
     for (const clientId of gone) {
       if (this.isElsewhere(clientId, proxyId, nowMs)) continue;
       this.seen.delete(clientId);
-      this.end(clientId, VISIBLE_AFTER_MS);
+      this.end(clientId, VISIBLE_AFTER_MS, holders);
       this.onLeft(clientId, true);
     }
     for (const clientId of lost) {
       // It keeps what it holds until it is gone: it may be working on it.
       if (!this.isElsewhere(clientId, proxyId, nowMs)) this.onLeft(clientId, false);
     }
-    for (const clientId of doubtful) this.end(clientId, INHERITED_MS);
+    for (const clientId of doubtful) this.end(clientId, INHERITED_MS, holders);
   }
 
   /** Whether another proxy has heard of the client; this one has not any more. */
@@ -106,11 +109,12 @@ export class Presence {
 
   private sweep(): void {
     const nowMs = this.clock.monotonicMs();
-    for (const clientId of this.holders()) {
+    const holders = this.messageHolders();
+    for (const clientId of this.withReadersOfLiteTopics(holders)) {
       const seen = this.seen.get(clientId);
       if (seen === undefined) this.note(clientId, '');
-      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId, VISIBLE_AFTER_MS);
-      else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS);
+      else if (nowMs - Math.max(...seen.values()) > SILENCE_MS) this.end(clientId, VISIBLE_AFTER_MS, holders);
+      else if (this.lostProxy(seen, nowMs)) this.end(clientId, INHERITED_MS, holders);
     }
     for (const [clientId, seen] of this.seen) {
       if (nowMs - Math.max(...seen.values()) <= SILENCE_MS) continue;
@@ -130,24 +134,26 @@ export class Presence {
     return lost;
   }
 
-  /** Of messages, or of lite topics that they read. */
-  private holders(): Set<string> {
+  private messageHolders(): ReadonlySet<string> {
     const holders = new Set<string>();
     for (const { heldBy } of this.state.subscriptions()) for (const clientId of heldBy.keys()) holders.add(clientId);
-    for (const { lite } of this.state.groups.byId.values()) {
-      for (const clientId of lite?.consumers.clients() ?? []) holders.add(clientId);
-    }
     return holders;
   }
 
-  private end(clientId: string, afterMs: number): void {
-    if (!this.holds(clientId)) return;
+  private withReadersOfLiteTopics(holders: ReadonlySet<string>): Set<string> {
+    const all = new Set(holders);
+    for (const { lite } of this.state.groups.byId.values()) {
+      for (const clientId of lite?.consumers.clients() ?? []) all.add(clientId);
+    }
+    return all;
+  }
+
+  /** What the client holds, if it holds anything, is visible again after that time. */
+  private end(clientId: string, afterMs: number, holders: ReadonlySet<string>): void {
+    if (!holders.has(clientId)) return;
     const payload = { clientId, visibleAtMs: this.committer.nowMs() + afterMs };
     this.committer.append({ type: RECORD_TYPE.clientGone, payload }, clientGoneBytes(payload), writeClientGone);
   }
-
-  private holds(clientId: string): boolean {
-    for (const { heldBy } of this.state.subscriptions()) if (heldBy.has(clientId)) return true;
-    return false;
-  }
 }
+
+const NOBODY: ReadonlySet<string> = new Set();

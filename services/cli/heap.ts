@@ -37,5 +37,8 @@ export async function takeHeapOfService([first = '', ...flags]: readonly string[
     output: () => undefined,
     error: () => undefined,
   });
-  if (loaded.stop === undefined) takeFittingHeap(loaded.settings.memoryLimit, row.hasBuffers);
+  if (loaded.stop !== undefined) return;
+  const { memoryLimit, workers = 1 } = loaded.settings;
+  // The parent of workers needs little, and gives each worker a heap that fits into its share.
+  if (workers === 1) takeFittingHeap(memoryLimit, row.hasBuffers);
 }

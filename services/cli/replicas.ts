@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { flagOf } from '@fulmar/core/config.ts';
 import { startChild } from '@fulmar/runtime/child-process.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
+import { Supervisor, type SupervisorNews } from '@fulmar/runtime/supervisor.ts';
 import { openProxy } from './proxy.ts';
-import { Supervisor } from './supervisor.ts';
 
 export interface ReplicasOptions {
   readonly sets: number;
@@ -49,11 +49,10 @@ export function startReplicas(options: ReplicasOptions): Replicas {
       const directory = join(dataDir, set, replica);
       const words = ['broker', ...flagsOf(options, set, replica, directory)];
       const supervisor = new Supervisor({
-        name: `${set}/${replica}`,
         start: () => startChild(PROGRAM, words),
         clock: systemClock,
         timers: systemTimers,
-        tell,
+        tell: (news) => tell(sentenceOf(`${set}/${replica}`, news)),
       });
       running.push({ set, replica, dataDir: directory, supervisor });
     }
@@ -64,6 +63,19 @@ export function startReplicas(options: ReplicasOptions): Replicas {
       await Promise.all(running.map(({ supervisor }) => supervisor.stop(withinMs)));
     },
   };
+}
+
+function sentenceOf(name: string, news: SupervisorNews): string {
+  switch (news.kind) {
+    case 'ended': {
+      const who = news.pid === undefined ? name : `${name} (pid ${news.pid})`;
+      return `${who} has ended: ${news.how}. It is started again in ${news.againInMs / 1_000} s.`;
+    }
+    case 'started':
+      return `${name} runs again, with pid ${news.pid}.`;
+    case 'killed':
+      return `${name} does not end; it is killed.`;
+  }
 }
 
 function names(kind: string, amount: number): readonly string[] {

@@ -41,6 +41,10 @@ export const LIMITS = {
   bufferedResponseBytes: 32 * MIB,
   telemetryBufferedCommands: 64,
   clientSessions: 50_000,
+  /** Processes that share the port of a proxy. */
+  proxyWorkers: 64,
+  /** Connections that wait while no worker takes any. */
+  waitingConnections: 1_024,
   subscriptionsPerClient: 256,
   telemetrySettingsBytes: 64 * KIB,
 

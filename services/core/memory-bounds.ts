@@ -135,6 +135,19 @@ function boundsBetween(low: MemoryBounds, high: MemoryBounds, share: number): Me
   return Object.fromEntries(names.map((name) => [name, between(name)])) as Record<keyof MemoryBounds, number>;
 }
 
+/** What the parent of several workers takes for itself. */
+export const PARENT_BYTES = 128 * MIB;
+
+/** How many workers have room in a limit, each with what a process needs at least. */
+export function workersThatFit(limitBytes: number): number {
+  return Math.floor((limitBytes - PARENT_BYTES) / MEMORY_LIMIT_MIN_BYTES);
+}
+
+/** What each of so many workers may take. */
+export function workerShareBytes(limitBytes: number, workers: number): number {
+  return Math.floor((limitBytes - PARENT_BYTES) / workers);
+}
+
 export interface HeapSizes {
   readonly oldSpaceMebibytes: number;
   /** Of one of the two halves of the young generation. */

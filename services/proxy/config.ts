@@ -1,6 +1,7 @@
 // The settings of a proxy. This table is the only place that knows them: parsing, `--help`, the docs and the chart's
 // schema are made from it.
 import type { SettingTable } from '@fulmar/core/config.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { INTERNAL_TLS_SETTINGS } from '@fulmar/runtime/internal-tls.ts';
 import { MEMORY_LIMIT_SETTINGS } from '@fulmar/runtime/memory-limit.ts';
 
@@ -40,6 +41,13 @@ export const PROXY_SETTINGS = {
     default: 'native',
     choices: ['native', 'grpc-js'],
     text: 'Which transport serves clients: our own, or the library grpc-js at about three times the CPU.',
+  },
+  workers: {
+    type: 'number',
+    default: 1,
+    min: 0,
+    max: LIMITS.proxyWorkers,
+    text: 'Processes that share the port and the memory; 0: one fewer than there are cores. For machines with many cores.',
   },
   connectionAge: {
     type: 'duration',

@@ -1,33 +1,41 @@
 // The proxy as a process: reads its settings, wires the parts together, and stops in order.
 import { readFileSync } from 'node:fs';
-import { hostname } from 'node:os';
+import { availableParallelism, hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 import type { Settings } from '@fulmar/core/config.ts';
+import { LIMITS } from '@fulmar/core/limits.ts';
+import { PARENT_BYTES } from '@fulmar/core/memory-bounds.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
-import type { KeyPair } from '@fulmar/runtime/certificates.ts';
+import { type KeyPair, selfSignedPair } from '@fulmar/runtime/certificates.ts';
 import { systemClock, systemRandom, systemTimers } from '@fulmar/runtime/clock.ts';
 import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger, type LogLevel } from '@fulmar/runtime/logger.ts';
-import { ownBounds } from '@fulmar/runtime/memory-limit.ts';
+import { fittingHeap, memoryLimit, ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
+import type { ConnectionSource } from '@fulmar/runtime/one-port.ts';
 import { Probes } from '@fulmar/runtime/probes.ts';
 import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
+import { mergedMetrics } from '@fulmar/runtime/workers/merged-metrics.ts';
+import { startCrew } from '@fulmar/runtime/workers/start-crew.ts';
 import { adminService } from './api/admin.ts';
 import { officialAdminService } from './api/official/admin.ts';
 import { messagingService } from './api/service.ts';
 import { adminBinding, messagingBinding, officialAdminBinding } from './binding.ts';
+import { type Answering, type Colleagues, NO_COLLEAGUES, type WorkerDialogue } from './clients/colleagues.ts';
 import type { ConnectBroker } from './cluster/broker-links.ts';
 import { ClusterView } from './cluster/cluster-view.ts';
 import { connectBroker } from './cluster/data-plane-client.ts';
 import { PROXY_SETTINGS } from './config.ts';
-import { sampleClients, sampleCluster } from './metrics.ts';
+import { sampleClients, sampleCluster, sampleWorkers } from './metrics.ts';
+import { METRICS_MS, type ProxyWork, type RunningWorkers, shareOut } from './workers.ts';
 
 export type ProxySettings = Settings<typeof PROXY_SETTINGS>;
 
@@ -35,6 +43,8 @@ export interface RunningProxy {
   readonly port: number;
   /** Resolves when the routes of the cluster are known. */
   whenReady(): Promise<void>;
+  /** What it answers the other workers of the same proxy. */
+  readonly answering: Answering;
   /** Why the proxy should get no requests at the moment. */
   unready(): string | undefined;
   /** Takes no new connections, lets calls finish until the deadline. */
@@ -48,6 +58,12 @@ export interface ProxyParts {
   readonly connectBroker?: ConnectBroker;
   readonly metrics: Metrics;
   readonly setLogLevel: (level: LogLevel) => void;
+  /** If it is one of several workers: what it shares with the others. */
+  readonly shared?: {
+    readonly source: ConnectionSource;
+    readonly keyPair: KeyPair;
+    readonly colleagues: Colleagues;
+  };
 }
 
 export async function startProxy({ settings, logger, metrics, ...parts }: ProxyParts): Promise<RunningProxy> {
@@ -76,6 +92,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   });
   const messaging = messagingService({
     ...{ cluster, ...ports, logger, observer },
+    colleagues: parts.shared?.colleagues ?? NO_COLLEAGUES,
     config: {
       autoCreate: settings.autoCreate,
       advertisedEndpoints: settings.advertise,
@@ -87,7 +104,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   });
   const admin = adminService({
     ...{ cluster, timers: systemTimers, logger, clusterName: settings.cluster, version: VERSION },
-    clients: () => messaging.clients(),
+    clients: (selection) => messaging.roster.all(selection),
     groupChanged: (group) => messaging.groupChanged(group),
   });
   const official = officialAdminService({
@@ -101,7 +118,8 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   const limits = { ...transportLimits(bounds), ageMs: settings.connectionAge };
   const server = await startGrpcServer({
     ...splitAddress(settings.listen),
-    tls: keyPair(settings) ?? 'self-signed',
+    ...(parts.shared === undefined ? {} : { source: parts.shared.source }),
+    tls: parts.shared?.keyPair ?? keyPair(settings) ?? 'self-signed',
     ...(settings.stateDir === '' ? {} : { certificateDirectory: settings.stateDir }),
     plaintext: settings.plaintext,
     transport: settings.edge,
@@ -116,6 +134,15 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   return {
     port: server.port,
     whenReady: () => cluster.whenReady(),
+    answering: {
+      ...messaging.forColleagues,
+      load: () => ({ ...messaging.rates(), connections: server.load().connections }),
+      logLevel(level) {
+        parts.setLogLevel(level);
+        return null;
+      },
+      metrics: () => metrics.text(),
+    },
     unready() {
       if (stopping) return 'The proxy is stopping.';
       if (!cluster.ready) return 'The routes of the cluster are not known yet.';
@@ -131,10 +158,11 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   };
 }
 
-function labelsOf({ cluster, listen }: ProxySettings): Readonly<Record<string, string>> {
+/** A worker is a node of its own: what is counted there begins again at zero when it does. */
+function labelsOf({ cluster, listen }: ProxySettings, worker?: number): Readonly<Record<string, string>> {
   // The same after a restart, so that restarts can be seen.
-  const node_id = joinAddress({ host: hostname(), port: splitAddress(listen).port });
-  return { cluster, node_type: 'proxy', node_id };
+  const address = joinAddress({ host: hostname(), port: splitAddress(listen).port });
+  return { cluster, node_type: 'proxy', node_id: worker === undefined ? address : `${address}/${worker}` };
 }
 
 function keyPair({ tlsCertificate, tlsKey }: ProxySettings): KeyPair | undefined {
@@ -146,6 +174,36 @@ function keyPair({ tlsCertificate, tlsKey }: ProxySettings): KeyPair | undefined
 }
 
 const STOP_MS = 30_000;
+
+/** The parent of workers, which are processes of their own. */
+async function startWorkers(
+  settings: ProxySettings,
+  logger: Logger,
+  { observer, onCollect }: Metrics,
+): Promise<RunningWorkers> {
+  const { workers, shareBytes } = shareOut(settings, availableParallelism(), memoryLimit(settings.memoryLimit));
+  const pair = keyPair(settings) ?? (await selfSignedPair(settings.stateDir === '' ? undefined : settings.stateDir));
+  const { port, crew, stop } = await startCrew<ProxyWork, WorkerDialogue>({
+    ...splitAddress(settings.listen),
+    ...{ workers, logger },
+    program: { path: fileURLToPath(new URL('./worker.ts', import.meta.url)), ...fittingHeap(shareBytes, true) },
+    work: (number, sharedPort) => ({
+      settings: { ...settings, memoryLimit: shareBytes },
+      labels: labelsOf(settings, number),
+      ...{ number, port: sharedPort, keyPair: pair },
+    }),
+    waitingMax: LIMITS.waitingConnections,
+    onRestart: () => observer.count('fulmar_proxy_worker_restarts_total', {}, 1),
+  });
+  onCollect(() => sampleWorkers(workers, crew.open, observer));
+  logger.info('the workers of the proxy are running', { workers, shareBytes });
+  return {
+    port,
+    unready: () => crew.unready(),
+    metricsPages: async () => [...(await crew.ask('metrics', null, METRICS_MS)).values()],
+    stop,
+  };
+}
 
 /** Resolves with 0 when it runs (it ends by a signal then) or has shown its help, else with the exit code. */
 export async function runProxy(flags: readonly string[]): Promise<number> {
@@ -162,16 +220,26 @@ export async function runProxy(flags: readonly string[]): Promise<number> {
   try {
     const logger = createLogger({ level: settings.logLevel, fields: { service: 'proxy' } });
     const life = processLife({ logger });
-    const metrics = createMetrics({ labels: labelsOf(settings) });
+    const hasWorkers = settings.workers !== 1;
+    const labels = labelsOf(settings);
+    const metrics = createMetrics({ labels, ...(hasWorkers && { memoryShareBytes: PARENT_BYTES }) });
     const probes = new Probes('The port for clients is being opened.');
-    const http = await startHttpServer({ ...splitAddress(settings.http), metrics, probes });
+    let workers: RunningWorkers | undefined;
+    const text = async () => mergedMetrics([await metrics.text(), ...((await workers?.metricsPages()) ?? [])]);
+    const page = hasWorkers ? { contentType: metrics.contentType, text } : metrics;
+    const http = await startHttpServer({ ...splitAddress(settings.http), metrics: page, probes });
     const setLogLevel = (level: LogLevel): void => {
       logger.level = level;
     };
-    const running = await startProxy({ settings, logger, metrics, setLogLevel });
+    if (hasWorkers) workers = await startWorkers(settings, logger, metrics);
+    const running = workers ?? (await startProxy({ settings, logger, metrics, setLogLevel }));
     probes.askWhetherReady(() => running.unready());
     probes.started();
-    life.onStop({ name: 'finish the calls', deadlineMs: STOP_MS, run: () => running.stop(STOP_MS - 5_000) });
+    life.onStop({
+      name: 'finish the calls',
+      deadlineMs: STOP_MS,
+      run: () => running.stop(hasWorkers ? STOP_MS - 1_000 : STOP_MS - 5_000),
+    });
     life.onStop({ name: 'close the HTTP port', deadlineMs: 1_000, run: () => http.stop() });
     logger.info('the proxy is running', { port: running.port, httpPort: http.port });
     return 0;

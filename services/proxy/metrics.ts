@@ -34,6 +34,11 @@ export function sampleClients(sessions: Iterable<Session>, observer: Observer): 
   observeBound(observer, 'proxy_clients', clients, LIMITS.clientSessions);
 }
 
+export function sampleWorkers(wanted: number, open: number, observer: Observer): void {
+  observer.observe('fulmar_proxy_workers', { state: 'wanted' }, wanted);
+  observer.observe('fulmar_proxy_workers', { state: 'open' }, open);
+}
+
 export function sampleCluster(
   cluster: Pick<ClusterView, 'connected' | 'brokers' | 'master'>,
   observer: Observer,

@@ -12,7 +12,7 @@ import { type NativeServerOptions, startNativeServer } from './edge/native-serve
 import { registerService } from './grpc-services.ts';
 import { neutraliseTimeout } from './grpc-timeout.ts';
 import { type Health, HealthService } from './health.ts';
-import { openOnePort } from './one-port.ts';
+import { type ConnectionSource, openOnePort } from './one-port.ts';
 import { observeBound } from './process-metrics.ts';
 import { reflectionServices } from './reflection.ts';
 import { refusals } from './refusals.ts';
@@ -78,6 +78,8 @@ export interface GrpcServerOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** Connections that another process accepts, in place of a port of this one. */
+  readonly source?: ConnectionSource;
   /** Absent: no TLS. */
   readonly tls?: KeyPair | 'self-signed';
   /** Where a self-signed pair is kept; absent: a new one for each start. */
@@ -172,6 +174,7 @@ async function startLibraryServer(options: PreparedOptions): Promise<GrpcServer>
   const port = await openOnePort({
     host: options.host,
     port: options.port,
+    ...(options.source === undefined ? {} : { source: options.source }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     plaintext: options.plaintext,
     connectionsMax: limits.connections,

@@ -42,22 +42,42 @@ export function ownBounds(setting: number): MemoryBounds {
  * it holds a channel to its parent, which would be lost.
  */
 export function takeFittingHeap(setting: number, hasBuffers: boolean): void {
-  const { execArgv, execPath, argv, env } = process;
-  if (process.connected || [...execArgv, env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG))) return;
-  const { oldSpaceMebibytes, semiSpaceMebibytes, growthPercent } = heapSizes(memoryLimit(setting), hasBuffers);
-  const flags = [
+  const { execPath, argv, env } = process;
+  if (process.connected || isHeapGiven()) return;
+  const { nodeOptions, environment } = fittingHeap(memoryLimit(setting), hasBuffers);
+  process.execve?.(execPath, [execPath, ...nodeOptions, ...argv.slice(1)], { ...env, ...environment });
+}
+
+/** Whether whoever started this process has said how large its heap is. */
+function isHeapGiven(): boolean {
+  const { execArgv, env } = process;
+  return [...execArgv, env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG));
+}
+
+export interface FittingHeap {
+  /** Options of Node: those of this process, and the sizes of the heap unless these are given. */
+  readonly nodeOptions: readonly string[];
+  /** For the C library. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** How to start a process that fits into so much memory. */
+export function fittingHeap(limitBytes: number, hasBuffers: boolean): FittingHeap {
+  const { execArgv, env } = process;
+  const { oldSpaceMebibytes, semiSpaceMebibytes, growthPercent } = heapSizes(limitBytes, hasBuffers);
+  const sized = [
     ...execArgv.filter((flag) => !flag.startsWith(YOUNG_FLAG)),
     `${HEAP_FLAG}=${oldSpaceMebibytes}`,
     `${YOUNG_FLAG}=${semiSpaceMebibytes}`,
     // V8 by itself collects the whole heap for every few MiB of log that leave the cache: a quarter of a send's CPU.
     `${GROWTH_FLAG}=${growthPercent}`,
   ];
-  process.execve?.(execPath, [execPath, ...flags, ...argv.slice(1)], {
-    ...env,
+  const environment = {
     // glibc keeps freed buffers for itself, up to 32 MiB each, once it has seen one so large be freed; with many large
     // messages under way the process then held 750 MiB of which 140 were in use. A fixed threshold gives them back, and
     // so do few arenas for the threads that read and write files.
     MALLOC_MMAP_THRESHOLD_: env.MALLOC_MMAP_THRESHOLD_ ?? '131072',
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2',
-  });
+  };
+  return { nodeOptions: isHeapGiven() ? execArgv : sized, environment };
 }

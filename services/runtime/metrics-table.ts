@@ -159,9 +159,12 @@ export const METRICS: readonly MetricRow[] = [
   sampled('fulmar_proxy_name_server_connected', [], '1 while a NameServer tells this proxy the routes.'),
   sampled('fulmar_proxy_masters', ['state'], 'Masters of broker sets that this proxy knows: reachable or unreachable.'),
 
+  sampled('fulmar_proxy_workers', ['state'], 'Workers of a proxy that has several: wanted, and open for connections.'),
+  counter('fulmar_proxy_worker_restarts_total', [], 'Workers of a proxy that were started again.'),
+
   // --- process
   gauge('fulmar_build_info', ['version', 'node'], 'Always 1; the labels say what runs.'),
-  sampled('fulmar_memory_limit_bytes', [], 'Memory of the container, or of the machine.'),
+  sampled('fulmar_memory_limit_bytes', [], 'Memory of the container, or of the machine; of a worker its share.'),
   sampled('fulmar_heap_limit_bytes', [], 'Size up to which the JavaScript heap may grow.'),
   sampled('fulmar_bound_used', ['bound'], 'What is in use of something that has a bound; its name ends with the unit.'),
   sampled('fulmar_bound_limit', ['bound'], 'The bound. At the bound, requests are refused.'),

@@ -16,6 +16,8 @@ export interface MetricsOptions {
   readonly seriesPerMetric?: number;
   /** CPU, memory, event loop and garbage collection of the process. */
   readonly processMetrics?: boolean;
+  /** What the process may take, if that is less than its container or machine has. */
+  readonly memoryShareBytes?: number;
 }
 
 export interface Metrics {
@@ -145,7 +147,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   if (options.processMetrics ?? true) {
     collectDefaultMetrics({ register: registry });
     observeBuild(observer);
-    samplers.push(sampleProcess);
+    samplers.push((sampled) => sampleProcess(sampled, options.memoryShareBytes));
   }
   const collect = async () => {
     for (const family of families.values()) family.empty();

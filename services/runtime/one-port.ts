@@ -5,10 +5,22 @@ import { createServer as createTlsServer, type TLSSocket, type Server as TlsServ
 import type { KeyPair } from './certificates.ts';
 import type { Refusal } from './refusals.ts';
 
+/** Where connections come from that another process has accepted. */
+export interface ConnectionSource {
+  /** On which they were accepted. */
+  readonly port: number;
+  /** Called once. */
+  onConnection(take: (socket: Socket) => void): void;
+  /** Takes no more. */
+  close(): void;
+}
+
 export interface OnePortOptions {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
+  /** In place of a port of this process. */
+  readonly source?: ConnectionSource;
   /** Absent: connections that begin with TLS are closed. */
   readonly tls?: KeyPair;
   /** Whether connections without TLS are taken. */
@@ -29,7 +41,7 @@ export interface OnePort {
 }
 
 const TLS_HANDSHAKE = 0x16;
-const KEEP_ALIVE_MS = 60_000;
+export const SOCKET_OPTIONS = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 60_000 } as const;
 
 function ignoreErrors(socket: Socket): void {
   // What breaks a connection of a stranger is no news; the socket is closed in any case.
@@ -38,10 +50,7 @@ function ignoreErrors(socket: Socket): void {
 
 export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
   const tls = options.tls === undefined ? undefined : tlsServer(options, options.tls);
-  const server = createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEP_ALIVE_MS });
-  server.maxConnections = options.connectionsMax;
-  server.on('drop', (dropped) => options.onRefused({ reason: 'too-many', peer: dropped?.remoteAddress ?? '' }));
-  server.on('connection', (socket) => {
+  const admit = (socket: Socket): void => {
     ignoreErrors(socket);
     const timer = setTimeout(() => {
       options.onRefused({ reason: 'silent', peer: peerOf(socket) });
@@ -64,16 +73,49 @@ export async function openOnePort(options: OnePortOptions): Promise<OnePort> {
         socket.destroy();
       }
     });
-  });
-  await listen(server, options.host, options.port);
+  };
+  const { source } = options;
+  const door = source === undefined ? await openDoor(options, admit) : watchSource(source, options, admit);
   return {
-    port: (server.address() as AddressInfo).port,
+    port: door.port,
     setKeyPair: (pair) => tls?.setSecureContext(contextOf(pair)),
     close: () => {
-      server.close();
+      door.close();
       tls?.close();
     },
   };
+}
+
+async function openDoor(
+  options: OnePortOptions,
+  admit: (socket: Socket) => void,
+): Promise<Omit<OnePort, 'setKeyPair'>> {
+  const server = createServer(SOCKET_OPTIONS);
+  server.maxConnections = options.connectionsMax;
+  server.on('drop', (dropped) => options.onRefused({ reason: 'too-many', peer: dropped?.remoteAddress ?? '' }));
+  server.on('connection', admit);
+  await listen(server, options.host, options.port);
+  return { port: (server.address() as AddressInfo).port, close: () => server.close() };
+}
+
+/** The same bound as that of a port. */
+function watchSource(
+  source: ConnectionSource,
+  { connectionsMax, onRefused }: OnePortOptions,
+  admit: (socket: Socket) => void,
+): Omit<OnePort, 'setKeyPair'> {
+  let open = 0;
+  source.onConnection((socket) => {
+    if (open >= connectionsMax) {
+      onRefused({ reason: 'too-many', peer: peerOf(socket) });
+      socket.destroy();
+      return;
+    }
+    open++;
+    socket.once('close', () => open--);
+    admit(socket);
+  });
+  return { port: source.port, close: () => source.close() };
 }
 
 function contextOf({ key, cert, clientCa }: KeyPair) {
@@ -118,7 +160,7 @@ function peerOf(socket: Socket): string {
   return socket.remoteAddress ?? '';
 }
 
-function listen(server: Server, host: string, port: number): Promise<void> {
+export function listen(server: Server, host: string, port: number): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen({ host, port, backlog: 1024 }, () => {

@@ -9,8 +9,8 @@ export function observeBuild(observer: Observer): void {
   observer.observe('fulmar_build_info', { version: VERSION, node: process.version }, 1);
 }
 
-export function sampleProcess(observer: Observer): void {
-  observer.observe('fulmar_memory_limit_bytes', {}, memoryLimitBytes());
+export function sampleProcess(observer: Observer, memoryShareBytes = Number.POSITIVE_INFINITY): void {
+  observer.observe('fulmar_memory_limit_bytes', {}, Math.min(memoryLimitBytes(), memoryShareBytes));
   observer.observe('fulmar_heap_limit_bytes', {}, getHeapStatistics().heap_size_limit);
 }
 

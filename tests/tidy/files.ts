@@ -23,8 +23,8 @@ const isTypeScript = (path: string) => /\.(ts|mts|cts)$/.test(path);
 export const isTest = (path: string) =>
   /\.test\.ts$/.test(path) || path.startsWith('tests/') || /^services\/[^/]+\/testing\//.test(path);
 
-/** What connects the parts to the machine, and only that. */
-export const isWiring = (path: string) => /^services\/[^/]+\/main\.ts$/.test(path);
+/** What connects the parts to the machine, and only that: the programs. */
+export const isWiring = (path: string) => /^services\/[^/]+\/(main|worker)\.ts$/.test(path);
 
 /** Every text file that is in the repository or would be at the next commit. */
 export function readProject(root: string = ROOT): ProjectFile[] {

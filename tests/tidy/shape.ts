@@ -1,7 +1,7 @@
 // The shape of the code: how long, how it hangs together, and that every workspace names just what it uses.
 import { builtinModules } from 'node:module';
 import { withoutComments } from './blank.ts';
-import { at, isTest, type ProjectFile, typeScriptOf } from './files.ts';
+import { at, isTest, isWiring, type ProjectFile, typeScriptOf } from './files.ts';
 import { type Import, importsOf, ownTarget, packageOf, workspaceOf } from './imports.ts';
 
 /** 300 is the aim; a file that passes 500 does more than one thing. */
@@ -47,8 +47,7 @@ export function cycleViolations(files: readonly ProjectFile[]): string[] {
 /** Files that neither a service nor a test ever loads. */
 export function unreachedViolations(files: readonly ProjectFile[]): string[] {
   const graph = importGraph(files);
-  const isRoot = (path: string) =>
-    /^services\/[^/]+\/main\.ts$/.test(path) || isTest(path) || !path.startsWith('services/');
+  const isRoot = (path: string) => isWiring(path) || isTest(path) || !path.startsWith('services/');
   const reached = new Set([...graph.keys()].filter(isRoot));
   for (const path of reached) for (const next of graph.get(path) ?? []) reached.add(next);
   const lost = [...graph.keys()].filter((path) => !reached.has(path));

@@ -116,8 +116,7 @@ export function clusterHandlers(dependencies: AdminDependencies): ClusterHandler
         if (infos.length === 0) infos.push({ ...infoOf(entryOf(clusterName, set), status), registeredRole: '' });
         return infos.sort(mastersFirst);
       });
-      let clients = 0;
-      for (const _ of dependencies.clients()) clients++;
+      const clients = (await dependencies.clients()).length;
       const groups = Math.max(0, ...[...statuses.values()].map((status) => status?.groups ?? 0));
       return {
         cluster: clusterName,

@@ -5,7 +5,7 @@ import { type Fault, FaultError, fault, success } from '@fulmar/core/errors.ts';
 import { checkNamespace, splitResourceKey } from '@fulmar/core/names.ts';
 import type { Logger, Timers } from '@fulmar/core/ports.ts';
 import type { Cluster } from '@fulmar/core/route.ts';
-import type { Session } from '../clients/sessions.ts';
+import type { ClientView, Selection } from '../clients/roster.ts';
 import { unwrap } from './answering.ts';
 import { answerWithin } from './masters.ts';
 
@@ -20,7 +20,7 @@ export interface AdminDependencies extends Asking {
   readonly clusterName: string;
   /** Version of this proxy. */
   readonly version: string;
-  clients(): Iterable<Session>;
+  clients(selection?: Selection): Promise<readonly ClientView[]>;
   groupChanged(group: string): void;
 }
 

@@ -120,10 +120,9 @@ export function groupHandlers(dependencies: AdminDependencies): GroupHandlers {
       const answers = await askEverySet(dependencies, (broker) => broker.ensureGroup(name, false));
       const group = answers.find(({ answer }) => answer.value !== undefined)?.answer.value;
       if (group === undefined) throw new FaultError(answers[0]!.answer.fault!);
-      const clients: ClientInfo[] = [];
-      for (const { group: key, clientId, language, version, peer } of dependencies.clients()) {
-        if (key === name) clients.push({ clientId, language, version, peer });
-      }
+      const clients = (await dependencies.clients({ group: name })).map(
+        ({ clientId, language, version, peer }): ClientInfo => ({ clientId, language, version, peer }),
+      );
       return { group: infoOf(group), subscriptions: await lagOf(dependencies, name), clients };
     },
 

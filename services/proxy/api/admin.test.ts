@@ -21,7 +21,7 @@ describe('administration', () => {
       logger: silentLogger,
       clusterName: 'test',
       version: '0.1.0',
-      clients: () => harness.service.clients(),
+      clients: (selection) => harness.service.roster.all(selection),
       groupChanged: (group) => harness.service.groupChanged(group),
     });
   });

@@ -1,5 +1,6 @@
 // What all handlers of one proxy share: its dependencies and the little that it remembers about topics, groups,
 // clients.
+import type { Colleagues } from '../clients/colleagues.ts';
 import type { Sessions } from '../clients/sessions.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import type { createAddressing } from './endpoints.ts';
@@ -13,4 +14,5 @@ export interface ProxyContext extends ProxyDependencies {
   readonly sessions: Sessions;
   readonly addressing: ReturnType<typeof createAddressing>;
   readonly traffic: Traffic;
+  readonly colleagues: Colleagues;
 }

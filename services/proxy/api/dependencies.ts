@@ -2,6 +2,7 @@
 // configuration that change what clients see.
 import type { Clock, Logger, Observer, Random, Timers } from '@fulmar/core/ports.ts';
 import type { Cluster } from '@fulmar/core/route.ts';
+import type { Colleagues } from '../clients/colleagues.ts';
 
 export interface ProxyConfig {
   /** Topics and consumer groups come into being by their first use. */
@@ -25,6 +26,8 @@ export interface ProxyDependencies {
   readonly logger: Logger;
   readonly observer: Observer;
   readonly config: ProxyConfig;
+  /** The other workers; none if absent. */
+  readonly colleagues?: Colleagues;
 }
 
 /** Queues that a topic gets on each broker set when it is created by its first use. */

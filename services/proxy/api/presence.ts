@@ -1,6 +1,7 @@
 // Heartbeat and NotifyClientTermination: signs of life, and the goodbye after which a client's messages go to others at
 // once. Neither fails because of something that is not known here: a heartbeat may come from a client of another proxy.
 import { OK } from '@fulmar/core/errors.ts';
+import { COLLEAGUE_MS } from '../clients/colleagues.ts';
 import { type Answer, unary, unwrap } from './answering.ts';
 import type { UnaryHandler } from './call.ts';
 import type { ProxyContext } from './context.ts';
@@ -44,6 +45,8 @@ export function notifyClientTermination(
     needsClientId: false,
     async handle({ clientId }) {
       context.sessions.close(clientId);
+      // A client with connections to two workers says it to one.
+      void context.colleagues.ask('goodbye', clientId, COLLEAGUE_MS);
       return FINE;
     },
     refuse: (status) => ({ status }),

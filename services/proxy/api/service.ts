@@ -2,7 +2,9 @@
 // that the caller brings. `raw` methods take and give the bytes of their messages, `plain` ones objects in the shape of
 // `messages.ts`.
 import { createChecker } from '../clients/checker.ts';
+import { type Answering, COLLEAGUE_MS, NO_COLLEAGUES } from '../clients/colleagues.ts';
 import { createReporter } from '../clients/reporter.ts';
+import { createRoster, type Roster } from '../clients/roster.ts';
 import { createSessions, type Session } from '../clients/sessions.ts';
 import type { RawUnaryHandler, StreamHandler, TelemetryHandler, UnaryHandler } from './call.ts';
 import { createClientQuestions } from './client-questions.ts';
@@ -10,7 +12,7 @@ import type { ProxyContext } from './context.ts';
 import type { ProxyDependencies } from './dependencies.ts';
 import { createAddressing } from './endpoints.ts';
 import { createGroups } from './groups.ts';
-import { syncLiteSubscription } from './lite.ts';
+import { type NotifyLoss, syncLiteSubscription } from './lite.ts';
 import type {
   EndTransactionRequest,
   ForwardMessageToDeadLetterQueueRequest,
@@ -76,12 +78,18 @@ export interface MessagingHandlers {
 
 export interface MessagingService {
   readonly handlers: MessagingHandlers;
-  /** The clients that use this proxy, for administration and metrics. */
+  /** The clients that use this process, for metrics. */
   clients(): IterableIterator<Session>;
+  /** Those of all workers, for administration. */
+  readonly roster: Roster;
   /** Makes the clients of a group hear at once of a change that an administrator has made. */
   groupChanged(group: string): void;
   /** What the official admin service stands on. */
-  readonly official: Pick<OfficialParts, 'context' | 'telemetry' | 'questions'>;
+  readonly official: Pick<OfficialParts, 'context' | 'roster' | 'questions'>;
+  /** What this worker answers the others, but for what only its process knows. */
+  readonly forColleagues: Omit<Answering, 'load' | 'logLevel' | 'metrics'>;
+  /** Messages a second through this process. */
+  rates(): { readonly stored: number; readonly delivered: number };
   /** Begins to tell brokers who is online, and to ask producers about their transactions. */
   start(): void;
   /** Ends the open polls with empty answers and the Telemetry streams with UNAVAILABLE, and reports no more. */
@@ -89,7 +97,7 @@ export interface MessagingService {
 }
 
 export function messagingService(dependencies: ProxyDependencies): MessagingService {
-  const { cluster, clock, timers, logger, config } = dependencies;
+  const { cluster, clock, timers, logger, config, colleagues = NO_COLLEAGUES } = dependencies;
   const sessions = createSessions(clock, config.clientSessions, config.publishedTopics);
   const context: ProxyContext = {
     ...dependencies,
@@ -98,6 +106,7 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     groups: createGroups(dependencies),
     addressing: createAddressing(config.advertisedEndpoints),
     traffic: createTraffic(dependencies.observer),
+    colleagues,
   };
   const streams = telemetry(context);
   const reporter = createReporter({ cluster, timers, logger, proxyId: config.proxyId }, sessions);
@@ -106,6 +115,16 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     publishedTopics: () => streams.publishedTopics(),
     ask: (half) => streams.askProducer(half),
   });
+  const questions = createClientQuestions(dependencies, streams, colleagues);
+  const roster = createRoster({
+    ...{ sessions, colleagues },
+    settingsOf: streams.settingsOf,
+    nowMs: () => clock.monotonicMs(),
+  });
+  const notifyLoss: NotifyLoss = (clientId, liteTopic) => {
+    streams.notifyLoss(clientId, liteTopic);
+    void colleagues.ask('lostLite', { clientId, liteTopic }, COLLEAGUE_MS);
+  };
   return {
     handlers: {
       raw: {
@@ -125,13 +144,34 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
         QueryOffset: queryOffset(context),
         EndTransaction: endTransaction(context),
         RecallMessage: recallMessage(context),
-        SyncLiteSubscription: syncLiteSubscription(context, streams.notifyLoss),
+        SyncLiteSubscription: syncLiteSubscription(context, notifyLoss),
       },
       duplex: { Telemetry: streams.handler },
     },
     clients: () => sessions.all(),
-    groupChanged: (group) => context.groups.refresh(group),
-    official: { context, telemetry: streams, questions: createClientQuestions(dependencies, streams) },
+    roster,
+    groupChanged(group) {
+      context.groups.refresh(group);
+      void colleagues.ask('groupChanged', group, COLLEAGUE_MS);
+    },
+    official: { context, roster, questions },
+    rates: () => context.traffic.rates.perSecond(),
+    forColleagues: {
+      clients: (selection) => roster.own(selection),
+      client: async ({ clientId, nonce, command }) => (await questions.put(clientId, nonce, command)) ?? null,
+      goodbye(clientId) {
+        sessions.close(clientId);
+        return null;
+      },
+      lostLite({ clientId, liteTopic }) {
+        streams.notifyLoss(clientId, liteTopic);
+        return null;
+      },
+      groupChanged(group) {
+        context.groups.refresh(group);
+        return null;
+      },
+    },
     start() {
       reporter.start();
       checker.start();

@@ -5,7 +5,7 @@ import type { KeyPair } from '../certificates.ts';
 import { systemRandom } from '../clock.ts';
 import type { GrpcServer, TransportLimits } from '../grpc-server.ts';
 import type { Health } from '../health.ts';
-import { openOnePort } from '../one-port.ts';
+import { type ConnectionSource, openOnePort } from '../one-port.ts';
 import { refusals } from '../refusals.ts';
 import type { ServiceBinding } from '../rpc.ts';
 import { AnswerBudget } from './answer-budget.ts';
@@ -23,6 +23,7 @@ import { WriteBuffers } from './write-buffers.ts';
 export interface NativeServerOptions {
   readonly host: string;
   readonly port: number;
+  readonly source?: ConnectionSource;
   readonly tls: KeyPair | undefined;
   readonly plaintext: boolean;
   /** Health and reflection among them. */
@@ -115,6 +116,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
   const port = await openOnePort({
     host: options.host,
     port: options.port,
+    ...(options.source === undefined ? {} : { source: options.source }),
     ...(options.tls === undefined ? {} : { tls: options.tls }),
     plaintext: options.plaintext,
     connectionsMax: limits.connections,

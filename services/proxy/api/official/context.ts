@@ -3,6 +3,7 @@
 import { FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
+import type { Roster } from '../../clients/roster.ts';
 import { unary, unwrap } from '../answering.ts';
 import type { CallContext, UnaryHandler } from '../call.ts';
 import type { ClientQuestions } from '../client-questions.ts';
@@ -11,7 +12,6 @@ import type { Resource, Status } from '../messages.ts';
 import type { Requester } from '../requester.ts';
 import { topicKeyOf } from '../resources.ts';
 import { STATUS_OK } from '../status.ts';
-import type { Telemetry } from '../telemetry.ts';
 
 export const LOG_LEVELS = ['debug', 'debug', 'info', 'warn', 'error'] as const;
 /** By the numbers of the protocol, which has one more: TRACE. */
@@ -19,7 +19,7 @@ export type LogLevelName = (typeof LOG_LEVELS)[number];
 
 export interface OfficialParts {
   readonly context: ProxyContext;
-  readonly telemetry: Pick<Telemetry, 'settingsOf'>;
+  readonly roster: Pick<Roster, 'all'>;
   readonly questions: ClientQuestions;
   /** Version of this proxy. */
   readonly version: string;

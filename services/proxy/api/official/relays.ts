@@ -2,7 +2,7 @@
 // back over it. What a consumer is doing no command of the protocol asks for, so that is answered from what this proxy
 // knows of the client; what only the client knows stays empty.
 import { FaultError, fault } from '@fulmar/core/errors.ts';
-import type { Session } from '../../clients/sessions.ts';
+import type { ClientView } from '../../clients/roster.ts';
 import { refuse } from '../admin-context.ts';
 import { unwrap } from '../answering.ts';
 import type { UnaryHandler } from '../call.ts';
@@ -43,7 +43,7 @@ export interface OfficialRelayHandlers {
 
 const CLIENT_TYPE_NAMES = ['UNSPECIFIED', 'PRODUCER', 'PUSH_CONSUMER', 'SIMPLE_CONSUMER', 'PULL_CONSUMER'];
 
-export function officialRelayHandlers({ context, telemetry, questions }: OfficialParts): OfficialRelayHandlers {
+export function officialRelayHandlers({ context, roster, questions }: OfficialParts): OfficialRelayHandlers {
   return {
     PrintThreadStackTrace: answering(
       context,
@@ -82,33 +82,32 @@ export function officialRelayHandlers({ context, telemetry, questions }: Officia
       'GetConsumerRunningInfo',
       async (requester, { clientId = '', group }: ClientRequest) => {
         const key = unwrap(groupKeyOf(requester, group));
-        const session = context.sessions.get(clientId);
-        if (session === undefined || session.group !== key) {
+        const [client] = await roster.all({ clientId, group: key });
+        if (client === undefined) {
           const text = 'No consumer of the group with this id is connected to this proxy. Ask the one that it uses.';
           throw new FaultError(fault('NOT_FOUND', text));
         }
-        const settings = telemetry.settingsOf(key).get(clientId);
         const subscriptions = Object.fromEntries(
-          subscribed(session, settings).map(({ topic, expression }) => [topic, expression]),
+          subscribed(client).map(({ topic, expression }) => [topic, expression]),
         );
-        return { consumerRunningInfo: { properties: propertiesOf(session), subscriptions } };
+        return { consumerRunningInfo: { properties: propertiesOf(client), subscriptions } };
       },
     ),
   };
+}
 
-  function propertiesOf(session: Session): Readonly<Record<string, string>> {
-    const { clientId, language, version, peer, clientType, lastHeardMs, endPolls, telemetryStreams } = session;
-    return {
-      clientId,
-      language,
-      version,
-      peer,
-      clientType: CLIENT_TYPE_NAMES[clientType] ?? 'LITE_CONSUMER',
-      openReceives: String(endPolls.size),
-      openTelemetryStreams: String(telemetryStreams),
-      silentForMs: String(Math.max(0, Math.round(context.clock.monotonicMs() - lastHeardMs))),
-    };
-  }
+function propertiesOf(client: ClientView): Readonly<Record<string, string>> {
+  const { clientId, language, version, peer, clientType, openReceives, telemetryStreams, silentForMs } = client;
+  return {
+    clientId,
+    language,
+    version,
+    peer,
+    clientType: CLIENT_TYPE_NAMES[clientType] ?? 'LITE_CONSUMER',
+    openReceives: String(openReceives),
+    openTelemetryStreams: String(telemetryStreams),
+    silentForMs: String(silentForMs),
+  };
 }
 
 /** What the client says of its own work; one that says nothing has done it. */

@@ -3,13 +3,13 @@
 // told.
 import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type { Session } from '../../clients/sessions.ts';
+import type { ClientView } from '../../clients/roster.ts';
 import { askEverySet, refuse } from '../admin-context.ts';
 import { lagOf, type SubscriptionInfo as Progress } from '../admin-lag.ts';
 import { unwrap } from '../answering.ts';
 import type { UnaryHandler } from '../call.ts';
 import type { ProxyContext } from '../context.ts';
-import { CLIENT_TYPE, FILTER_TYPE, type Resource, type Settings } from '../messages.ts';
+import { CLIENT_TYPE, FILTER_TYPE, type Resource } from '../messages.ts';
 import type { Requester } from '../requester.ts';
 import { groupKeyOf, topicKeyOf } from '../resources.ts';
 import {
@@ -77,7 +77,7 @@ export interface OfficialSubscriptionHandlers {
   >;
 }
 
-export function officialSubscriptionHandlers({ context, telemetry }: OfficialParts): OfficialSubscriptionHandlers {
+export function officialSubscriptionHandlers({ context, roster }: OfficialParts): OfficialSubscriptionHandlers {
   return {
     ListSubscription: answering(context, 'ListSubscription', async (requester, request: SubscriptionRequest) => {
       const { group, topic } = scopeOf(context, requester, request);
@@ -89,7 +89,7 @@ export function officialSubscriptionHandlers({ context, telemetry }: OfficialPar
         );
       }
       const models = await modelsOf(context);
-      const online = new Set([...consumers(context)].map((session) => session.group));
+      const online = new Set((await consumers(roster)).map(({ group: key }) => key));
       return {
         subscriptionInfo: found.map((progress) => infoOf(progress, models, online.has(progress.group))),
       };
@@ -103,21 +103,19 @@ export function officialSubscriptionHandlers({ context, telemetry }: OfficialPar
         const [progress, models] = await Promise.all([lagOf(context, scope.group), modelsOf(context)]);
         const byName = new Map(progress.map((each) => [`${each.group}\n${each.topic}`, each]));
         const clientSubscriptionInfo: ClientSubscriptionInfo[] = [];
-        for (const session of consumers(context)) {
-          if (scope.group !== '' && session.group !== scope.group) continue;
-          const settings = telemetry.settingsOf(session.group).get(session.clientId);
-          for (const { topic, expression } of subscribed(session, settings)) {
+        for (const client of await consumers(roster, scope.group)) {
+          for (const { topic, expression } of subscribed(client)) {
             if (scope.topic !== '' && topic !== scope.topic) continue;
-            const known = byName.get(`${session.group}\n${topic}`);
+            const known = byName.get(`${client.group}\n${topic}`);
             const consistent = known === undefined || known.refusedFilters.length === 0;
             clientSubscriptionInfo.push({
-              clientInfo: clientOf(session, models),
+              clientInfo: clientOf(client, models),
               subscriptionInfo: {
-                group: resourceOf(session.group),
+                group: resourceOf(client.group),
                 topic: resourceOf(topic),
                 expression,
                 online: true,
-                messageModel: modelOf(models, session.group, session),
+                messageModel: modelOf(models, client.group, client),
                 subscriptionConsistency: consistent,
               },
             });
@@ -130,7 +128,7 @@ export function officialSubscriptionHandlers({ context, telemetry }: OfficialPar
     DeleteSubscription: answering(context, 'DeleteSubscription', async (requester, request: SubscriptionRequest) => {
       const group = unwrap(groupKeyOf(requester, request.group));
       const { topic } = existingTopic(context, requester, request.topic);
-      if ([...consumers(context)].some((session) => session.group === group)) {
+      if ((await consumers(roster, group)).length > 0) {
         refuse('PRECONDITION_FAILED', 'Consumers of the group are connected. Stop them first, or they begin anew.');
       }
       const answers = await askEverySet(context, (broker) => broker.deleteSubscription(group, topic));
@@ -152,14 +150,9 @@ export function officialSubscriptionHandlers({ context, telemetry }: OfficialPar
         if (!models.has(group)) {
           refuse('CONSUMER_GROUP_NOT_FOUND', `There is no consumer group ${group}. Look whether the name is right.`);
         }
-        const settings = telemetry.settingsOf(group);
-        const clientInfo = [...consumers(context)]
-          .filter((session) => session.group === group)
-          .filter((session) => {
-            const topics = subscribed(session, settings.get(session.clientId)).map((each) => each.topic);
-            return topicKey === '' || topics.includes(topicKey);
-          })
-          .map((session) => clientOf(session, models));
+        const clientInfo = (await consumers(roster, group))
+          .filter((client) => topicKey === '' || subscribed(client).some((each) => each.topic === topicKey))
+          .map((client) => clientOf(client, models));
         return { clientInfo };
       },
     ),
@@ -179,8 +172,9 @@ function scopeOf(
   };
 }
 
-function* consumers(context: ProxyContext): Iterable<Session> {
-  for (const session of context.sessions.all()) if (session.group !== '') yield session;
+/** Those of a group; of all if it is empty. */
+async function consumers(roster: OfficialParts['roster'], group = ''): Promise<readonly ClientView[]> {
+  return (await roster.all(group === '' ? {} : { group })).filter((client) => client.group !== '');
 }
 
 /** Whether each group is a broadcast group, by its key. */
@@ -191,9 +185,9 @@ async function modelsOf(context: ProxyContext): Promise<ReadonlyMap<string, bool
   );
 }
 
-function modelOf(models: ReadonlyMap<string, boolean>, group: string, session?: Session): number {
+function modelOf(models: ReadonlyMap<string, boolean>, group: string, client?: ClientView): number {
   const { litePushConsumer, liteSimpleConsumer } = CLIENT_TYPE;
-  const type = session?.clientType;
+  const type = client?.clientType;
   if (type === litePushConsumer || type === liteSimpleConsumer) return MESSAGE_MODEL.liteSelective;
   return models.get(group) === true ? MESSAGE_MODEL.broadcasting : MESSAGE_MODEL.clustering;
 }
@@ -216,10 +210,13 @@ function expressionOf(filter: string): Expression {
 }
 
 /** What a client said that it reads, in its settings. */
-export function subscribed(
-  { version, language, peer, clientId }: Session,
-  settings: Settings | undefined,
-): readonly { readonly topic: string; readonly expression: Expression }[] {
+export function subscribed({
+  version,
+  language,
+  peer,
+  clientId,
+  settings,
+}: ClientView): readonly { readonly topic: string; readonly expression: Expression }[] {
   const requester = { clientId, version, language, peer, namespace: '' };
   return (settings?.subscription?.subscriptions ?? []).flatMap(({ topic, expression }) => {
     const key = topicKeyOf(requester, topic);
@@ -228,8 +225,8 @@ export function subscribed(
   });
 }
 
-function clientOf(session: Session, models: ReadonlyMap<string, boolean>): ClientInfo {
-  const { clientId, version, language, peer, group } = session;
+function clientOf(client: ClientView, models: ReadonlyMap<string, boolean>): ClientInfo {
+  const { clientId, version, language, peer, group } = client;
   return {
     clientId,
     version,
@@ -237,6 +234,6 @@ function clientOf(session: Session, models: ReadonlyMap<string, boolean>): Clien
     // Official clients begin their ids with the name of their host.
     hostname: clientId.includes('@') ? clientId.slice(0, clientId.indexOf('@')) : '',
     egressIp: peer.slice(0, Math.max(0, peer.lastIndexOf(':'))).replace(/^\[(.*)\]$/, '$1'),
-    messageModel: modelOf(models, group, session),
+    messageModel: modelOf(models, group, client),
   };
 }

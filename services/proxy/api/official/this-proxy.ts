@@ -1,9 +1,9 @@
 // The proxy that is asked, about itself: what passes through it, and how much its log tells.
 
-import { isConsumer } from '../../clients/sessions.ts';
+import { COLLEAGUE_MS } from '../../clients/colleagues.ts';
 import { refuse } from '../admin-context.ts';
 import type { UnaryHandler } from '../call.ts';
-import { CLIENT_TYPE } from '../messages.ts';
+import { CLIENT_TYPE, isConsumerType } from '../messages.ts';
 import { type Answered, answering, LOG_LEVELS, type OfficialParts } from './context.ts';
 
 interface RuntimeStats {
@@ -23,18 +23,22 @@ export interface OfficialProxyHandlers {
 }
 
 export function officialProxyHandlers(parts: OfficialParts): OfficialProxyHandlers {
-  const { context, version } = parts;
+  const { context, roster, version } = parts;
   return {
     GetProxyRuntimeStats: answering(context, 'GetProxyRuntimeStats', async () => {
-      const { stored, delivered } = context.traffic.rates.perSecond();
+      const [clients, others] = await Promise.all([roster.all(), context.colleagues.ask('load', null, COLLEAGUE_MS)]);
       let [producers, consumers] = [0, 0];
-      for (const session of context.sessions.all()) {
-        if (isConsumer(session)) consumers++;
-        else if (session.clientType === CLIENT_TYPE.producer || session.published.size > 0) producers++;
+      for (const { clientType, publishes } of clients) {
+        if (isConsumerType(clientType)) consumers++;
+        else if (clientType === CLIENT_TYPE.producer || publishes) producers++;
       }
-      const rates = { inTps: stored, outTps: delivered };
-      const clients = { connections: parts.connections(), producers, consumers };
-      return { proxyName: context.config.proxyId, version, ...rates, ...clients };
+      let [inTps, outTps, connections] = [0, 0, 0];
+      for (const load of [{ ...context.traffic.rates.perSecond(), connections: parts.connections() }, ...others]) {
+        inTps += load.stored;
+        outTps += load.delivered;
+        connections += load.connections;
+      }
+      return { proxyName: context.config.proxyId, version, inTps, outTps, connections, producers, consumers };
     }),
 
     async ChangeLogLevel(_call, { level = 0 }) {
@@ -42,8 +46,9 @@ export function officialProxyHandlers(parts: OfficialParts): OfficialProxyHandle
       if (name === undefined)
         refuse('BAD_REQUEST', 'There is no such level. Choose TRACE, DEBUG, INFO, WARN or ERROR.');
       parts.setLogLevel(name);
+      void context.colleagues.ask('logLevel', name, COLLEAGUE_MS);
       context.logger.info('the log level was changed', { level: name });
-      return { remark: `This process logs from level ${name} on, until it ends or the level is changed again.` };
+      return { remark: `This proxy logs from level ${name} on, until it ends or the level is changed again.` };
     },
   };
 }

@@ -1,16 +1,21 @@
-// Keeps one child process running: starts it again when it ends, with growing pauses while it does not stay, and says
-// so. Stopped, it waits for the child to end in order and kills it by its own id when that takes too long.
+// Keeps one child process running: starts it again when it ends, with growing pauses while it does not stay, and tells.
+// Stopped, it waits for the child to end in order and kills it by its own id when that takes too long.
 import type { Clock, Timer, Timers } from '@fulmar/core/ports.ts';
-import type { Child } from '@fulmar/runtime/child-process.ts';
+import type { Child } from './child-process.ts';
 
 export interface SupervisorParts {
-  /** As people know it: `set-0/replica-1`. */
-  readonly name: string;
   readonly start: () => Child;
   readonly clock: Clock;
   readonly timers: Timers;
-  readonly tell: (sentence: string) => void;
+  readonly tell: (news: SupervisorNews) => void;
 }
+
+export type SupervisorNews =
+  /** `pid` is undefined for a child that could not be started. */
+  | { readonly kind: 'ended'; readonly pid: number | undefined; readonly how: string; readonly againInMs: number }
+  /** Not told of the first start. */
+  | { readonly kind: 'started'; readonly pid: number }
+  | { readonly kind: 'killed' };
 
 const FIRST_PAUSE_MS = 200;
 const LONGEST_PAUSE_MS = 5_000;
@@ -35,6 +40,11 @@ export class Supervisor {
     return this.#child?.pid;
   }
 
+  /** Ends the child at once; it is started again as if it had ended by itself. */
+  kill(): void {
+    this.#child?.signal('SIGKILL');
+  }
+
   /** Resolves when the child has ended, at the latest `withinMs` from now by force. */
   async stop(withinMs: number): Promise<void> {
     this.#stopping = true;
@@ -42,7 +52,7 @@ export class Supervisor {
     const child = this.#child;
     if (child === undefined) return;
     const timer = this.#parts.timers.after(withinMs, () => {
-      this.#parts.tell(`${this.#parts.name} does not end; it is killed.`);
+      this.#parts.tell({ kind: 'killed' });
       child.signal('SIGKILL');
     });
     child.signal('SIGTERM');
@@ -58,18 +68,17 @@ export class Supervisor {
   }
 
   #onEnd(how: string): void {
-    const { name, clock, timers, tell } = this.#parts;
+    const { clock, timers, tell } = this.#parts;
     const pid = this.#child?.pid;
     this.#child = undefined;
     if (this.#stopping) return;
     if (clock.monotonicMs() - this.#startedMs >= STEADY_MS) this.#pauseMs = FIRST_PAUSE_MS;
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, pauseMs * 2);
-    const who = pid === undefined ? name : `${name} (pid ${pid})`;
-    tell(`${who} has ended: ${how}. It is started again in ${pauseMs / 1_000} s.`);
+    tell({ kind: 'ended', pid, how, againInMs: pauseMs });
     this.#pause = timers.after(pauseMs, () => {
       this.#start();
-      if (this.pid !== undefined) tell(`${name} runs again, with pid ${this.pid}.`);
+      if (this.pid !== undefined) tell({ kind: 'started', pid: this.pid });
     });
   }
 }

@@ -1,7 +1,7 @@
-import type { Child } from '@fulmar/runtime/child-process.ts';
 import { describe, expect, test } from '@jest/globals';
 import { manualTime } from '../proxy/testing/manual-time.ts';
-import { Supervisor } from './supervisor.ts';
+import type { Child } from './child-process.ts';
+import { Supervisor, type SupervisorNews } from './supervisor.ts';
 
 interface FakeChild extends Child {
   readonly signals: string[];
@@ -11,9 +11,8 @@ interface FakeChild extends Child {
 function supervised() {
   const time = manualTime();
   const children: FakeChild[] = [];
-  const told: string[] = [];
+  const told: SupervisorNews[] = [];
   const supervisor = new Supervisor({
-    name: 'set-0/replica-1',
     start() {
       const { promise, resolve } = Promise.withResolvers<string>();
       const signals: string[] = [];
@@ -27,12 +26,12 @@ function supervised() {
     },
     clock: time.clock,
     timers: time.timers,
-    tell: (sentence) => told.push(sentence),
+    tell: (news) => told.push(news),
   });
   return { time, children, told, supervisor };
 }
 
-describe('a supervised replica', () => {
+describe('a supervised process', () => {
   test('is started again when it ends, and both is said', async () => {
     const { time, children, told, supervisor } = supervised();
     children[0]!.end('SIGKILL');
@@ -41,8 +40,8 @@ describe('a supervised replica', () => {
     await time.advance(200);
     expect(supervisor.pid).toBe(101);
     expect(told).toEqual([
-      'set-0/replica-1 (pid 100) has ended: SIGKILL. It is started again in 0.2 s.',
-      'set-0/replica-1 runs again, with pid 101.',
+      { kind: 'ended', pid: 100, how: 'SIGKILL', againInMs: 200 },
+      { kind: 'started', pid: 101 },
     ]);
   });
 
@@ -77,6 +76,13 @@ describe('a supervised replica', () => {
     expect(children[0]!.signals).toEqual(['SIGTERM', 'SIGKILL']);
     await time.advance(60_000);
     expect(children).toHaveLength(1);
+  });
+
+  test('that is killed because it hangs is started again', async () => {
+    const { time, children, supervisor } = supervised();
+    supervisor.kill();
+    await time.advance(200);
+    expect([children[0]!.signals, supervisor.pid]).toEqual([['SIGKILL'], 101]);
   });
 
   test('is not started any more when it is stopped in a pause', async () => {

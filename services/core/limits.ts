@@ -43,6 +43,8 @@ export const LIMITS = {
   clientSessions: 50_000,
   /** Processes that share the port of a proxy. */
   proxyWorkers: 64,
+  /** Questions of one worker to the others that wait for answers. */
+  workerQuestions: 256,
   /** Connections that wait while no worker takes any. */
   waitingConnections: 1_024,
   subscriptionsPerClient: 256,

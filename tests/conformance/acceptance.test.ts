@@ -7,10 +7,11 @@ import type { TopicDescription } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome } from '@fulmar/core/errors.ts';
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import type { Cluster, TopicRoute } from '@fulmar/core/route.ts';
-import { messagingService } from '@fulmar/proxy/api/service.ts';
+import { type MessagingService, messagingService } from '@fulmar/proxy/api/service.ts';
 import { acceptance } from '@fulmar/proxy/testing/acceptance.ts';
-import { type Harness, type HarnessOptions, officialOf } from '@fulmar/proxy/testing/harness.ts';
+import { type Harness, type HarnessOptions, handlersOf, officialOf } from '@fulmar/proxy/testing/harness.ts';
 import { manualTime, settle } from '@fulmar/proxy/testing/manual-time.ts';
+import { colleagueOf } from '@fulmar/proxy/testing/two-workers.ts';
 import { jest } from '@jest/globals';
 import { SimulatedDisk } from '../simulation/disk.ts';
 import { SeededRandom } from '../simulation/random.ts';
@@ -67,7 +68,7 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
     brokers.push(await opening);
   }
   const cluster = clusterOf(brokers);
-  const proxy = (proxyId: string) =>
+  const proxy = (proxyId: string, colleague: () => MessagingService): MessagingService =>
     messagingService({
       cluster,
       clock: time.clock,
@@ -81,13 +82,14 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
         clusterName: 'test',
         proxyId,
       },
+      ...(options.workers && { colleagues: colleagueOf(colleague) }),
     });
-  const [first, second] = [proxy('proxy-1'), proxy('proxy-2')];
+  const first = proxy('proxy-1', () => second);
+  const second = proxy('proxy-2', () => first);
   first.start();
   second.start();
   return {
-    handlers: first.handlers,
-    other: second.handlers,
+    ...handlersOf([first, second], options),
     official: officialOf(first),
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),
@@ -147,3 +149,4 @@ function clusterOf(brokers: readonly BrokerNode[]): Cluster {
 }
 
 acceptance('real brokers', realHarness);
+acceptance('real brokers and two workers', (options) => realHarness({ ...options, workers: true }));

@@ -9,6 +9,7 @@ import { checkNewTopicName, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufError } from '@fulmar/core/protobuf.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import { messageTypeName } from '@fulmar/core/topic-types.ts';
+import { COLLEAGUE_MS } from '../clients/colleagues.ts';
 import { type Answer, refuseWith, unary, unwrap } from './answering.ts';
 import { askMaster, type Question, whileAbsent } from './ask-master.ts';
 import type { RawUnaryHandler } from './call.ts';
@@ -113,7 +114,13 @@ function noteProducer(context: ProxyContext, { requester, topic, packing, receip
   const session = context.sessions.open(requester);
   if (session === undefined) return;
   if (session.clientType === CLIENT_TYPE.unspecified) session.clientType = CLIENT_TYPE.producer;
-  context.sessions.publishes(session, packing.route.topic, { resource: topic, isTransactional: true });
+  const topicKey = packing.route.topic;
+  const isKnown = session.published.get(topicKey)?.isTransactional === true;
+  const of = { resource: topic, isTransactional: true };
+  context.sessions.publishes(session, topicKey, of);
+  // The worker that has its Telemetry stream may be another one.
+  if (!isKnown)
+    void context.colleagues.ask('publishes', { clientId: session.clientId, topic: topicKey, of }, COLLEAGUE_MS);
 }
 
 function isHalf({ result }: Receipt): boolean {

@@ -159,6 +159,12 @@ export function messagingService(dependencies: ProxyDependencies): MessagingServ
     forColleagues: {
       clients: (selection) => roster.own(selection),
       client: async ({ clientId, nonce, command }) => (await questions.put(clientId, nonce, command)) ?? null,
+      published: (clientId) => [...(sessions.get(clientId)?.published ?? [])],
+      publishes({ clientId, topic, of }) {
+        const session = sessions.get(clientId);
+        if (session !== undefined) sessions.publishes(session, topic, of);
+        return null;
+      },
       goodbye(clientId) {
         sessions.close(clientId);
         return null;

@@ -5,6 +5,7 @@
 import { ERRORS, type Fault, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { HalfMessage } from '@fulmar/core/transaction-api.ts';
+import { COLLEAGUE_MS } from '../clients/colleagues.ts';
 import type { Session } from '../clients/sessions.ts';
 import { clientTypeOf, consumerSettings, DEFAULT_GROUP, producerSettings } from '../clients/settings.ts';
 import { logFault } from './answering.ts';
@@ -274,8 +275,17 @@ function attach(context: ProxyContext, stream: Stream, { clientType, groupKey }:
   }
   session.clientType = clientType;
   session.group = groupKey;
-  if (clientType === CLIENT_TYPE.producer) notePublishing(context, session, stream);
+  if (clientType === CLIENT_TYPE.producer) {
+    notePublishing(context, session, stream);
+    void learnPublishing(context, session);
+  }
   return true;
+}
+
+/** What another worker has seen this producer send. */
+async function learnPublishing(context: ProxyContext, session: Session): Promise<void> {
+  const told = await context.colleagues.ask('published', session.clientId, COLLEAGUE_MS);
+  for (const [topic, of] of told.flat()) context.sessions.publishes(session, topic, of);
 }
 
 function notePublishing(context: ProxyContext, session: Session, { settings, requester }: Stream): void {

@@ -3,6 +3,7 @@
 import type { Outcome } from '@fulmar/core/errors.ts';
 import type { TelemetryCommand } from '../api/messages.ts';
 import type { ClientView, Selection } from './roster.ts';
+import type { PublishedTopic } from './sessions.ts';
 
 export interface Load {
   /** Messages a second. */
@@ -20,7 +21,17 @@ export type WorkerDialogue = {
     readonly question: { readonly clientId: string; readonly nonce: string; readonly command: TelemetryCommand };
     readonly answer: Outcome<TelemetryCommand> | null;
   };
-  /** News, to which nothing is answered: the client said goodbye. */
+  /** What the client is known to publish there; asked when it opens a Telemetry stream. */
+  readonly published: {
+    readonly question: string;
+    readonly answer: readonly (readonly [topic: string, of: PublishedTopic])[];
+  };
+  /** News, to which nothing is answered: the client has sent a half message to a topic for the first time. */
+  readonly publishes: {
+    readonly question: { readonly clientId: string; readonly topic: string; readonly of: PublishedTopic };
+    readonly answer: null;
+  };
+  /** The client said goodbye. */
   readonly goodbye: { readonly question: string; readonly answer: null };
   /** Another consumer reads the lite topic in place of this client. */
   readonly lostLite: {

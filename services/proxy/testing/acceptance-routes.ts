@@ -74,7 +74,8 @@ export function routeStatements(make: HarnessFactory): void {
         from: 'latest',
       });
       const client = new TestClient(harness.handlers, { language: 'PYTHON' });
-      await client.route('T', ACCESS_POINT);
+      // With two workers each has to know it.
+      for (let i = 0; i < 2; i++) await client.route('T', ACCESS_POINT);
       const queueEndpoints = { scheme: 1, addresses: [{ host: '10.1.1.1', port: 1 }] };
       const answer = await client.assignment('T', 'G', queueEndpoints);
       const queues = answer.assignments.map(({ messageQueue }: Message) => messageQueue);

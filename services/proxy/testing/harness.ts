@@ -8,12 +8,15 @@ import { type MessagingHandlers, type MessagingService, messagingService } from 
 import { FakeBroker } from './fake-broker.ts';
 import { type FakeCluster, fakeCluster } from './fake-cluster.ts';
 import { manualTime } from './manual-time.ts';
+import { alternating, colleagueOf } from './two-workers.ts';
 
 export interface HarnessOptions {
   readonly autoCreate?: boolean;
   readonly advertisedEndpoints?: readonly string[];
   /** Broker sets; one unless said otherwise. */
   readonly sets?: number;
+  /** The proxy is two workers, and each call reaches the other one than the call before. */
+  readonly workers?: boolean;
 }
 
 export interface Harness {
@@ -28,6 +31,18 @@ export interface Harness {
   /** Creates or changes the group on every broker set. */
   putGroup(request: GroupRequest): Promise<void>;
   close(): Promise<void>;
+}
+
+/** The handlers of a proxy, and those of another one, which for two workers begins with the other of them. */
+export function handlersOf(
+  [first, second]: readonly [MessagingService, MessagingService],
+  { workers }: HarnessOptions,
+): Pick<Harness, 'handlers' | 'other'> {
+  if (!workers) return { handlers: first.handlers, other: second.handlers };
+  return {
+    handlers: alternating(first.handlers, second.handlers),
+    other: alternating(second.handlers, first.handlers),
+  };
 }
 
 export type HarnessFactory = (options?: HarnessOptions) => Promise<Harness>;
@@ -62,7 +77,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
   const cluster = fakeCluster(brokers);
   const counted: Counted[] = [];
   const errors: string[] = [];
-  const proxy = (proxyId: string): MessagingService => {
+  const proxy = (proxyId: string, colleague: () => MessagingService): MessagingService => {
     const dependencies: ProxyDependencies = {
       cluster,
       clock: time.clock,
@@ -85,11 +100,12 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
         clusterName: 'test',
         proxyId,
       },
+      ...(options.workers && { colleagues: colleagueOf(colleague) }),
     };
     return messagingService(dependencies);
   };
-  const service = proxy('proxy-1');
-  const second = proxy('proxy-2');
+  const service = proxy('proxy-1', () => second);
+  const second = proxy('proxy-2', () => service);
   service.start();
   second.start();
   return {
@@ -99,8 +115,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
     service,
     counted,
     errors,
-    handlers: service.handlers,
-    other: second.handlers,
+    ...handlersOf([service, second], options),
     official: officialOf(service),
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),

@@ -1,6 +1,7 @@
 // The channel to the parent as a worker sees it: what to do, connections that others have accepted, questions of the
 // other workers and to them. Nobody but the program of a worker opens it.
 import type { Socket } from 'node:net';
+import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Timers } from '@fulmar/core/ports.ts';
 import type { ConnectionSource } from '../one-port.ts';
 import type { AnswerOf, Dialogue, KindOf, QuestionOf, ToParent, ToWorker } from './messages.ts';
@@ -9,7 +10,7 @@ export interface WorkerChannel<Work, D extends Dialogue> {
   readonly work: Work;
   /** Connections to the shared port, whose number the worker is told by `port`. */
   connections(port: number): ConnectionSource;
-  /** Asks all other workers; gives what they answer in time. */
+  /** Asks all other workers; gives what they answer in time, and nothing when too much is being asked. */
   ask<K extends KindOf<D>>(kind: K, question: QuestionOf<D, K>, withinMs: number): Promise<readonly AnswerOf<D, K>[]>;
   /** How this worker answers the others. */
   answerBy(answer: Answer<D>): void;
@@ -63,6 +64,7 @@ export function openWorkerChannel<Work, D extends Dialogue>(timers: Timers): Pro
       },
     }),
     ask<K extends KindOf<D>>(kind: K, question: QuestionOf<D, K>, withinMs: number) {
+      if (asked.size >= LIMITS.workerQuestions) return Promise.resolve([]);
       return new Promise<readonly AnswerOf<D, K>[]>((resolve) => {
         const id = ++questions;
         const finish = (answers: readonly AnswerOf<D, K>[]): void => {

@@ -49,6 +49,12 @@ export class Administration {
     return (await this.call<{ readonly topics: number }>('GetClusterStatus', {})).topics;
   }
 
+  /** Client ids of the consumers of a group that are connected to this proxy. */
+  async clientsOf(group: string): Promise<readonly string[]> {
+    type Answer = { readonly clients: readonly { readonly clientId: string }[] };
+    return (await this.call<Answer>('DescribeGroup', { name: group })).clients.map(({ clientId }) => clientId);
+  }
+
   close(): void {
     this.connection.close();
   }

@@ -23,7 +23,10 @@ export function buildLoad(): void {
   execFileSync('go', ['build', '-o', LOAD, '.'], { cwd: source, stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
-export function runLoad(server: MeasuredServer, words: readonly string[]): Record<string, unknown> {
+export function runLoad(
+  server: Pick<MeasuredServer, 'endpoint' | 'processes'>,
+  words: readonly string[],
+): Record<string, unknown> {
   const common = ['--endpoint', server.endpoint, '--pid', server.processes, '--transport', 'raw', '--json'];
   const { stdout, status, stderr } = spawnSync(LOAD, [...words, ...common], { encoding: 'utf8', timeout: RUN_MS });
   if (status !== 0) throw new Error(`load ${words.join(' ')} ended with ${status}: ${stderr}`);

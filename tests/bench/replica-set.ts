@@ -26,6 +26,7 @@ export interface ReplicaSetOptions {
   readonly flush?: 'sync' | 'async';
   /** More flags of every broker. */
   readonly flags?: readonly string[];
+  readonly proxyFlags?: readonly string[];
 }
 
 const running = new Set<ReplicaSet>();
@@ -58,10 +59,15 @@ export class ReplicaSet {
     set.launch('proxy', [
       ...['proxy', '--listen', set.endpoint, '--http', proxyHttp, '--nameservers', set.nameServer],
       ...['--advertise', set.endpoint],
+      ...(options.proxyFlags ?? []),
     ]);
     const pages = [nameServerHttp, ...set.replicas.map(({ http }) => http), proxyHttp];
     for (const page of pages) await until(`${page} is ready`, () => isReady(page), READY_MS);
     return set;
+  }
+
+  get proxyPid(): number {
+    return this.children.at(-1)!.pid!;
   }
 
   get pids(): readonly number[] {

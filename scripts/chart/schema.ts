@@ -16,7 +16,7 @@ export const SET_BY_CHART: Readonly<Record<'nameserver' | 'broker' | 'proxy', re
     // Decisions of a person about one replica and one start.
     /^(adoptLog|acceptLoss)$/,
   ],
-  proxy: [/^(cluster|listen|advertise|nameservers|http|stateDir)$/, /^(tls|internalTls)/],
+  proxy: [/^(cluster|listen|advertise|nameservers|http|stateDir|workers)$/, /^(tls|internalTls)/],
 };
 
 const text: Schema = { type: 'string' };
@@ -131,6 +131,7 @@ function brokers(): Schema {
 function proxy(): Schema {
   return role(configSchema('proxy', PROXY_SETTINGS), {
     replicas: whole(0),
+    workers: whole(PROXY_SETTINGS.workers.min, PROXY_SETTINGS.workers.max),
     advertise: texts,
     service: object({
       type: oneOf('ClusterIP', 'NodePort', 'LoadBalancer'),

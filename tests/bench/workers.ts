@@ -1,8 +1,8 @@
 // What more workers of a proxy bring, and what they cost: sends and end-to-end traffic through three processes, with the
 // CPU of proxy and broker apart. Each number of workers is started afresh, in turns. Prints Markdown tables: medians,
-// and the least and the most; arguments are the rounds and the numbers of workers.
+// and the least and the most; arguments are the rounds, the numbers of workers, and more settings of the proxy.
 //
-//   node tests/bench/workers.ts 5 1 2
+//   node tests/bench/workers.ts 5 1 2 --memory-limit 4GiB
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { childrenOf } from '../integration/support/child-processes.ts';
@@ -17,10 +17,14 @@ const ROOT = join(import.meta.dirname, '..', '..');
 const WARM_UP = 120_000;
 const MESSAGES = 100_000;
 const IDLE_MS = 6_000;
+const IN_FLIGHT = [32, 64, 256];
 const BASE_PORT = 17_700;
 
 const rounds = Number(process.argv[2] ?? 5);
-const workerCounts = process.argv.slice(3).map(Number);
+const words = process.argv.slice(3);
+const firstFlag = words.findIndex((word) => word.startsWith('--'));
+const proxyFlags = firstFlag < 0 ? [] : words.slice(firstFlag);
+const workerCounts = words.slice(0, words.length - proxyFlags.length).map(Number);
 
 interface Figures {
   readonly rate: number;
@@ -56,9 +60,9 @@ function send(set: ReplicaSet, inFlight: number, count: number): Figures {
   const proxies = [...new Set([set.proxyPid, ...workers])];
   const broker = set.replicas[0]!.child.pid!;
   const before = [...proxies, broker].map(processorSecondsOf);
-  const words = ['send', '--topic', 'bench', '--size', '1024', '--conns', '4'];
+  const common = ['send', '--topic', 'bench', '--size', '1024', '--conns', '4'];
   const counted = ['--inflight', String(inFlight), '--count', String(count), '--seconds', '120'];
-  const result = runLoad({ endpoint: set.endpoint, processes: proxies.join(',') }, [...words, ...counted]);
+  const result = runLoad({ endpoint: set.endpoint, processes: proxies.join(',') }, [...common, ...counted]);
   const used = [...proxies, broker].map((pid, i) => processorSecondsOf(pid) - before[i]!);
   const ofBroker = used.pop()!;
   const ofProxy = used.reduce((sum, seconds) => sum + seconds, 0);
@@ -90,7 +94,7 @@ async function idle(set: ReplicaSet): Promise<Idle> {
 async function measure(workers: number): Promise<void> {
   const set = await ReplicaSet.start({
     ...{ replicas: 1, basePort: BASE_PORT },
-    proxyFlags: ['--workers', String(workers)],
+    proxyFlags: ['--workers', String(workers), ...proxyFlags],
   });
   try {
     // The first worker that is open makes the proxy ready.
@@ -99,7 +103,7 @@ async function measure(workers: number): Promise<void> {
     const create = ['topic', 'create', 'bench', '--queues', '8', '--endpoint', set.endpoint];
     execFileSync(join(ROOT, 'scripts', 'fulmar'), create, { stdio: 'ignore' });
     send(set, 64, WARM_UP);
-    for (const inFlight of [64, 256]) note(figures, `${inFlight} | ${workers}`, send(set, inFlight, MESSAGES));
+    for (const inFlight of IN_FLIGHT) note(figures, `${inFlight} | ${workers}`, send(set, inFlight, MESSAGES));
   } finally {
     await set.stop();
   }

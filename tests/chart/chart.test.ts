@@ -155,6 +155,13 @@ describe('availability', () => {
     }
   });
 
+  test('a proxy has workers only where they are asked for', () => {
+    const argsIn = (way: string, name: string): readonly string[] =>
+      containersOf(named(rendered.get(way)!, 'Deployment', name)!)[0]!.args!;
+    expect(argsIn('everything', 'release-fulmar-proxy')).toContain('--workers=4');
+    expect(argsIn('default', 'release-fulmar-proxy').join(' ')).not.toContain('--workers');
+  });
+
   test('with autoscaling nobody but the autoscaler says how many proxies there are', () => {
     const proxy = named(rendered.get('everything')!, 'Deployment', 'release-fulmar-proxy');
     expect(proxy!.spec).not.toHaveProperty('replicas');

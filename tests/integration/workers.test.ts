@@ -3,54 +3,22 @@
 import { connect as connectTls } from 'node:tls';
 import { afterEach, expect, test } from '@jest/globals';
 import { SeededRandom } from '../simulation/random.ts';
-import { endAll, temporaryDirectory } from './commands.ts';
+import { endAll } from './commands.ts';
 import { administer } from './support/administration.ts';
 import { childrenOf, isRunning } from './support/child-processes.ts';
 import { Consumers } from './support/consuming.ts';
 import { Ledger } from './support/ledger.ts';
 import { MessagingClient, OK } from './support/messaging.ts';
+import { openWorkers, seriesOf, startProxyOfWorkers, sum, TOPIC, WORKERS } from './support/proxy-of-workers.ts';
 import { Producers } from './support/sending.ts';
 import { freePort, type ServiceProcess, startService } from './support/services.ts';
 import { pause, until } from './support/waiting.ts';
 
 const TEST_MS = 180_000;
 const SEED = Number(process.env.FULMAR_SEED ?? Math.floor(Math.random() * 2 ** 32));
-const WORKERS = 2;
 const CLIENTS = 6;
-const TOPIC = 'letters';
 
 afterEach(endAll, 60_000);
-
-async function startProxyOfWorkers(): Promise<{ readonly proxy: ServiceProcess; readonly flags: readonly string[] }> {
-  const nameServer = await startService('nameserver', []);
-  const nameservers = ['--nameservers', nameServer.address];
-  const broker = await startService('broker', ['--data-dir', temporaryDirectory(), ...nameservers]);
-  const flags = [...nameservers, '--workers', String(WORKERS)];
-  const proxy = await startService('proxy', flags);
-  for (const service of [nameServer, broker, proxy]) await service.untilReady();
-  await until('all workers are open', async () => (await openWorkers(proxy)) === WORKERS);
-  await administer({ proxy: proxy.address }, async (administration) => {
-    await administration.createTopic(TOPIC);
-    await administration.createGroup('readers', { maxAttempts: 1_000 });
-  });
-  return { proxy, flags };
-}
-
-/** The value of each series of a metric, by the rest of its line. */
-async function seriesOf(proxy: ServiceProcess, name: string): Promise<ReadonlyMap<string, number>> {
-  const text = (await proxy.probe('/metrics'))?.text ?? '';
-  const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.split(' ').at(-1))]));
-}
-
-function sum(series: ReadonlyMap<string, number>): number {
-  return [...series.values()].reduce((total, value) => total + value, 0);
-}
-
-async function openWorkers(proxy: ServiceProcess): Promise<number> {
-  const series = await seriesOf(proxy, 'fulmar_proxy_workers');
-  return [...series].find(([labels]) => labels.includes('state="open"'))?.[1] ?? 0;
-}
 
 function clientsOf(proxy: ServiceProcess): MessagingClient[] {
   return Array.from({ length: CLIENTS }, () => new MessagingClient(proxy.address));
@@ -195,11 +163,11 @@ test(
       const lines = stderr.trim().split('\n');
       return lines.map((line) => JSON.parse(line).error).join('\n');
     };
-    expect(await errorsOf('--workers', '4', '--memory-limit', '512MiB')).toContain(
-      '4 workers do not fit into 512MiB',
-    );
+    expect(await errorsOf('--workers', '4', '--memory-limit', '512MiB')).toContain('4 workers do not fit into 512MiB');
     const tls = ['--internal-tls-cert', 'none', '--internal-tls-key', 'none', '--internal-tls-ca', 'none'];
-    expect(await errorsOf('--workers', '2', ...tls)).toMatch(/A worker cannot start: .*\n[^]*A worker has ended at its start/);
+    expect(await errorsOf('--workers', '2', ...tls)).toMatch(
+      /A worker cannot start: .*\n[^]*A worker has ended at its start/,
+    );
   },
   TEST_MS,
 );

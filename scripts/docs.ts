@@ -189,9 +189,10 @@ Names that begin with ${code('rocketmq_')} are those of Apache RocketMQ, with it
 writes them: it appends the unit, so the name is ${code('rocketmq_consumer_lag_latency_milliseconds')}, although the
 documentation says ${code('rocketmq_consumer_lag_latency')}. Names that begin with ${code('fulmar_')} are ours. Every
 series also has ${code('node_type')} and ${code('node_id')} (of a broker ${code('SET/REPLICA')}, else
-${code('HOST:PORT')}), and those of brokers and proxies ${code('cluster')}. A proxy of several workers tells the series of
-each of them on one page, with the number of the worker behind the address: ${code('HOST:PORT/0')}. Sum over ${code('node_id')};
-the counters of a worker that was started again begin at zero, as those of any process do.
+${code('HOST:PORT')}), and those of brokers and proxies ${code('cluster')}.
+A proxy of several workers tells the series of each of them on one page, with the number of the worker behind the
+address: ${code('HOST:PORT/0')}. Sum over ${code('node_id')}; the counters of a worker that was started again
+begin at zero, as those of any process do.
 
 ## The number of series is bounded
 

@@ -47,7 +47,7 @@ export const PROXY_SETTINGS = {
     default: 1,
     min: 0,
     max: LIMITS.proxyWorkers,
-    text: 'Processes that share the port and the memory; 0: one fewer than there are cores. For machines with many cores.',
+    text: 'Processes that share port and memory, for machines with many cores; 0: one fewer than there are cores.',
   },
   connectionAge: {
     type: 'duration',

@@ -1,5 +1,5 @@
-// What more workers of a proxy bring, and what they cost: sends and end-to-end traffic through three processes, with the
-// CPU of proxy and broker apart. Each number of workers is started afresh, in turns. Prints Markdown tables: medians,
+// What more workers of a proxy bring, and what they cost: sends through three processes, with the CPU of proxy and
+// broker apart. Each number of workers is started afresh, in turns. Prints Markdown tables: medians,
 // and the least and the most; arguments are the rounds, the numbers of workers, and more settings of the proxy.
 //
 //   node tests/bench/workers.ts 5 1 2 --memory-limit 4GiB
@@ -124,7 +124,7 @@ for (let round = 0; round < rounds; round++) {
 const lines = [
   describeMachine(),
   '',
-  '| in flight | workers | msg/s | p50 ms | p99 ms | proxy CPU µs/msg | broker CPU µs/msg | largest worker of proxy CPU |',
+  '| in flight | workers | msg/s | p50 ms | p99 ms | proxy CPU µs/msg | broker CPU µs/msg | largest worker |',
   '|---|---|---|---|---|---|---|---|',
   ...[...figures].map(([key, of]) => {
     const pick = (field: keyof Figures): string => cell(of.map((one) => one[field]));

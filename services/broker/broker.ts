@@ -21,6 +21,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import type { FindingApi } from '@fulmar/core/finding-api.ts';
+import type { LiteApi } from '@fulmar/core/lite-api.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type {
   GroupOffset,
@@ -47,6 +48,7 @@ import { Forwarding } from './serve/forwarding.ts';
 import { Insight } from './serve/insight.ts';
 import { KeySearch } from './serve/key-search.ts';
 import { type LagSample, sampleLag } from './serve/lag-sample.ts';
+import { LiteInsight } from './serve/lite-insight.ts';
 import { LiteLives } from './serve/lite-lives.ts';
 import { LiteReceiving } from './serve/lite-receiving.ts';
 import { LiteSubscribing } from './serve/lite-subscribing.ts';
@@ -134,7 +136,8 @@ export class Broker implements MasterApi {
   private readonly typeChanges: TypeChanges;
   private readonly liteLives: LiteLives;
   private readonly liteReceiving: LiteReceiving;
-  readonly lite: LiteSubscribing;
+  readonly lite: LiteApi;
+  private readonly liteSubscribing: LiteSubscribing;
   private tickTimer: Timer | undefined;
   private tickedAt = 0;
 
@@ -185,13 +188,13 @@ export class Broker implements MasterApi {
     this.liteReceiving = new LiteReceiving({ state, committer, receiving: this.receiving, release, timers, bounds });
     this.presence = new Presence(state, this.committer, clock, timers, (clientId, isCertain) => {
       this.receiving.left(clientId, isCertain);
-      if (isCertain) this.lite.forget(clientId);
+      if (isCertain) this.liteSubscribing.forget(clientId);
     });
     const offsets = new QueueOffsets(log, reader);
     this.offsets = offsets;
     const heard = (clientId: string): void => this.presence.noteReceive(clientId);
-    const liteParts = { state, log, committer, offsets, receiving: this.receiving, isOnline, heard, bounds };
-    this.lite = new LiteSubscribing({ ...liteParts, lite: this.liteReceiving });
+    const liteParts = { state, committer, offsets, receiving: this.receiving, isOnline, heard, bounds };
+    this.liteSubscribing = new LiteSubscribing({ ...liteParts, lite: this.liteReceiving });
     this.resetting = new Resetting(state, this.receiving, offsets);
     this.pulling = new Pulling({ state, log, committer, reader, offsets, receiving: this.receiving, timers });
     const search = new KeySearch({ log, timers, logger });
@@ -207,6 +210,13 @@ export class Broker implements MasterApi {
     this.typeChanges = new TypeChanges({ state, committer, catalog, sending: this.sending, receiving: this.receiving });
     const agreementOf = (of: Subscription) => this.receiving.agreementOf(of);
     this.insight = new Insight({ state, log, offsets, wallMs, agreementOf, isOnline });
+    const liteInsight = new LiteInsight({ state, log, insight: this.insight });
+    this.lite = {
+      sync: (command) => this.liteSubscribing.sync(command),
+      list: (query) => liteInsight.list(query),
+      lags: (query) => liteInsight.lags(query),
+      readers: (query) => liteInsight.readers(query),
+    };
   }
 
   start(): void {

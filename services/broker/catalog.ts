@@ -212,13 +212,17 @@ export class Catalog {
     const topic = this.state.topics.byName.get(topicName);
     if (group === undefined) return fault('CONSUMER_GROUP_NOT_FOUND', 'There is no such consumer group.');
     if (topic === undefined) return fault('TOPIC_NOT_FOUND', 'There is no such topic. Look whether the name is right.');
-    if (!group.subscriptions.has(topic.id)) return fault('NOT_FOUND', 'The group has no place in this topic.');
+    // All lite topics of a LITE topic have its name.
+    const read = [...group.subscriptions.values()].filter((each) => each.topic.name === topicName);
+    if (read.length === 0) return fault('NOT_FOUND', 'The group has no place in this topic.');
     const refused = refusalOf(this.committer);
     if (refused !== undefined) return refused;
-    const record = {
-      type: RECORD_TYPE.subscriptionDelete,
-      payload: { groupId: group.id, topicId: topic.id },
-    } as const;
+    const faults = await Promise.all(read.map((each) => this.forgetSubscription(group.id, each.topic.id)));
+    return faults.find((found) => found !== undefined);
+  }
+
+  private forgetSubscription(groupId: number, topicId: number): Promise<Fault | undefined> {
+    const record = { type: RECORD_TYPE.subscriptionDelete, payload: { groupId, topicId } } as const;
     return new Promise((resolve) => {
       this.committer.append(record, SUBSCRIPTION_DELETE_BYTES, writeSubscriptionDelete, (committed) =>
         resolve(committed ? undefined : FAILED),

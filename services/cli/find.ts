@@ -129,6 +129,7 @@ export const FIND_COMMANDS: readonly Command[] = [
     positional: [],
     flags: {
       topic: { value: 'NAME', required: true, text: 'The topic. Dead letters of a group are in %DLQ%GROUP.' },
+      'lite-topic': { value: 'NAME', text: 'Only messages of this lite topic; needed in a topic of type lite.' },
       key: { value: 'KEY', text: 'Only messages with this key, the newest first.' },
       ...RANGE_FLAGS,
       ...MAX_FLAG,
@@ -136,10 +137,11 @@ export const FIND_COMMANDS: readonly Command[] = [
     example: 'fulmar message find --topic orders --key order-17 --from 2h',
     async run({ proxy, values }) {
       const [topic, key] = [values.text('topic')!, values.text('key') ?? ''];
-      if (key === '' && !values.has('from') && !values.has('to')) {
+      const liteTopic = values.text('lite-topic') ?? '';
+      if (key === '' && liteTopic === '' && !values.has('from') && !values.has('to')) {
         throw new UsageError('Give a --key, or a time with --from and --to.');
       }
-      const request = { topic, key, ...rangeOf(values) };
+      const request = { topic, liteTopic, key, ...rangeOf(values) };
       const found = await collect(proxy, 'FindMessages', request, values.number('max') ?? DEFAULT_MAX);
       return listed(found, 'No message was found.', foundTable);
     },

@@ -72,6 +72,13 @@ describe('fulmar message', () => {
     expect(unread).toMatchObject({ code: EXIT.usage, error: expect.stringContaining('--from cannot be "noon"') });
   });
 
+  test('finds every message of a lite topic', async () => {
+    const words = ['message', 'find', '--topic', 'chats', '--lite-topic', 'ann'];
+    const found = await run(words, { FindMessages: { messages: [FOUND], nextPage: '' } });
+    expect(found.code).toBe(EXIT.done);
+    expect(found.calls[0]!.request).toMatchObject({ topic: 'chats', liteTopic: 'ann', key: '', fromMs: 0, toMs: 0 });
+  });
+
   test('shows a message with its place, properties and body, and as JSON', async () => {
     const answers = { FindMessages: { messages: [FOUND], nextPage: '' } };
     const shown = await run(['message', 'show', '01AB'], answers);

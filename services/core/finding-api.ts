@@ -8,6 +8,8 @@ export interface FindQuery {
   readonly messageId: string;
   /** May be empty with an id. */
   readonly topic: string;
+  /** Only messages of this lite topic of the topic; empty for none. */
+  readonly liteTopic: string;
   /** Empty for none. */
   readonly key: string;
   /** Stored at this time or later; 0 for the beginning. */

@@ -60,6 +60,8 @@ export const LIMITS = {
   foundMessages: 64,
   /** Messages that one question looks at before it says where to go on. */
   searchedMessages: 20_000,
+  /** Pages of each broker that one question goes through until something is found. */
+  searchedPages: 8,
 
   // --- receiving
   receiveBatchMessages: 32,

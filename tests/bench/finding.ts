@@ -86,7 +86,8 @@ async function findAll(broker: BrokerNode, query: object, expected: number): Pro
   let found = 0;
   let page = 0;
   do {
-    const asked = { messageId: '', topic: '', key: '', fromMs: 0, toMs: 0, withPast: false, withBody: false, count: 0 };
+    const bounds = { fromMs: 0, toMs: 0, withPast: false, withBody: false, count: 0 };
+    const asked = { messageId: '', topic: '', liteTopic: '', key: '', ...bounds };
     const { value, fault } = await broker.finding.find({ ...asked, ...query, page });
     if (fault !== undefined) throw new Error(fault.message);
     found += value!.messages.length;

@@ -16,6 +16,7 @@ const produce = (title: string): Kept => kept(`${TESTING}/acceptance-produce.ts`
 const consume = (title: string): Kept => kept(`${TESTING}/acceptance-consume.ts`, title);
 const delivery = (title: string): Kept => kept(`${TESTING}/acceptance-delivery.ts`, title);
 const offsets = (title: string): Kept => kept(`${TESTING}/acceptance-offsets.ts`, title);
+const lite = (title: string): Kept => kept(`${TESTING}/acceptance-official-lite.ts`, title);
 const official = (title: string): Kept => kept(`${TESTING}/acceptance-official-admin.ts`, title);
 
 const MESSAGING: readonly RpcRow[] = [
@@ -137,30 +138,44 @@ const ADMIN: readonly RpcRow[] = [
   {
     rpc: 'DeleteSubscription',
     note: 'Refused while consumers of the group are connected to the proxy that answers.',
-    tests: [official('DeleteSubscription makes a group meet a topic anew, but not under its consumers')],
+    tests: [
+      official('DeleteSubscription makes a group meet a topic anew, but not under its consumers'),
+      lite('DeleteSubscription makes a group forget its place in every lite topic'),
+    ],
   },
   {
     rpc: 'DescribeGroupAccumulation',
-    note: 'Not for lite topics yet. The time of the last consumption is not kept.',
-    tests: [official('DescribeGroupAccumulation counts what waits and what is held, in all and for each topic')],
+    note: 'The time of the last consumption is not kept. Without `lite_topic` 1,000 lite topics at most.',
+    tests: [
+      official('DescribeGroupAccumulation counts what waits and what is held, in all and for each topic'),
+      lite('DescribeGroupAccumulation tells what a group has before it in each lite topic that it has read'),
+    ],
   },
   {
     rpc: 'ListConsumerConnection',
-    note: 'Consumers at the proxy that answers. Not for lite topics yet.',
-    tests: [official('ListConsumerConnection lists the consumers of a group that are connected here')],
+    note: 'Consumers at the proxy that answers.',
+    tests: [
+      official('ListConsumerConnection lists the consumers of a group that are connected here'),
+      lite('ListConsumerConnection lists the consumers that read a lite topic, and their message model'),
+    ],
   },
   {
     rpc: 'ResetGroupOffset',
     note: '`fulmar group reset` can also tell beforehand what would happen.',
     tests: [
-      official('ResetGroupOffset wants a time, a group and a topic that exist'),
+      official('ResetGroupOffset makes a group go on with the first message stored at or after a time'),
+      lite('ResetGroupOffset sets a group back in the lite topics that it has read'),
       kept('tests/simulation/resets.test.ts', 'begins at the first message stored at or after a time'),
     ],
   },
   {
     rpc: 'QueryMessage',
-    note: 'Reads the topic from `begin_timestamp` on, 20,000 messages a call; `scroll_id` goes on.',
-    tests: [official('QueryMessage finds messages by time, id, key and tag, and goes on where it ended')],
+    note: 'With `subscription` or `broker_name` it looks through 20,000 messages a call; `scroll_id` goes on.',
+    tests: [
+      official('QueryMessage finds messages by time, id, key and tag, and goes on where it ended'),
+      official('a message is found by id, key and time whether it stands before or behind 20,000 others'),
+      lite('QueryMessage scans every message of a lite topic, and finds its messages by id and time'),
+    ],
   },
   {
     rpc: 'PrintThreadStackTrace',
@@ -169,13 +184,16 @@ const ADMIN: readonly RpcRow[] = [
   },
   {
     rpc: 'VerifyMessage',
-    note: 'Clients at the proxy that answers, of languages that can; one of the newest 20,000 messages of the topic.',
+    note: 'Clients at the proxy that answers, of languages that can.',
     tests: [official('VerifyMessage has a client consume a stored message, and tells what became of it')],
   },
   {
     rpc: 'AdminSendMessage',
     note: 'No half messages: nobody would end them.',
-    tests: [official('AdminSendMessage sends by the rules of every producer')],
+    tests: [
+      official('AdminSendMessage sends by the rules of every producer'),
+      lite('AdminSendMessage sends to a lite topic, and VerifyMessage has a client try its message'),
+    ],
   },
   {
     rpc: 'GetConsumerRunningInfo',
@@ -189,7 +207,7 @@ const ADMIN: readonly RpcRow[] = [
   },
   {
     rpc: 'QueryTimeSpan',
-    note: 'The consume time is that of the newest message handed out.',
+    note: 'The consume time is that of the newest message handed out. Not of LITE topics, which have no queues.',
     tests: [official('QueryTimeSpan tells the times of each queue, and how far behind the group is')],
   },
   {

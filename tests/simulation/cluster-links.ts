@@ -181,6 +181,8 @@ export function brokerConnector(network: ClusterNetwork, from: string, client: S
       lite: {
         sync: (command) => call((api) => api.lite.sync(copied(command))),
         list: (query) => call((api) => api.lite.list(query)),
+        lags: (query) => call((api) => api.lite.lags(query)),
+        readers: (query) => call((api) => api.lite.readers(query)),
       },
       stepDown: (preferred) => call((api) => api.stepDown(preferred)),
       status: () => call((api) => api.status()),

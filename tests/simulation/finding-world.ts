@@ -14,7 +14,16 @@ import { Trace } from './trace.ts';
 
 export const TOPIC = 'letters';
 export const DIRECTORY = 'data/log';
-const NOTHING = { messageId: '', topic: '', key: '', fromMs: 0, toMs: 0, withPast: false, withBody: false };
+const NOTHING = {
+  messageId: '',
+  topic: '',
+  liteTopic: '',
+  key: '',
+  fromMs: 0,
+  toMs: 0,
+  withPast: false,
+  withBody: false,
+};
 export const REDRIVE = { messageId: '', fromMs: 0, toMs: 0, again: false, dryRun: false };
 
 interface SendOptions {

@@ -264,6 +264,10 @@ async function perform(api: BrokerApi, call: Simple): Promise<BrokerReply> {
       return outcome(await api.lite.sync(call.command), (lost) => ({ kind: 'lostLiteTopics', lost }));
     case 'listLiteTopics':
       return outcome(await api.lite.list(call.query), (topics) => ({ kind: 'liteTopics', topics }));
+    case 'liteLags':
+      return outcome(await api.lite.lags(call.query), (lags) => ({ kind: 'liteLags', lags }));
+    case 'liteReaders':
+      return outcome(await api.lite.readers(call.query), (clientIds) => ({ kind: 'liteReaders', clientIds }));
     case 'status':
       return { kind: 'status', status: await api.status() };
     case 'endTransaction':

@@ -1,6 +1,6 @@
 // Finds messages of this broker set: by id or key through the key index, the newest first; by time through the queue
-// index, the oldest first over all queues of a topic. A page costs a bounded number of reads, and says where the next
-// one begins: at a position of the log, so that what is stored or removed meanwhile moves nothing.
+// index, the oldest first over all queues of a topic or in one lite topic. A page costs a bounded number of reads, and
+// says where the next one begins: at a position of the log, so that what is stored or removed meanwhile moves nothing.
 
 import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import type {
@@ -24,6 +24,13 @@ import type { QueueOffsets } from './queue-offsets.ts';
 import { run } from './steps.ts';
 
 const NO_TOPIC = failure('TOPIC_NOT_FOUND', 'There is no such topic. See fulmar topic list.');
+const NO_LITE_TOPIC = failure(
+  'BAD_REQUEST',
+  'The topic is of type LITE: only ids are looked for in all of it. Name one of its lite topics.',
+);
+/** There is no such lite topic, on this broker set at least. */
+const NO_PLACE = 'none';
+const NOTHING_FOUND: FoundMessages = { messages: [], next: 0 };
 const NO_BYTES = new Uint8Array();
 /** Entries of one queue that are looked up together. */
 const ENTRIES = 64;
@@ -61,17 +68,37 @@ export class Finding {
     const { state } = this.parts;
     const topic = state.topics.byName.get(query.topic);
     if (topic === undefined && query.topic !== '') return NO_TOPIC;
+    const { value: place, fault } = this.searched(query, topic);
+    if (fault !== undefined) return { fault };
+    if (place === NO_PLACE) return success(NOTHING_FOUND);
     if (query.messageId !== '') {
       const isWanted = (message: MessageRecord): boolean =>
-        message.messageId === query.messageId && (topic === undefined || message.topicId === topic.id);
+        message.messageId === query.messageId && this.isIn(message.topicId, place);
       return success(await this.byKey(query, idKey(query.messageId), isWanted));
     }
-    if (topic === undefined) return failure('BAD_REQUEST', 'Name a message id, or a topic with a key or a time.');
-    if (query.key === '') return success(await this.byTime(query, topic));
+    if (place === undefined) return failure('BAD_REQUEST', 'Name a message id, or a topic with a key or a time.');
+    if (place.type === 'lite' && place.lite === undefined) return NO_LITE_TOPIC;
+    if (query.key === '') return success(await this.byTime(query, place));
     const keyHash = hash32(query.key);
     const isWanted = (message: MessageRecord): boolean =>
-      message.topicId === topic.id && message.keyHashes.includes(keyHash) && isWithin(message.storedAtMs, query);
-    return success(await this.byKey(query, messageKey(topic.id, keyHash), isWanted));
+      message.topicId === place.id && message.keyHashes.includes(keyHash) && isWithin(message.storedAtMs, query);
+    return success(await this.byKey(query, messageKey(place.id, keyHash), isWanted));
+  }
+
+  /** The topic or the lite topic to look in; undefined for everywhere. */
+  private searched({ liteTopic }: FindQuery, topic: Topic | undefined): Outcome<Topic | typeof NO_PLACE | undefined> {
+    if (liteTopic === '') return success(topic);
+    if (topic === undefined) return failure('BAD_REQUEST', 'A lite topic is part of a topic. Name that, too.');
+    if (topic.type !== 'lite') {
+      return failure('ILLEGAL_TOPIC', `Topic ${topic.name} is of type ${topic.type}, not LITE. Name no lite topic.`);
+    }
+    return success(this.parts.state.topics.lite.find(topic.id, liteTopic) ?? NO_PLACE);
+  }
+
+  /** A LITE topic has no messages but those of its lite topics. */
+  private isIn(topicId: number, place: Topic | undefined): boolean {
+    if (place === undefined || place.id === topicId) return true;
+    return place.lite === undefined && this.parts.state.topics.byId.get(topicId)?.lite?.parentId === place.id;
   }
 
   private async byKey(

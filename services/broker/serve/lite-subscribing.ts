@@ -1,21 +1,14 @@
-// What lite consumers say that they read, and what there is to read. Changes of one group are made one after the other,
-// each is a record, and saying again what is known already costs none. In an exclusive group a lite topic goes to the
-// consumer that names it last; one that has lost it gets it back by adding it, not by repeating its whole set.
+// What lite consumers say that they read. Changes of one group are made one after the other, each is a record, and
+// saying again what is known already costs none. In an exclusive group a lite topic goes to the consumer that names it
+// last; one that has lost it gets it back by adding it, not by repeating its whole set.
 import type { Outcome } from '@fulmar/core/errors.ts';
 import { type Fault, fault, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type {
-  ListLiteTopicsQuery,
-  LiteApi,
-  LiteSyncCommand,
-  LiteTopicStatus,
-  LostLiteTopics,
-} from '@fulmar/core/lite-api.ts';
+import type { LiteApi, LiteSyncCommand, LostLiteTopics } from '@fulmar/core/lite-api.ts';
 import type { MemoryBounds } from '@fulmar/core/memory-bounds.ts';
 import type { OffsetTarget } from '@fulmar/core/offsets.ts';
 import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import { type Committer, refusalOf } from '../committer.ts';
-import { type CommitLog, queueKeyOf } from '../log/log.ts';
 import type { Group } from '../state/groups.ts';
 import { liteSubscribeBytes, writeLiteSubscribe } from '../state/records/lite.ts';
 import type { BrokerState } from '../state/state.ts';
@@ -29,7 +22,6 @@ import { run } from './steps.ts';
 
 export interface LiteSubscribingParts {
   readonly state: BrokerState;
-  readonly log: CommitLog;
   readonly committer: Committer;
   readonly offsets: QueueOffsets;
   readonly receiving: Receiving;
@@ -46,7 +38,7 @@ interface Change {
   readonly lost: readonly LostLiteTopics[];
 }
 
-export class LiteSubscribing implements LiteApi {
+export class LiteSubscribing implements Pick<LiteApi, 'sync'> {
   private readonly parts: LiteSubscribingParts;
   private readonly turns = new Map<Group, Promise<unknown>>();
   /**
@@ -77,28 +69,6 @@ export class LiteSubscribing implements LiteApi {
       const gone = { groupId: group.id, clientId, gone: true, added: [], removed: [] };
       this.write(gone, () => this.parts.lite.left(group, clientId));
     }
-  }
-
-  async list({ topic: name, after, count }: ListLiteTopicsQuery): Promise<Outcome<readonly LiteTopicStatus[]>> {
-    const { topics, groups } = this.parts.state;
-    const parent = topics.byName.get(name);
-    if (parent === undefined) return { fault: fault('TOPIC_NOT_FOUND', 'There is no such topic. Create it first.') };
-    const names = [...topics.lite.of(parent.id).keys()].filter((each) => each > after).sort();
-    const bound = [...groups.byId.values()].filter(({ lite }) => lite?.topic === name);
-    const page: LiteTopicStatus[] = [];
-    for (const each of names.slice(0, Math.min(count, LIMITS.listedLiteTopics))) {
-      const topic = topics.lite.find(parent.id, each);
-      if (topic !== undefined) page.push(await this.statusOf(topic, bound));
-    }
-    return success(page);
-  }
-
-  private async statusOf(topic: Topic, bound: readonly Group[]): Promise<LiteTopicStatus> {
-    const { name } = topic.lite!;
-    const end = topic.nextOffsets[0]!;
-    const oldest = await this.parts.log.minOffset(queueKeyOf(topic.id, 0), end);
-    const consumers = bound.reduce((sum, { lite }) => sum + lite!.consumers.clientsOf(name).size, 0);
-    return { name, messages: end - oldest, newestStoredAtMs: topic.newestStoredAtMs, consumers };
   }
 
   private inTurn<T>(group: Group, work: () => Promise<T>): Promise<T> {

@@ -1,19 +1,14 @@
 // FindMessages, TraceMessage and the look at dead letters: asks every broker set and puts the answers together. What a
 // call costs is bounded by the brokers, so that a page may be empty before the end.
-import { type Fault, FaultError } from '@fulmar/core/errors.ts';
-import type {
-  DeadLetterOrigin,
-  FindQuery,
-  FoundMessage,
-  MessageTrace,
-  RedriveResult,
-} from '@fulmar/core/finding-api.ts';
+import { FaultError } from '@fulmar/core/errors.ts';
+import type { DeadLetterOrigin, FoundMessage, MessageTrace, RedriveResult } from '@fulmar/core/finding-api.ts';
 import { checkGroupName, checkTopicName, deadLetterTopicOf, splitResourceKey } from '@fulmar/core/names.ts';
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { type AdminDependencies, answerInTime, askEverySet, checkKey, PAGE_SIZE_MAX, refuse } from './admin-context.ts';
 import { unwrap } from './answering.ts';
 import type { UnaryHandler } from './call.ts';
-import { DONE, mergePages, type Places, readPlaces, type SetMessages, writePlaces } from './merged-pages.ts';
+import { BAD_PAGE, findEverywhere, type MessageOfSet, NOTHING_THERE, type SearchPage } from './found-everywhere.ts';
+import { DONE, type Places, readPlaces, writePlaces } from './merged-pages.ts';
 
 interface TimeRange {
   readonly fromMs?: number;
@@ -28,6 +23,7 @@ interface Paged {
 export interface FindRequest extends TimeRange, Paged {
   readonly messageId?: string;
   readonly topic?: string;
+  readonly liteTopic?: string;
   readonly key?: string;
   readonly withPast?: boolean;
   readonly withBody?: boolean;
@@ -74,50 +70,8 @@ export interface FindingHandlers {
   >;
 }
 
-/** A set that does not have it may simply hold none of it. */
-const NOTHING_THERE = new Set<Fault['error']>(['TOPIC_NOT_FOUND', 'CONSUMER_GROUP_NOT_FOUND']);
-const BAD_PAGE = 'The page does not belong to this list. Begin anew.';
-
 export function findingHandlers(dependencies: AdminDependencies): FindingHandlers {
   const { cluster } = dependencies;
-
-  async function findEverywhere(
-    query: Omit<FindQuery, 'count' | 'page'>,
-    { pageSize = 0, page = '' }: Paged,
-  ): Promise<{
-    readonly messages: readonly MessageInfo[];
-    readonly nextPage: string;
-    readonly missing: Fault | undefined;
-  }> {
-    const count = pageSize <= 0 || pageSize > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : pageSize;
-    const places = readPlaces(page) ?? refuse('BAD_REQUEST', BAD_PAGE);
-    const sets = cluster.brokers().filter(({ set }) => places.get(set) !== DONE);
-    if (cluster.brokers().length === 0)
-      refuse('HA_NOT_AVAILABLE', 'No broker is known at the moment. Repeat the request.');
-    const answers = await Promise.all(
-      sets.map(async ({ set, api }) => {
-        const asked = { ...query, count, page: places.get(set) ?? 0 };
-        return { set, answer: await answerInTime(dependencies, set, () => api.finding.find(asked)) };
-      }),
-    );
-    const found: SetMessages[] = [];
-    let missing: Fault | undefined;
-    for (const { set, answer } of answers) {
-      if (answer.fault === undefined) found.push({ set, found: answer.value });
-      else if (NOTHING_THERE.has(answer.fault.error)) {
-        missing = answer.fault;
-        found.push({ set, found: { messages: [], next: 0 } });
-      } else throw new FaultError(answer.fault);
-    }
-    const isMissing = missing !== undefined && answers.every(({ answer }) => answer.fault !== undefined);
-    const byTime = query.messageId === '' && query.key === '';
-    const merged = mergePages(found, places, count, byTime);
-    const nextPage = writePlaces(
-      merged.places,
-      cluster.brokers().map(({ set }) => set),
-    );
-    return { messages: merged.messages.map(infoOf), nextPage, missing: isMissing ? missing : undefined };
-  }
 
   /** Throws if no set knows the group. */
   async function requireGroup(group: string): Promise<void> {
@@ -129,15 +83,15 @@ export function findingHandlers(dependencies: AdminDependencies): FindingHandler
 
   return {
     async FindMessages(_call, request) {
-      const { messageId = '', topic = '', key = '', fromMs = 0, toMs = 0 } = request;
+      const { messageId = '', topic = '', liteTopic = '', key = '', fromMs = 0, toMs = 0 } = request;
       const { withPast = false, withBody = false } = request;
       if (topic !== '') checkTopicKey(topic);
       else if (messageId === '') refuse('BAD_REQUEST', 'Name a message id, or a topic with a key or a time.');
       checkRange(fromMs, toMs);
-      const query = { messageId, topic, key, fromMs, toMs, withPast, withBody };
-      const { messages, nextPage, missing } = await findEverywhere(query, request);
+      const query = { messageId, topic, liteTopic, key, fromMs, toMs, withPast, withBody };
+      const { messages, nextPage, missing } = await findEverywhere(dependencies, query, pageIn(request));
       if (missing !== undefined) throw new FaultError(missing);
-      return { messages, nextPage };
+      return { messages: messages.map(infoOf), nextPage };
     },
 
     async TraceMessage(_call, { set = '', topic = '', queueId = 0, queueOffset = 0, group = '', page = '' }) {
@@ -155,9 +109,10 @@ export function findingHandlers(dependencies: AdminDependencies): FindingHandler
       const { group = '', messageId = '', fromMs = 0, toMs = 0, withBody = false } = request;
       await requireGroup(group);
       checkRange(fromMs, toMs);
-      const query = { messageId, topic: deadLetterTopicOf(group), key: '', fromMs, toMs, withPast: false, withBody };
-      const { messages, nextPage } = await findEverywhere(query, request);
-      return { letters: messages, nextPage };
+      const topic = deadLetterTopicOf(group);
+      const query = { messageId, topic, liteTopic: '', key: '', fromMs, toMs, withPast: false, withBody };
+      const { messages, nextPage } = await findEverywhere(dependencies, query, pageIn(request));
+      return { letters: messages.map(infoOf), nextPage };
     },
 
     async RedriveDeadLetters(_call, request) {
@@ -189,6 +144,10 @@ export function findingHandlers(dependencies: AdminDependencies): FindingHandler
   };
 }
 
+function pageIn({ pageSize = 0, page = '' }: Paged): SearchPage {
+  return { count: pageSize <= 0 || pageSize > PAGE_SIZE_MAX ? PAGE_SIZE_MAX : pageSize, page };
+}
+
 /** Also the topics that the system makes have messages to be found. */
 function checkTopicKey(topic: string): void {
   if (splitResourceKey(topic).name === '') refuse('BAD_REQUEST', 'The request names no topic. Name one.');
@@ -200,13 +159,7 @@ function checkRange(fromMs: number, toMs: number): void {
   if (!isRange) refuse('BAD_REQUEST', 'The time range ends before it begins. Give a later end.');
 }
 
-function infoOf({
-  userPart,
-  systemPart,
-  body,
-  letter,
-  ...facts
-}: FoundMessage & { readonly set: string }): MessageInfo {
+function infoOf({ userPart, systemPart, body, letter, ...facts }: MessageOfSet): MessageInfo {
   const message = new ProtobufWriter(64 + userPart.length + systemPart.length + body.length)
     .raw(userPart)
     .content(3, systemPart)

@@ -78,6 +78,7 @@ describe('administration', () => {
     expect(await everything({ messageId: 'id-4' })).toMatchObject([{ topic: 'orders', bodyBytes: 6 }]);
     expect(await everything({ messageId: 'id-9' })).toEqual([]);
 
+    expect(await refusal('FindMessages', { topic: 'orders', liteTopic: 'ann' })).toBe('ILLEGAL_TOPIC');
     expect(await refusal('FindMessages', {})).toBe('BAD_REQUEST');
     expect(await refusal('FindMessages', { topic: 'missing', key: 'a' })).toBe('TOPIC_NOT_FOUND');
     expect(await refusal('FindMessages', { topic: 'orders', key: 'a', page: '-' })).toBe('BAD_REQUEST');

@@ -94,6 +94,10 @@ export function brokerApiOver(
         mapped(expect(await call({ method: 'syncLite', command }), 'lostLiteTopics'), (reply) => reply.lost),
       list: async (query) =>
         mapped(expect(await call({ method: 'listLiteTopics', query }), 'liteTopics'), (reply) => reply.topics),
+      lags: async (query) =>
+        mapped(expect(await call({ method: 'liteLags', query }), 'liteLags'), (reply) => reply.lags),
+      readers: async (query) =>
+        mapped(expect(await call({ method: 'liteReaders', query }), 'liteReaders'), (reply) => reply.clientIds),
     },
     stepDown: (preferred) => done({ method: 'stepDown', preferred }),
     transactions: {

@@ -35,7 +35,7 @@ function fakeBroker(methods: Partial<BrokerApi>): BrokerApi {
     recall: unused,
     reportClients: unused,
     ensureGroup: unused,
-    lite: { sync: unused, list: unused },
+    lite: { sync: unused, list: unused, lags: unused, readers: unused },
     putTopic: unused,
     deleteTopic: unused,
     listTopics: unused,

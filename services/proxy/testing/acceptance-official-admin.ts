@@ -1,14 +1,13 @@
-// The official admin service, apache.rocketmq.v2.Admin, call by call: what a tool that speaks it is answered. Requests
-// and answers pass through their bytes.
-import { serviceDefinition } from '@fulmar/runtime/protos.ts';
+// The official admin service, apache.rocketmq.v2.Admin, call by call: what a tool that speaks it is answered.
+import { LIMITS } from '@fulmar/core/limits.ts';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { OfficialAdminHandlers } from '../api/official/admin.ts';
 import { GROUP, take } from './acceptance-consume.ts';
 import type { Harness, HarnessFactory } from './harness.ts';
+import { bodiesOf, OfficialTool } from './official-tool.ts';
 import { messageTo, producerSettingsOf, pushSettings, TestClient } from './test-client.ts';
 import type { Message } from './wire.ts';
 
-const SERVICE = 'apache.rocketmq.v2.Admin';
 const OK = 20000;
 const topic = { name: 'T' };
 const group = { name: 'G' };
@@ -17,10 +16,12 @@ export function officialAdminStatements(make: HarnessFactory): void {
   describe('the official admin service', () => {
     let harness: Harness;
     let client: TestClient;
+    let tool: OfficialTool;
 
     beforeEach(async () => {
       harness = await make({ autoCreate: false });
       client = new TestClient(harness.handlers);
+      tool = new OfficialTool(harness, client);
       await harness.putTopic({ name: 'T', type: 'mixed', queues: 2 });
       await harness.putTopic({ name: 'other', type: 'delay', queues: 1 });
       await harness.putGroup({ ...GROUP, from: 'earliest' });
@@ -28,18 +29,9 @@ export function officialAdminStatements(make: HarnessFactory): void {
 
     afterEach(() => harness.close());
 
-    async function ask(method: keyof OfficialAdminHandlers, request: Message): Promise<Message> {
-      const definition = serviceDefinition(SERVICE)[method]!;
-      const handler = harness.official[method] as (call: unknown, request: Message) => Promise<Message>;
-      const read = definition.requestDeserialize(definition.requestSerialize(request));
-      return definition.responseDeserialize(definition.responseSerialize(await handler(client.context().call, read)));
-    }
-
-    async function codeOf(method: keyof OfficialAdminHandlers, request: Message): Promise<number> {
-      const { status } = await ask(method, request);
-      expect(status.message).not.toBe('');
-      return status.code;
-    }
+    const ask = (method: keyof OfficialAdminHandlers, request: Message): Promise<Message> => tool.ask(method, request);
+    const codeOf = (method: keyof OfficialAdminHandlers, request: Message): Promise<number> =>
+      tool.codeOf(method, request);
 
     async function sendAll(...bodies: readonly string[]): Promise<string[]> {
       const sent: string[] = [];
@@ -51,9 +43,6 @@ export function officialAdminStatements(make: HarnessFactory): void {
       }
       return sent;
     }
-
-    const bodies = (answer: Message): string[] =>
-      answer.messages.map(({ body }: Message) => Buffer.from(body).toString());
 
     test('DescribeTopicStatus tells the type of a topic, and does not make one by asking', async () => {
       const { status, topicMessageType, description, createTimestamp } = await ask('DescribeTopicStatus', { topic });
@@ -108,7 +97,7 @@ export function officialAdminStatements(make: HarnessFactory): void {
       expect((await ask('ListConsumerConnection', { group, topic })).clientInfo).toHaveLength(1);
       expect((await ask('ListConsumerConnection', { group, topic: { name: 'other' } })).clientInfo).toEqual([]);
       expect(await codeOf('ListConsumerConnection', { group: { name: 'none' } })).toBe(40403);
-      expect(await codeOf('ListConsumerConnection', { group, liteTopic: 'lite' })).toBe(50100);
+      expect(await codeOf('ListConsumerConnection', { group, liteTopic: 'lite' })).toBe(40003);
     });
 
     test('DeleteSubscription makes a group meet a topic anew, but not under its consumers', async () => {
@@ -141,6 +130,18 @@ export function officialAdminStatements(make: HarnessFactory): void {
       expect(await codeOf('DescribeGroupAccumulation', { group, topics: [{ name: 'none' }] })).toBe(40402);
     });
 
+    test('ResetGroupOffset makes a group go on with the first message stored at or after a time', async () => {
+      await sendAll('one', 'two');
+      const twoMs = harness.wallMs() - 1_000;
+      for (const message of await take(harness, client, 'G', 'T')) await client.ack('G', message);
+      for (const message of await take(harness, client, 'G', 'T')) await client.ack('G', message);
+      expect(await take(harness, client, 'G', 'T')).toEqual([]);
+      const resetTimestamp = { seconds: Math.floor(twoMs / 1_000), nanos: (twoMs % 1_000) * 1_000_000 };
+      expect(await codeOf('ResetGroupOffset', { group, topic, resetTimestamp })).toBe(OK);
+      const again = [...(await take(harness, client, 'G', 'T')), ...(await take(harness, client, 'G', 'T'))];
+      expect(again.map(({ body }) => Buffer.from(body).toString())).toEqual(['two']);
+    });
+
     test('ResetGroupOffset wants a time, a group and a topic that exist', async () => {
       const resetTimestamp = { seconds: 1 };
       expect(await codeOf('ResetGroupOffset', { group, topic })).toBe(40000);
@@ -153,25 +154,59 @@ export function officialAdminStatements(make: HarnessFactory): void {
       const beganAtMs = harness.wallMs();
       const ids = await sendAll('one', 'two', 'three', 'four');
       const at = (ms: number) => ({ seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 });
-      expect(bodies(await ask('QueryMessage', { topic })).sort()).toEqual(['four', 'one', 'three', 'two']);
-      expect(bodies(await ask('QueryMessage', { topic, messageId: ids[2] }))).toEqual(['three']);
-      expect(bodies(await ask('QueryMessage', { topic, messageKey: 'key of two' }))).toEqual(['two']);
-      expect(bodies(await ask('QueryMessage', { topic, subscription: 'one || four' })).sort()).toEqual(['four', 'one']);
+      expect(bodiesOf(await ask('QueryMessage', { topic })).sort()).toEqual(['four', 'one', 'three', 'two']);
+      expect(bodiesOf(await ask('QueryMessage', { topic, messageId: ids[2] }))).toEqual(['three']);
+      expect(bodiesOf(await ask('QueryMessage', { topic, messageKey: 'key of two' }))).toEqual(['two']);
+      expect(bodiesOf(await ask('QueryMessage', { topic, subscription: 'one || four' })).sort()).toEqual([
+        'four',
+        'one',
+      ]);
       const window = { beginTimestamp: at(beganAtMs + 500), endTimestamp: at(beganAtMs + 2_500) };
-      expect(bodies(await ask('QueryMessage', { topic, ...window })).sort()).toEqual(['three', 'two']);
+      expect(bodiesOf(await ask('QueryMessage', { topic, ...window })).sort()).toEqual(['three', 'two']);
       const seen: string[] = [];
       let scrollId = '';
       do {
         const answer = await ask('QueryMessage', { topic, maxMessageNums: 1, scrollId });
         expect(answer.messages.length).toBeLessThanOrEqual(1);
-        seen.push(...bodies(answer));
+        seen.push(...bodiesOf(answer));
         ({ scrollId } = answer);
       } while (scrollId !== '');
       expect(seen.sort()).toEqual(['four', 'one', 'three', 'two']);
       const queues = await Promise.all(
         [0, 1].map((queueId) => ask('QueryMessage', { topic, brokerName: 'set-a', queueId })),
       );
-      expect(queues.flatMap(bodies).sort()).toEqual(['four', 'one', 'three', 'two']);
+      expect(queues.flatMap(bodiesOf).sort()).toEqual(['four', 'one', 'three', 'two']);
+    });
+
+    test('a message is found by id, key and time whether it stands before or behind 20,000 others', async () => {
+      const [early] = await sendAll('early');
+      const earlyMs = harness.wallMs();
+      const others = Array.from({ length: LIMITS.sendBatchMessages }, () => messageTo('T', { keys: ['common'] }, 'x'));
+      let sent = 0;
+      for (; sent <= LIMITS.searchedMessages; sent += others.length) {
+        const fresh = others.map((other, i) => ({
+          ...other,
+          systemProperties: { ...other.systemProperties, messageId: `other ${sent + i}` },
+        }));
+        expect((await client.send(...fresh)).status.code).toBe(OK);
+      }
+      await harness.advance(2_000);
+      const lateMs = harness.wallMs();
+      const [late] = await sendAll('late');
+      for (const [messageId, name] of [
+        [early, 'early'],
+        [late, 'late'],
+      ] as const) {
+        expect(bodiesOf(await ask('QueryMessage', { topic, messageId }))).toEqual([name]);
+        expect(bodiesOf(await ask('QueryMessage', { topic, messageKey: `key of ${name}` }))).toEqual([name]);
+      }
+      const endTimestamp = { seconds: Math.floor(earlyMs / 1_000) - 1 };
+      expect(bodiesOf(await ask('QueryMessage', { topic, endTimestamp }))).toEqual(['early']);
+      const beginTimestamp = { seconds: Math.floor(lateMs / 1_000) };
+      expect(bodiesOf(await ask('QueryMessage', { topic, beginTimestamp }))).toEqual(['late']);
+      const newest = await ask('QueryMessage', { topic, messageKey: 'common', maxMessageNums: 1 });
+      expect(newest.messages[0].systemProperties.messageId).toBe(`other ${sent - 1}`);
+      expect(newest.scrollId).not.toBe('');
     });
 
     test('QueryMessage refuses what makes no sense with a sentence', async () => {
@@ -182,7 +217,7 @@ export function officialAdminStatements(make: HarnessFactory): void {
       expect(await codeOf('QueryMessage', { topic, ...window })).toBe(40000);
       expect(await codeOf('QueryMessage', { topic, subscription: 'a|b' })).toBe(40010);
       expect(await codeOf('QueryMessage', { topic, brokerName: 'nowhere' })).toBe(40402);
-      expect(await codeOf('QueryMessage', { topic, liteTopic: 'lite' })).toBe(50100);
+      expect(await codeOf('QueryMessage', { topic, liteTopic: 'lite' })).toBe(40002);
       expect(await codeOf('QueryMessage', { topic: { name: 'none' } })).toBe(40402);
     });
 

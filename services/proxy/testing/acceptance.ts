@@ -7,6 +7,7 @@ import { deliveryStatements } from './acceptance-delivery.ts';
 import { fifoStatements } from './acceptance-fifo.ts';
 import { liteStatements } from './acceptance-lite.ts';
 import { officialAdminStatements } from './acceptance-official-admin.ts';
+import { officialLiteStatements } from './acceptance-official-lite.ts';
 import { offsetStatements } from './acceptance-offsets.ts';
 import { priorityStatements } from './acceptance-priority.ts';
 import { produceStatements } from './acceptance-produce.ts';
@@ -28,6 +29,7 @@ export function acceptance(cluster: string, make: HarnessFactory): void {
     fifoStatements(make);
     priorityStatements(make);
     officialAdminStatements(make);
+    officialLiteStatements(make);
     liteStatements(make);
     transactionStatements(make);
     robustnessStatements(make);

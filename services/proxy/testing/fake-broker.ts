@@ -20,6 +20,7 @@ import type {
 } from '@fulmar/core/broker-api.ts';
 import { type Fault, failure, fault, type Outcome, success } from '@fulmar/core/errors.ts';
 import { hash32 } from '@fulmar/core/hash.ts';
+import type { LiteLag } from '@fulmar/core/lite-api.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import type {
   GroupOffset,
@@ -53,11 +54,12 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   /** Set by a test to make every send, pop or settlement fail. */
   failing: Fault | undefined;
   readonly transactions: ReturnType<typeof fakeTransactions>;
-  readonly finding = new FakeFinding(this.topics);
+  readonly finding = new FakeFinding(this.topics, (topic) => this.topics.get(topic)?.description.type);
   readonly schedules = fakeSchedules();
   readonly lite = new FakeLite(
     (topic) => this.topics.get(topic)?.messages.map(({ message }) => message) ?? [],
     (group) => this.groups.get(group)?.description,
+    (group, topic) => this.#liteLags(group, topic),
     () => this.#wake(),
   );
   readonly #timers: Timers;
@@ -328,11 +330,27 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
       if (group !== '' && group !== ofGroup) continue;
       const states = [...subscription.leases()].map(({ state }) => state);
       const inFlightMessages = states.filter((state) => state === 'leased').length;
-      const readyMessages = subscription.waiting(this.topics.get(topic)?.messages ?? []);
+      const found = this.topics.get(topic);
+      const readyMessages =
+        found?.description.type === 'lite'
+          ? this.#liteLags(ofGroup, topic).reduce((sum, lag) => sum + lag.readyMessages, 0)
+          : subscription.waiting(found?.messages ?? []);
       const unused = { lagMs: 0, filter: '*', refusedFilters: [], owners: [], members: [] };
       lags.push({ group: ofGroup, topic, readyMessages, inFlightMessages, ...unused });
     }
     return success(lags);
+  }
+
+  #liteLags(group: string, topic: string): readonly LiteLag[] {
+    const subscription = this.#subscriptions.get(`${group}\n${topic}`);
+    const leases = [...(subscription?.leases() ?? [])];
+    const names = new Set(leases.map(({ stored }) => stored.message.messageGroup));
+    return [...names].sort().map((name) => {
+      const isIn = ({ message }: StoredMessage): boolean => message.messageGroup === name;
+      const messages = this.topics.get(topic)?.messages.filter(isIn) ?? [];
+      const inFlightMessages = leases.filter(({ state, stored }) => state === 'leased' && isIn(stored)).length;
+      return { name, readyMessages: subscription!.waiting(messages), inFlightMessages, lagMs: 0 };
+    });
   }
 
   async deleteSubscription(group: string, topic: string): Promise<Fault | undefined> {
@@ -359,18 +377,19 @@ export class FakeBroker extends FakeCatalog implements BrokerApi {
   async resetGroup(command: ResetCommand): Promise<Outcome<readonly QueueReset[]>> {
     if (!this.groups.has(command.group)) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
     this.resets.push(command);
-    const { group, topic, to } = command;
+    const { group, topic, to, dryRun } = command;
     const subscription = this.#subscriptions.get(`${group}\n${topic}`);
-    const queues = this.topics.get(topic)?.nextOffsets ?? [];
-    return success(
-      queues.map((_, queueId) => ({
-        ...{ topic, queueId, fromOffset: subscription?.cursor(queueId) ?? 0 },
-        toOffset: this.#offsets.find({ topic, queueId }, to).value!,
-        inFlightMessages: [...(subscription?.leases() ?? [])].filter(
-          ({ state, stored }) => state === 'leased' && stored.queueId === queueId,
-        ).length,
-      })),
-    );
+    const found = this.topics.get(topic);
+    const resets = (found?.nextOffsets ?? []).map((_, queueId) => ({
+      ...{ topic, queueId, fromOffset: subscription?.cursor(queueId) ?? 0 },
+      toOffset: this.#offsets.find({ topic, queueId }, to).value!,
+      inFlightMessages: [...(subscription?.leases() ?? [])].filter(
+        ({ state, stored }) => state === 'leased' && stored.queueId === queueId,
+      ).length,
+    }));
+    const offsets = resets.map(({ toOffset }) => toOffset);
+    if (!dryRun) subscription?.moveTo(found?.messages ?? [], offsets);
+    return success(resets);
   }
 
   async status(): Promise<BrokerStatus> {

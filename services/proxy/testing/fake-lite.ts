@@ -3,7 +3,7 @@
 import type { GroupDescription, MessageToStore } from '@fulmar/core/broker-api.ts';
 import { failure, type Outcome, success } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type { LiteApi, LiteSyncCommand, LostLiteTopics } from '@fulmar/core/lite-api.ts';
+import type { LiteApi, LiteLag, LiteSyncCommand, LostLiteTopics } from '@fulmar/core/lite-api.ts';
 
 export class FakeLite implements LiteApi {
   readonly #read = new Map<string, Set<string>>();
@@ -11,15 +11,18 @@ export class FakeLite implements LiteApi {
   readonly #lost = new Set<string>();
   readonly #messagesOf: (topic: string) => readonly MessageToStore[];
   readonly #groupOf: (name: string) => GroupDescription | undefined;
+  readonly #lagsOf: (group: string, topic: string) => readonly LiteLag[];
   readonly #changed: () => void;
 
   constructor(
     messagesOf: (topic: string) => readonly MessageToStore[],
     groupOf: (name: string) => GroupDescription | undefined,
+    lagsOf: (group: string, topic: string) => readonly LiteLag[],
     changed: () => void,
   ) {
     this.#messagesOf = messagesOf;
     this.#groupOf = groupOf;
+    this.#lagsOf = lagsOf;
     this.#changed = changed;
   }
 
@@ -58,6 +61,30 @@ export class FakeLite implements LiteApi {
     owner?.[1].delete(name);
     if (owner !== undefined) this.#lost.add(`${owner[0]}\n${name}`);
     return owner === undefined ? [] : [{ clientId: owner[0].slice(group.length + 1), liteTopics: [name] }];
+  }
+
+  async lags({ group, liteTopic }: Parameters<LiteApi['lags']>[0]): ReturnType<LiteApi['lags']> {
+    const { value: topic, fault } = this.#boundTopic(group);
+    if (fault !== undefined) return { fault };
+    return success(
+      this.#lagsOf(group, topic).filter(({ name, readyMessages, inFlightMessages }) =>
+        liteTopic === '' ? readyMessages + inFlightMessages > 0 : name === liteTopic,
+      ),
+    );
+  }
+
+  async readers({ group, liteTopic }: Parameters<LiteApi['readers']>[0]): ReturnType<LiteApi['readers']> {
+    const { fault } = this.#boundTopic(group);
+    if (fault !== undefined) return { fault };
+    const readers = [...this.#read].filter(([key, names]) => key.startsWith(`${group}\n`) && names.has(liteTopic));
+    return success(readers.map(([key]) => key.slice(group.length + 1)));
+  }
+
+  #boundTopic(group: string): Outcome<string> {
+    const description = this.#groupOf(group);
+    if (description === undefined) return failure('CONSUMER_GROUP_NOT_FOUND', 'no such group');
+    const topic = description.lite?.topic;
+    return topic === undefined ? failure('ILLEGAL_CONSUMER_GROUP', 'not bound') : success(topic);
   }
 
   async list({ topic, after, count }: Parameters<LiteApi['list']>[0]): ReturnType<LiteApi['list']> {

@@ -123,6 +123,8 @@ export class FakeReign implements Master {
       lite: {
         sync: (command) => plain(() => broker.lite.sync(command), outcome),
         list: (query) => plain(() => broker.lite.list(query), outcome),
+        lags: (query) => plain(() => broker.lite.lags(query), outcome),
+        readers: (query) => plain(() => broker.lite.readers(query), outcome),
       },
       status: () => throwing(() => broker.status()),
       stepDown: (preferred) =>

@@ -52,6 +52,14 @@ export class FakeSubscription {
     return messages.filter(waits).length;
   }
 
+  /** A reset: from these offsets on, by queue, everything comes again, and nothing of what is before them. */
+  moveTo(messages: readonly StoredMessage[], offsets: readonly number[]): void {
+    for (const stored of messages) {
+      this.#leases.delete(stored.order);
+      if (stored.queueOffset < offsets[stored.queueId]!) this.#leaseOf(stored, 0).state = 'settled';
+    }
+  }
+
   /** Behind the last message of a queue that was handed out. */
   cursor(queueId: number): number {
     const out = [...this.#leases.values()].filter(({ stored, attempt }) => stored.queueId === queueId && attempt > 0);

@@ -179,7 +179,14 @@ const CALLS: readonly BrokerCall[] = [
   {
     method: 'find',
     query: {
-      ...{ messageId: 'id', topic: 't', key: 'k', fromMs: 1_700_000_000_000, toMs: 1_800_000_000_000 },
+      ...{
+        messageId: 'id',
+        topic: 't',
+        liteTopic: 'ann',
+        key: 'k',
+        fromMs: 1_700_000_000_000,
+        toMs: 1_800_000_000_000,
+      },
       ...{ withPast: true, withBody: true, count: 100, page: 2 ** 40 },
     },
   },
@@ -213,6 +220,8 @@ const CALLS: readonly BrokerCall[] = [
   },
   { method: 'syncLite', command: { group: 'g', topic: 'chats', clientId: 'c', action: 'add', liteTopics: [] } },
   { method: 'listLiteTopics', query: { topic: 'chats', after: 'a', count: 300 } },
+  { method: 'liteLags', query: { group: 'readers', liteTopic: 'ann' } },
+  { method: 'liteReaders', query: { group: 'readers', liteTopic: 'ann' } },
   { method: 'listTopics' },
   { method: 'listGroups' },
   { method: 'status' },
@@ -408,6 +417,8 @@ const LITE_REPLIES: readonly BrokerReply[] = [
   { kind: 'group', group: { ...group, lite: { topic: 'chats', exclusive: false } } },
   { kind: 'lostLiteTopics', lost: [{ clientId: 'c', liteTopics: ['a', 'b'] }] },
   { kind: 'liteTopics', topics: [{ name: 'a', messages: 2 ** 40, newestStoredAtMs: 2 ** 41, consumers: 3 }] },
+  { kind: 'liteLags', lags: [{ name: 'a', readyMessages: 2, inFlightMessages: 1, lagMs: 2 ** 40 }] },
+  { kind: 'liteReaders', clientIds: ['c', 'd'] },
 ];
 
 const ALL_REPLIES = [...REPLIES, ...TRANSACTION_REPLIES, ...FINDING_REPLIES, ...SCHEDULE_REPLIES, ...LITE_REPLIES];

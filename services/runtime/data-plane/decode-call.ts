@@ -19,7 +19,7 @@ import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { readSend } from './decode-send.ts';
 import { consumeModeOf, readNumbers, readPlacement, readPriority, TYPE_CHANGES, topicTypeOf } from './fields.ts';
 import { readFindQuery, readRedriveCommand, readTraceQuery } from './finding-calls.ts';
-import { readBinding, readListLiteTopics, readLiteSync } from './lite.ts';
+import { readBinding, readListLiteTopics, readLiteLagsQuery, readLiteSync } from './lite.ts';
 import { readJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { readFindOffset, readGroupOffset, readPull, readReset, readTexts } from './offsets.ts';
@@ -116,6 +116,9 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readLiteSync(reader) };
     case 'listLiteTopics':
       return { method, query: readListLiteTopics(reader) };
+    case 'liteLags':
+    case 'liteReaders':
+      return { method, query: readLiteLagsQuery(reader) };
     case 'stepDown':
       return { method, preferred: readNamed(reader).name };
     case 'endTransaction':

@@ -19,10 +19,10 @@ import type { Placement } from '@fulmar/core/placement.ts';
 import { ProtobufError, type ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { consumeModeOf, EMPTY_BYTES, readFault, readNumbers, readPlacement, topicTypeOf } from './fields.ts';
 import { readFoundMessages, readMessageTrace, readRedriven } from './finding-replies.ts';
-import { readBinding, readLiteTopic, readLost } from './lite.ts';
+import { readBinding, readLiteLag, readLiteTopic, readLost } from './lite.ts';
 import { readJoined, readMemberLag, readQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD, type ReplyKind } from './messages.ts';
-import { readOffset, readPulled, readQueueReset } from './offsets.ts';
+import { readOffset, readPulled, readQueueReset, readTexts } from './offsets.ts';
 import { readSchedule } from './schedules.ts';
 import { readHalfMessage, readOpenTransaction } from './transactions.ts';
 
@@ -100,6 +100,10 @@ function readReply(kind: ReplyKind, reader: ProtobufReader): BrokerReply {
       return { kind, lost: readList(reader, 1, readLost) };
     case 'liteTopics':
       return { kind, topics: readList(reader, 1, readLiteTopic) };
+    case 'liteLags':
+      return { kind, lags: readList(reader, 1, readLiteLag) };
+    case 'liteReaders':
+      return { kind, clientIds: readTexts(reader) };
     case 'schedules':
       return { kind, schedules: readList(reader, 1, readSchedule) };
     case 'done':

@@ -4,7 +4,7 @@ import { CONSUME_MODES, type GroupRequest, type MessageToStore, type PopCommand 
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { TYPE_CHANGES, writeBytes, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFindQuery, writeRedriveCommand, writeTraceQuery } from './finding-calls.ts';
-import { writeBinding, writeListLiteTopics, writeLiteSync } from './lite.ts';
+import { writeBinding, writeListLiteTopics, writeLiteLagsQuery, writeLiteSync } from './lite.ts';
 import { writeJoin } from './membership.ts';
 import { type BrokerCall, CALL_FIELD } from './messages.ts';
 import { writeFindOffset, writeGroupOffset, writePull, writeReset } from './offsets.ts';
@@ -115,6 +115,10 @@ export function encodeCall(id: number, call: BrokerCall): Buffer {
       break;
     case 'listLiteTopics':
       writeListLiteTopics(writer, call.query);
+      break;
+    case 'liteLags':
+    case 'liteReaders':
+      writeLiteLagsQuery(writer, call.query);
       break;
     case 'stepDown':
       writeText(writer, 1, call.preferred);

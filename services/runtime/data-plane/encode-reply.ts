@@ -12,7 +12,7 @@ import {
 import { ProtobufWriter } from '@fulmar/core/protobuf.ts';
 import { writeBytes, writeFault, writeFlag, writeNumber, writeNumbers, writePlacement, writeText } from './fields.ts';
 import { writeFoundMessages, writeMessageTrace, writeRedriven } from './finding-replies.ts';
-import { writeBinding, writeLiteTopic, writeLost } from './lite.ts';
+import { writeBinding, writeLiteLag, writeLiteTopic, writeLost } from './lite.ts';
 import { writeJoined, writeMemberLag, writeQueueOwner } from './membership.ts';
 import { type BrokerReply, REPLY_FIELD } from './messages.ts';
 import { writeQueueReset } from './offsets.ts';
@@ -121,6 +121,12 @@ export function encodeReply(id: number, reply: BrokerReply): Buffer {
       break;
     case 'liteTopics':
       for (const topic of reply.topics) nested(writer, 1, () => writeLiteTopic(writer, topic));
+      break;
+    case 'liteLags':
+      for (const lag of reply.lags) nested(writer, 1, () => writeLiteLag(writer, lag));
+      break;
+    case 'liteReaders':
+      for (const clientId of reply.clientIds) writer.string(1, clientId);
       break;
     case 'schedules':
       for (const schedule of reply.schedules) nested(writer, 1, () => writeSchedule(writer, schedule));

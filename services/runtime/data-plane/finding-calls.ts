@@ -14,11 +14,12 @@ export function writeFindQuery(writer: ProtobufWriter, query: FindQuery): void {
   writeFlag(writer, 7, query.withBody);
   writeNumber(writer, 8, query.count);
   writeNumber(writer, 9, query.page);
+  writeText(writer, 10, query.liteTopic);
 }
 
 export function readFindQuery(reader: ProtobufReader): FindQuery {
   const query = {
-    ...{ messageId: '', topic: '', key: '', fromMs: 0, toMs: 0 },
+    ...{ messageId: '', topic: '', liteTopic: '', key: '', fromMs: 0, toMs: 0 },
     ...{ withPast: false, withBody: false, count: 0, page: 0 },
   };
   while (reader.hasMore()) {
@@ -32,6 +33,7 @@ export function readFindQuery(reader: ProtobufReader): FindQuery {
     else if (tag >>> 3 === 7) query.withBody = reader.bool();
     else if (tag >>> 3 === 8) query.count = reader.int32();
     else if (tag >>> 3 === 9) query.page = reader.int64();
+    else if (tag >>> 3 === 10) query.liteTopic = reader.string();
     else reader.skip(tag);
   }
   return query;

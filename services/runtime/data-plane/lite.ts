@@ -4,6 +4,8 @@ import {
   LITE_ACTIONS,
   type ListLiteTopicsQuery,
   type LiteBinding,
+  type LiteLag,
+  type LiteLagsQuery,
   type LiteSyncCommand,
   type LiteTopicStatus,
   type LostLiteTopics,
@@ -112,4 +114,41 @@ export function readLiteTopic(reader: ProtobufReader): LiteTopicStatus {
     else reader.skip(tag);
   }
   return topic;
+}
+
+/** Also of the readers of a lite topic, which is asked for by the same two names. */
+export function writeLiteLagsQuery(writer: ProtobufWriter, { group, liteTopic }: LiteLagsQuery): void {
+  writer.string(1, group);
+  writeText(writer, 2, liteTopic);
+}
+
+export function readLiteLagsQuery(reader: ProtobufReader): LiteLagsQuery {
+  const query = { group: '', liteTopic: '' };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) query.group = reader.string();
+    else if (tag >>> 3 === 2) query.liteTopic = reader.string();
+    else reader.skip(tag);
+  }
+  return query;
+}
+
+export function writeLiteLag(writer: ProtobufWriter, lag: LiteLag): void {
+  writer.string(1, lag.name);
+  writeNumber(writer, 2, lag.readyMessages);
+  writeNumber(writer, 3, lag.inFlightMessages);
+  writeNumber(writer, 4, lag.lagMs);
+}
+
+export function readLiteLag(reader: ProtobufReader): LiteLag {
+  const lag = { name: '', readyMessages: 0, inFlightMessages: 0, lagMs: 0 };
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) lag.name = reader.string();
+    else if (tag >>> 3 === 2) lag.readyMessages = reader.int64();
+    else if (tag >>> 3 === 3) lag.inFlightMessages = reader.int64();
+    else if (tag >>> 3 === 4) lag.lagMs = reader.int64();
+    else reader.skip(tag);
+  }
+  return lag;
 }

@@ -28,7 +28,15 @@ import type {
   Redriven,
   TraceQuery,
 } from '@fulmar/core/finding-api.ts';
-import type { ListLiteTopicsQuery, LiteSyncCommand, LiteTopicStatus, LostLiteTopics } from '@fulmar/core/lite-api.ts';
+import type {
+  ListLiteTopicsQuery,
+  LiteLag,
+  LiteLagsQuery,
+  LiteReadersQuery,
+  LiteSyncCommand,
+  LiteTopicStatus,
+  LostLiteTopics,
+} from '@fulmar/core/lite-api.ts';
 import type { GroupOffset, PullCommand, PulledMessages, QueueReset, ResetCommand } from '@fulmar/core/offsets.ts';
 import type { ScheduleDescription, ScheduleRequest } from '@fulmar/core/schedule-api.ts';
 import type {
@@ -69,6 +77,8 @@ export type BrokerCall =
   | { readonly method: 'redrive'; readonly command: RedriveCommand }
   | { readonly method: 'syncLite'; readonly command: LiteSyncCommand }
   | { readonly method: 'listLiteTopics'; readonly query: ListLiteTopicsQuery }
+  | { readonly method: 'liteLags'; readonly query: LiteLagsQuery }
+  | { readonly method: 'liteReaders'; readonly query: LiteReadersQuery }
   | { readonly method: 'stepDown'; readonly preferred: string }
   | { readonly method: 'endTransaction'; readonly command: EndTransactionCommand }
   | { readonly method: 'takeChecks'; readonly command: TakeChecksCommand }
@@ -108,6 +118,8 @@ export type BrokerReply =
   | { readonly kind: 'transactions'; readonly transactions: readonly OpenTransaction[] }
   | { readonly kind: 'lostLiteTopics'; readonly lost: readonly LostLiteTopics[] }
   | { readonly kind: 'liteTopics'; readonly topics: readonly LiteTopicStatus[] }
+  | { readonly kind: 'liteLags'; readonly lags: readonly LiteLag[] }
+  | { readonly kind: 'liteReaders'; readonly clientIds: readonly string[] }
   | { readonly kind: 'schedules'; readonly schedules: readonly ScheduleDescription[] };
 
 export type ReplyKind = BrokerReply['kind'];
@@ -150,6 +162,8 @@ export const CALL_FIELD = {
   redrive: 67,
   syncLite: 70,
   listLiteTopics: 71,
+  liteLags: 72,
+  liteReaders: 73,
   createSchedule: 80,
   pauseSchedule: 81,
   deleteSchedule: 82,
@@ -183,6 +197,8 @@ export const REPLY_FIELD = {
   redriven: 65,
   lostLiteTopics: 70,
   liteTopics: 71,
+  liteLags: 72,
+  liteReaders: 73,
   schedules: 80,
   joined: 68,
 } as const satisfies Record<ReplyKind, number>;

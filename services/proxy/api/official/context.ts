@@ -64,7 +64,9 @@ export function resourceOf(key: string): Resource {
   return { resourceNamespace: namespace, name };
 }
 
-export function refuseLite(liteTopic: Maybe<string>): void {
-  if (liteTopic == null || liteTopic === '') return;
-  throw new FaultError(fault('NOT_IMPLEMENTED', 'Lite topics are not implemented yet. Leave the lite topic out.'));
+/** Refuses a lite topic of a topic that has none. */
+export function requireLite({ topic, type }: TopicRoute, liteTopic: string): void {
+  if (liteTopic === '' || type === 'lite') return;
+  const text = `Topic ${topic} has no lite topics: it is of type ${type}, not LITE. Leave the lite topic out.`;
+  throw new FaultError(fault('ILLEGAL_TOPIC', text));
 }

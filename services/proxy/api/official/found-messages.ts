@@ -1,125 +1,84 @@
-// Messages found in the queues of a topic, without an index: by reading them in the order of their queues, from a place
-// on, until enough are found or enough were looked at; or from the newest backwards. A search that ends early says
-// where to go on, so that a tool finds everything in as many calls as it takes.
-import type { MessageFilter, PoppedMessage } from '@fulmar/core/broker-api.ts';
-import { success } from '@fulmar/core/errors.ts';
+// Stored messages of a topic as the brokers find them by their indices, from all broker sets in one order: by id or key
+// the newest first, by time the oldest first. Also what is needed to compare and to show one.
+import type { PoppedMessage } from '@fulmar/core/broker-api.ts';
+import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { ProtobufReader } from '@fulmar/core/protobuf.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import { serviceDefinition } from '@fulmar/runtime/protos.ts';
+import { refuse } from '../admin-context.ts';
 import { messageFrame, topicField } from '../codec/receive-response.ts';
 import type { ProxyContext } from '../context.ts';
+import { findEverywhere, type MessageOfSet } from '../found-everywhere.ts';
 import type { Resource } from '../messages.ts';
-import { askSet, statusOnSets } from './topic-parts.ts';
 
-/** A queue of the topic, and where in it to begin. */
-export interface Place {
-  readonly set: string;
-  readonly queueId: number;
-  readonly offset: number;
-}
-
-export interface Search {
+/** Texts may be empty for "any". */
+export interface IndexSearch {
   readonly route: TopicRoute;
-  /** In this order; the first one is where the search before ended. */
-  readonly places: readonly Place[];
-  readonly filter: MessageFilter;
+  readonly liteTopic: string;
+  readonly messageId: string;
+  readonly key: string;
+  /** Both inclusive. */
+  readonly fromMs: number;
   readonly untilMs: number;
   readonly count: number;
-  readonly isWanted: (message: PoppedMessage) => boolean;
+  /** Of the answer before; empty for the beginning. */
+  readonly scrollId: string;
 }
 
 export interface Found {
-  readonly messages: readonly PoppedMessage[];
-  /** Undefined when everything was looked at. */
-  readonly next: Place | undefined;
+  readonly messages: readonly (MessageOfSet | PoppedMessage)[];
+  /** Empty when there is no more. */
+  readonly scrollId: string;
 }
 
-const PULL_MESSAGES = 256;
-const PULL_BYTES = 1024 * 1024;
-
-export async function findMessages(context: ProxyContext, search: Search): Promise<Found> {
-  const messages: PoppedMessage[] = [];
-  let looked = 0;
-  let bytes = 0;
-  for (const place of search.places) {
-    let { offset } = place;
-    for (;;) {
-      if (looked >= LIMITS.searchedMessages) return { messages, next: { ...place, offset } };
-      const pulled = await pull(context, search, place, offset, PULL_MESSAGES);
-      if (pulled === undefined || pulled.nextOffset === offset) break;
-      for (const message of pulled.messages) {
-        const isFull = messages.length > 0 && bytes + message.body.length > LIMITS.receiveBatchBytes;
-        if (messages.length === search.count || isFull) {
-          return { messages, next: { ...place, offset: message.queueOffset } };
-        }
-        if (message.storedAtMs > search.untilMs || !search.isWanted(message)) continue;
-        messages.push(message);
-        bytes += message.body.length;
-      }
-      looked += pulled.nextOffset - offset;
-      offset = pulled.nextOffset;
-      // Later ones of this queue are newer still.
-      if ((pulled.messages.at(-1)?.storedAtMs ?? 0) > search.untilMs) break;
-    }
+/** Asks on while pages are empty, so that a tool need not, but not for ever. */
+export async function findMessages(context: ProxyContext, search: IndexSearch): Promise<Found> {
+  const { route, liteTopic, messageId, key, fromMs, untilMs, count } = search;
+  for (const { set } of route.shares) {
+    if (context.cluster.broker(set) !== undefined) continue;
+    refuse('HA_NOT_AVAILABLE', `Broker set ${set} has no master at the moment. Repeat the request.`);
   }
-  return { messages, next: undefined };
+  const toMs = untilMs === Number.MAX_SAFE_INTEGER ? 0 : untilMs + 1;
+  const query = { topic: route.topic, liteTopic, messageId, key, fromMs, toMs, withPast: false, withBody: true };
+  let { scrollId } = search;
+  for (let pages = 1; ; pages++) {
+    const page = await findEverywhere(context, query, { count, page: scrollId });
+    if (page.missing !== undefined) throw new FaultError(page.missing);
+    const messages = page.messages.filter(
+      (message) =>
+        message.storedAtMs >= fromMs && message.storedAtMs <= untilMs && (key === '' || hasKey(message, key)),
+    );
+    scrollId = page.nextPage;
+    if (messages.length > 0 || scrollId === '' || pages === LIMITS.searchedPages) return { messages, scrollId };
+  }
 }
 
-/** The message that is wanted, among the newest of all queues. */
-export async function findNewest(
+/** A message of the topic by its id. */
+export async function findById(
   context: ProxyContext,
   route: TopicRoute,
-  isWanted: (message: PoppedMessage) => boolean,
-): Promise<PoppedMessage | undefined> {
-  const parts = await statusOnSets(context, route);
-  const ends = parts.flatMap(({ set, status }) =>
-    status.queueStatus.map(({ queueId, minOffset, maxOffset }) => ({ set, queueId, minOffset, end: maxOffset })),
-  );
-  let looked = 0;
-  while (looked < LIMITS.searchedMessages && ends.some(({ end, minOffset }) => end > minOffset)) {
-    for (const queue of ends) {
-      const from = Math.max(queue.minOffset, queue.end - PULL_MESSAGES);
-      for (let offset = from; offset < queue.end; ) {
-        const pulled = await pull(context, { route, filter: {} }, queue, offset, queue.end - offset);
-        if (pulled === undefined || pulled.nextOffset === offset) break;
-        const found = pulled.messages.find(isWanted);
-        if (found !== undefined) return found;
-        offset = pulled.nextOffset;
-      }
-      looked += queue.end - from;
-      queue.end = from;
-    }
-  }
-  return undefined;
+  messageId: string,
+): Promise<MessageOfSet | PoppedMessage | undefined> {
+  const always = { liteTopic: '', key: '', fromMs: 0, untilMs: Number.MAX_SAFE_INTEGER };
+  const { messages } = await findMessages(context, { route, messageId, ...always, count: 1, scrollId: '' });
+  return messages[0];
 }
 
-function pull(
-  context: ProxyContext,
-  { route: { topic }, filter }: Pick<Search, 'route' | 'filter'>,
-  { set, queueId }: Pick<Place, 'set' | 'queueId'>,
-  offset: number,
-  maxMessages: number,
-) {
-  return askSet(context, set, async (broker) => {
-    const outcome = await broker.pull({ topic, queueId, offset, maxMessages, maxBytes: PULL_BYTES, filter, waitMs: 0 });
-    // Retention has taken what stood here, or nothing stands here yet.
-    return outcome.fault?.error === 'ILLEGAL_OFFSET' ? success(undefined) : outcome;
-  });
-}
+type Parts = Pick<PoppedMessage, 'systemPart'>;
 
 const SYSTEM_KEYS_FIELD = 2;
 const SYSTEM_MESSAGE_ID_FIELD = 3;
 
-export function hasMessageId(message: PoppedMessage, messageId: string): boolean {
+export function hasMessageId(message: Parts, messageId: string): boolean {
   return hasText(message, SYSTEM_MESSAGE_ID_FIELD, messageId);
 }
 
-export function hasKey(message: PoppedMessage, key: string): boolean {
+export function hasKey(message: Parts, key: string): boolean {
   return hasText(message, SYSTEM_KEYS_FIELD, key);
 }
 
-function hasText({ systemPart }: PoppedMessage, field: number, text: string): boolean {
+function hasText({ systemPart }: Parts, field: number, text: string): boolean {
   const reader = new ProtobufReader(Buffer.from(systemPart.buffer, systemPart.byteOffset, systemPart.length));
   while (reader.hasMore()) {
     const tag = reader.tag();
@@ -130,8 +89,11 @@ function hasText({ systemPart }: PoppedMessage, field: number, text: string): bo
 }
 
 /** As a delivered one, without a handle: nobody holds it. */
-export function wireMessageOf(topic: Resource, message: PoppedMessage): unknown {
-  const frame = messageFrame(topicField(topic), message, '');
+export function wireMessageOf(topic: Resource, message: MessageOfSet | PoppedMessage): unknown {
+  const delivery = { receiptHandle: '', attempt: 1, invisibleMs: 0 };
+  // One that waits for its time is in no queue yet.
+  const queueOffset = Math.max(0, message.queueOffset);
+  const frame = messageFrame(topicField(topic), { ...message, ...delivery, queueOffset }, '');
   const definition = serviceDefinition('apache.rocketmq.v2.MessagingService').ReceiveMessage!;
   const { message: read } = definition.responseDeserialize(frame) as { readonly message: unknown };
   return read;

@@ -10,6 +10,7 @@ import { unwrap } from '../answering.ts';
 import type { UnaryHandler } from '../call.ts';
 import type { ProxyContext } from '../context.ts';
 import { endpointsOf } from '../endpoints.ts';
+import { boundTopicOf, liteLagsOf } from '../lite-of-group.ts';
 import {
   type MessageQueue,
   millisecondsOf,
@@ -25,7 +26,6 @@ import {
   existingTopic,
   type MaybeResource,
   type OfficialParts,
-  refuseLite,
   resourceOf,
 } from './context.ts';
 import { askSet, storedAtMs } from './topic-parts.ts';
@@ -35,6 +35,12 @@ interface Accumulation {
   readonly readyMessages: number;
   readonly accumulation: number;
   readonly deliverDelayTime: WireTime;
+}
+
+interface Accumulations {
+  readonly accumulation: Accumulation;
+  readonly topicAccumulation: Readonly<Record<string, Accumulation>>;
+  readonly liteTopicAccumulation: Readonly<Record<string, Accumulation>>;
 }
 
 interface AccumulationRequest {
@@ -63,10 +69,7 @@ interface ResetOffsetRequest {
 }
 
 export interface OfficialProgressHandlers {
-  readonly DescribeGroupAccumulation: UnaryHandler<
-    AccumulationRequest,
-    Answered<{ readonly accumulation: Accumulation; readonly topicAccumulation: Record<string, Accumulation> }>
-  >;
+  readonly DescribeGroupAccumulation: UnaryHandler<AccumulationRequest, Answered<Accumulations>>;
   readonly ResetGroupOffset: UnaryHandler<ResetOffsetRequest, Answered<object>>;
   readonly QueryTimeSpan: UnaryHandler<
     TimeSpanRequest,
@@ -81,15 +84,19 @@ export function officialProgressHandlers({ context }: OfficialParts): OfficialPr
       context,
       'DescribeGroupAccumulation',
       async (requester, { group, topics, liteTopic }: AccumulationRequest) => {
-        refuseLite(liteTopic);
         const asked = (topics ?? []).map((topic) => existingTopic(context, requester, topic).topic);
-        const all = await lagOf(context, unwrap(groupKeyOf(requester, group)));
+        const key = unwrap(groupKeyOf(requester, group));
+        if (liteTopic != null && liteTopic !== '') return accumulationInLite(context, key, asked, liteTopic);
+        const all = await lagOf(context, key);
         const found = all.filter(({ topic }) => asked.length === 0 || asked.includes(topic));
         const topicAccumulation: Record<string, Accumulation> = {};
         // Of a topic that the group has not met yet nothing waits for it.
         for (const topic of asked) topicAccumulation[topic] = accumulationOf([]);
         for (const each of found) topicAccumulation[each.topic] = accumulationOf([each]);
-        return { accumulation: accumulationOf(found), topicAccumulation };
+        const isLite = found.some(({ topic }) => context.cluster.route(topic)?.type === 'lite');
+        const lite = isLite ? await liteLagsOf(context, key, '') : [];
+        const liteTopicAccumulation = Object.fromEntries(lite.map((lag) => [lag.name, accumulationOf([lag])]));
+        return { accumulation: accumulationOf(found), topicAccumulation, liteTopicAccumulation };
       },
     ),
 
@@ -108,6 +115,9 @@ export function officialProgressHandlers({ context }: OfficialParts): OfficialPr
         const group = unwrap(groupKeyOf(requester, named));
         const asked = (topics ?? []).map((topic) => existingTopic(context, requester, topic).topic);
         const read = asked.length > 0 ? asked : (await lagOf(context, group)).map(({ topic }) => topic);
+        if (read.some((topic) => context.cluster.route(topic)?.type === 'lite')) {
+          refuse('ILLEGAL_TOPIC', 'A topic of type LITE has no queues. Ask DescribeGroupAccumulation about it.');
+        }
         const places = (await Promise.all(read.map((topic) => placesOf(context, group, topic)))).flat();
         if (places.length > LIMITS.timeSpanQueues) {
           refuse('PAYLOAD_TOO_LARGE', `These are more than ${LIMITS.timeSpanQueues} queues. Name fewer topics.`);
@@ -132,8 +142,29 @@ export function officialProgressHandlers({ context }: OfficialParts): OfficialPr
   };
 }
 
-function accumulationOf(found: readonly SubscriptionInfo[]): Accumulation {
-  const sum = (of: (info: SubscriptionInfo) => number): number => found.reduce((total, each) => total + of(each), 0);
+/** Of one lite topic, alone and as all that is asked for. */
+async function accumulationInLite(
+  context: ProxyContext,
+  group: string,
+  topics: readonly string[],
+  liteTopic: string,
+): Promise<Accumulations> {
+  const bound = await boundTopicOf(context, group);
+  if (topics.some((topic) => topic !== bound)) {
+    refuse('ILLEGAL_TOPIC', `The group reads lite topics of ${bound} and nothing else. Name that topic, or none.`);
+  }
+  const accumulation = accumulationOf(await liteLagsOf(context, group, liteTopic));
+  return {
+    accumulation,
+    topicAccumulation: { [bound]: accumulation },
+    liteTopicAccumulation: { [liteTopic]: accumulation },
+  };
+}
+
+type Lag = Pick<SubscriptionInfo, 'inFlightMessages' | 'readyMessages' | 'lagMs'>;
+
+function accumulationOf(found: readonly Lag[]): Accumulation {
+  const sum = (of: (info: Lag) => number): number => found.reduce((total, each) => total + of(each), 0);
   const inflightMessages = sum((each) => each.inFlightMessages);
   const readyMessages = sum((each) => each.readyMessages);
   return {

@@ -17,7 +17,7 @@ import {
   type OfficialParts,
   resourceOf,
 } from './context.ts';
-import { findNewest, hasMessageId, wireMessageOf } from './found-messages.ts';
+import { findById, wireMessageOf } from './found-messages.ts';
 import { subscribed } from './subscriptions.ts';
 
 interface ClientRequest {
@@ -64,9 +64,12 @@ export function officialRelayHandlers({ context, roster, questions }: OfficialPa
       async (requester, { clientId = '', topic, messageId = '' }: VerifyRequest): Promise<Answered<object>> => {
         const route = existingTopic(context, requester, topic);
         if (messageId === '') refuse('ILLEGAL_MESSAGE_ID', 'The request names no message. Set message_id.');
-        const found = await findNewest(context, route, (message) => hasMessageId(message, messageId));
+        const found = await findById(context, route, messageId);
         if (found === undefined) {
-          refuse('MESSAGE_NOT_FOUND', 'The newest messages of the topic have no such id. Look it up by QueryMessage.');
+          refuse(
+            'MESSAGE_NOT_FOUND',
+            'The topic has no message of this id, or keeps it no more. Look whether both are right.',
+          );
         }
         const message = wireMessageOf(resourceOf(route.topic), found);
         return {

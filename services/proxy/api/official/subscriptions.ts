@@ -1,6 +1,7 @@
 // Who reads what, as official tools ask for it: what brokers know of the progress of groups, together with the
 // consumers that are connected to this proxy. Proxies do not know each other's clients; of those elsewhere nothing is
 // told.
+import type { GroupDescription } from '@fulmar/core/broker-api.ts';
 import { FaultError } from '@fulmar/core/errors.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { ClientView } from '../../clients/roster.ts';
@@ -9,7 +10,8 @@ import { lagOf, type SubscriptionInfo as Progress } from '../admin-lag.ts';
 import { unwrap } from '../answering.ts';
 import type { UnaryHandler } from '../call.ts';
 import type { ProxyContext } from '../context.ts';
-import { CLIENT_TYPE, FILTER_TYPE, type Resource } from '../messages.ts';
+import { liteReadersOf } from '../lite-of-group.ts';
+import { FILTER_TYPE, type Resource } from '../messages.ts';
 import type { Requester } from '../requester.ts';
 import { groupKeyOf, topicKeyOf } from '../resources.ts';
 import {
@@ -18,7 +20,6 @@ import {
   existingTopic,
   type MaybeResource,
   type OfficialParts,
-  refuseLite,
   resourceOf,
 } from './context.ts';
 
@@ -115,7 +116,7 @@ export function officialSubscriptionHandlers({ context, roster }: OfficialParts)
                 topic: resourceOf(topic),
                 expression,
                 online: true,
-                messageModel: modelOf(models, client.group, client),
+                messageModel: modelOf(models, client.group),
                 subscriptionConsistency: consistent,
               },
             });
@@ -143,14 +144,16 @@ export function officialSubscriptionHandlers({ context, roster }: OfficialParts)
       context,
       'ListConsumerConnection',
       async (requester, { group: named, topic, liteTopic }: ConnectionRequest) => {
-        refuseLite(liteTopic);
         const group = unwrap(groupKeyOf(requester, named));
         const topicKey = topic == null || topic.name === '' ? '' : unwrap(topicKeyOf(requester, topic));
         const models = await modelsOf(context);
         if (!models.has(group)) {
           refuse('CONSUMER_GROUP_NOT_FOUND', `There is no consumer group ${group}. Look whether the name is right.`);
         }
+        const isLite = liteTopic != null && liteTopic !== '';
+        const readers = isLite ? await liteReadersOf(context, group, liteTopic) : undefined;
         const clientInfo = (await consumers(roster, group))
+          .filter((client) => readers?.has(client.clientId) !== false)
           .filter((client) => topicKey === '' || subscribed(client).some((each) => each.topic === topicKey))
           .map((client) => clientOf(client, models));
         return { clientInfo };
@@ -177,22 +180,24 @@ async function consumers(roster: OfficialParts['roster'], group = ''): Promise<r
   return (await roster.all(group === '' ? {} : { group })).filter((client) => client.group !== '');
 }
 
-/** Whether each group is a broadcast group, by its key. */
-async function modelsOf(context: ProxyContext): Promise<ReadonlyMap<string, boolean>> {
+/** The message model of each group, by its key. */
+type Models = ReadonlyMap<string, number>;
+
+async function modelsOf(context: ProxyContext): Promise<Models> {
   const answers = await askEverySet(context, (broker) => broker.listGroups());
-  return new Map(
-    answers.flatMap(({ answer }) => answer.map(({ name, consume }) => [name, consume === 'broadcasting'])),
-  );
+  return new Map(answers.flatMap(({ answer }) => answer.map((group) => [group.name, modelOfGroup(group)])));
 }
 
-function modelOf(models: ReadonlyMap<string, boolean>, group: string, client?: ClientView): number {
-  const { litePushConsumer, liteSimpleConsumer } = CLIENT_TYPE;
-  const type = client?.clientType;
-  if (type === litePushConsumer || type === liteSimpleConsumer) return MESSAGE_MODEL.liteSelective;
-  return models.get(group) === true ? MESSAGE_MODEL.broadcasting : MESSAGE_MODEL.clustering;
+function modelOfGroup({ consume, lite }: GroupDescription): number {
+  if (lite !== undefined) return MESSAGE_MODEL.liteSelective;
+  return consume === 'broadcasting' ? MESSAGE_MODEL.broadcasting : MESSAGE_MODEL.clustering;
 }
 
-function infoOf(progress: Progress, models: ReadonlyMap<string, boolean>, online: boolean): SubscriptionInfo {
+function modelOf(models: Models, group: string): number {
+  return models.get(group) ?? MESSAGE_MODEL.clustering;
+}
+
+function infoOf(progress: Progress, models: Models, online: boolean): SubscriptionInfo {
   return {
     group: resourceOf(progress.group),
     topic: resourceOf(progress.topic),
@@ -225,7 +230,7 @@ export function subscribed({
   });
 }
 
-function clientOf(client: ClientView, models: ReadonlyMap<string, boolean>): ClientInfo {
+function clientOf(client: ClientView, models: Models): ClientInfo {
   const { clientId, version, language, peer, group } = client;
   return {
     clientId,
@@ -234,6 +239,6 @@ function clientOf(client: ClientView, models: ReadonlyMap<string, boolean>): Cli
     // Official clients begin their ids with the name of their host.
     hostname: clientId.includes('@') ? clientId.slice(0, clientId.indexOf('@')) : '',
     egressIp: peer.slice(0, Math.max(0, peer.lastIndexOf(':'))).replace(/^\[(.*)\]$/, '$1'),
-    messageModel: modelOf(models, group, client),
+    messageModel: modelOf(models, group),
   };
 }

@@ -14,6 +14,7 @@ import {
   rangeOf,
   standingOf,
 } from './found.ts';
+import { messageIn } from './stored-message.ts';
 import { count, table, time } from './table.ts';
 
 interface GroupStanding {
@@ -55,12 +56,13 @@ async function placesOf({ proxy, values }: CommandContext, withBody: boolean, wi
 
 async function traceOf({ proxy, values }: CommandContext, place: FoundMessage): Promise<Trace> {
   const { set, topic, queueId, queueOffset } = place;
+  const liteTopic = messageIn(place.message).systemProperties?.liteTopic ?? '';
   const events: TraceEvent[] = [];
   let groups: readonly GroupStanding[] = [];
   let page = '';
   let left = values.has('full') ? Number.POSITIVE_INFINITY : TRACE_PAGES;
   do {
-    const request = { set, topic, queueId, queueOffset, group: values.text('group') ?? '', page };
+    const request = { set, topic, liteTopic, queueId, queueOffset, group: values.text('group') ?? '', page };
     const answer = await proxy.admin<{ groups: GroupStanding[]; events: TraceEvent[]; nextPage: string }>(
       'TraceMessage',
       request,

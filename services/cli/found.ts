@@ -138,6 +138,7 @@ export function details(found: FoundMessage, facts: readonly (readonly [string, 
     ...(found.deliverAtMs === 0 ? [] : [['Due', time(found.deliverAtMs)] as const]),
     ...facts,
     ...(message.systemProperties?.messageGroup ? [['Group', message.systemProperties.messageGroup] as const] : []),
+    ...(message.systemProperties?.liteTopic ? [['Lite', message.systemProperties.liteTopic] as const] : []),
     ...propertyLines(message),
   ];
   return [

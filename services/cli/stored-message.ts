@@ -7,6 +7,7 @@ export interface StoredMessage {
     readonly tag?: string;
     readonly keys: readonly string[];
     readonly messageGroup?: string;
+    readonly liteTopic?: string;
   } | null;
   readonly body: Buffer;
 }

@@ -80,6 +80,8 @@ export interface FoundMessages {
 
 export interface TraceQuery {
   readonly topic: string;
+  /** The message lies in this lite topic of the topic; empty for none. */
+  readonly liteTopic: string;
   readonly queueId: number;
   readonly queueOffset: number;
   /** Only this group; empty for all. */

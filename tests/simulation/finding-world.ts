@@ -137,7 +137,7 @@ export class World {
     const events = [];
     let page = '';
     for (;;) {
-      const query = { topic, queueId, queueOffset, group: '', page };
+      const query = { topic, liteTopic: '', queueId, queueOffset, group: '', page };
       const { value, fault } = await this.settle(this.broker.finding.trace(query));
       expect(fault).toBeUndefined();
       events.push(...value!.events);

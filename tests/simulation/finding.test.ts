@@ -190,7 +190,7 @@ describe('the trace of a message', () => {
 
   test('is refused for a message that is not there, and for a page that no broker has written', async () => {
     const { world } = await filled(14, 3);
-    const query = { topic: TOPIC, queueId: 0, queueOffset: 99, group: '', page: '' };
+    const query = { topic: TOPIC, liteTopic: '', queueId: 0, queueOffset: 99, group: '', page: '' };
     expect((await world.settle(world.broker.finding.trace(query))).fault?.error).toBe('MESSAGE_NOT_FOUND');
     for (const page of [
       'x',

@@ -106,6 +106,36 @@ describe('a lite topic', () => {
     }
   });
 
+  test('has its messages found by id, key and time, and tells what became of each', async () => {
+    const world = new LiteWorld(26);
+    await world.begin();
+    await world.settle(world.sync('shared', 'reader', 'add', ['ann']));
+    for (const name of ['ann', 'bob', 'ann']) await world.settle(world.send(name));
+    await world.settle(world.ack('shared', await world.take('shared', 'reader')));
+    const everything = { messageId: '', topic: LITE_TOPIC, liteTopic: 'ann', key: '', fromMs: 0, toMs: 0 };
+    const query = { ...everything, withPast: false, withBody: true, count: 0, page: 0 };
+    const { finding } = world.broker;
+    const found = (await world.settle(finding.find(query))).value!.messages;
+    expect(found.map(({ topic, queueId, queueOffset }) => [topic, queueId, queueOffset])).toEqual([
+      [LITE_TOPIC, 0, 0],
+      [LITE_TOPIC, 0, 1],
+    ]);
+    const { messageId, queueOffset } = found[0]!;
+    for (const liteTopic of ['', 'ann', 'bob', 'nobody']) {
+      const { value } = await world.settle(finding.find({ ...query, liteTopic, messageId }));
+      expect([liteTopic, value!.messages.length]).toEqual([liteTopic, ['', 'ann'].includes(liteTopic) ? 1 : 0]);
+    }
+    expect((await world.settle(finding.find({ ...query, liteTopic: '' }))).fault?.error).toBe('BAD_REQUEST');
+    const place = { topic: LITE_TOPIC, liteTopic: 'ann', queueId: 0, queueOffset, group: '', page: '' };
+    const trace = (await world.settle(finding.trace(place))).value!;
+    expect(trace.events.map(({ kind, client }) => [kind, client])).toEqual([
+      ['delivered', 'reader'],
+      ['acknowledged', 'reader'],
+    ]);
+    const nowhere = await world.settle(finding.trace({ ...place, liteTopic: 'nobody' }));
+    expect(nowhere.fault?.error).toBe('MESSAGE_NOT_FOUND');
+  });
+
   test('ends when it had no message for the time of its topic, and begins anew with the next one', async () => {
     const world = new LiteWorld(21);
     await world.begin(MINUTE_MS);

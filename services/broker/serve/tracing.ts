@@ -48,8 +48,10 @@ export class Tracing {
 
   async trace(query: TraceQuery): Promise<Outcome<MessageTrace>> {
     const { state, log } = this.parts;
-    const topic = state.topics.byName.get(query.topic);
-    if (topic === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. See fulmar topic list.');
+    const named = state.topics.byName.get(query.topic);
+    if (named === undefined) return failure('TOPIC_NOT_FOUND', 'There is no such topic. See fulmar topic list.');
+    const topic = query.liteTopic === '' ? named : state.topics.lite.find(named.id, query.liteTopic);
+    if (topic === undefined) return NO_MESSAGE;
     const { queueId, queueOffset } = query;
     const [entry] = await log.entries(queueKeyOf(topic.id, queueId), queueOffset, 1);
     if (entry?.queueOffset !== queueOffset) return NO_MESSAGE;

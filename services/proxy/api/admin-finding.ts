@@ -39,6 +39,7 @@ export interface MessageInfo extends Omit<FoundMessage, 'userPart' | 'systemPart
 export interface TraceRequest {
   readonly set?: string;
   readonly topic?: string;
+  readonly liteTopic?: string;
   readonly queueId?: number;
   readonly queueOffset?: number;
   readonly group?: string;
@@ -94,13 +95,14 @@ export function findingHandlers(dependencies: AdminDependencies): FindingHandler
       return { messages: messages.map(infoOf), nextPage };
     },
 
-    async TraceMessage(_call, { set = '', topic = '', queueId = 0, queueOffset = 0, group = '', page = '' }) {
+    async TraceMessage(_call, request) {
+      const { set = '', topic = '', liteTopic = '', queueId = 0, queueOffset = 0, group = '', page = '' } = request;
       checkTopicKey(topic);
       const broker = cluster.broker(set);
       if (broker === undefined) {
         refuse('NOT_FOUND', 'There is no broker set of that name with a master. See fulmar broker list.');
       }
-      const query = { topic, queueId, queueOffset, group, page };
+      const query = { topic, liteTopic, queueId, queueOffset, group, page };
       const { groups, events, next } = unwrap(await answerInTime(dependencies, set, () => broker.finding.trace(query)));
       return { groups, events, nextPage: next };
     },

@@ -94,13 +94,15 @@ describe('administration', () => {
       ],
       next: 'more',
     };
-    const traced = await call('TraceMessage', { set: 'set-b', topic: 'orders', queueOffset: 3, page: 'before' });
+    const traced = await call('TraceMessage', {
+      ...{ set: 'set-b', topic: 'orders', liteTopic: 'ann', queueOffset: 3, page: 'before' },
+    });
     expect(traced).toMatchObject({
       groups: [{ group: 'g', standing: 'held', attempt: 2 }],
       events: [{ kind: 'delivered', client: 'c', untilMs: 9 }],
       nextPage: 'more',
     });
-    const asked = { topic: 'orders', queueId: 0, queueOffset: 3, group: '', page: 'before' };
+    const asked = { topic: 'orders', liteTopic: 'ann', queueId: 0, queueOffset: 3, group: '', page: 'before' };
     expect(harness.brokers[1]!.finding.traces).toEqual([asked]);
     expect(await refusal('TraceMessage', { set: 'set-x', topic: 'orders' })).toBe('NOT_FOUND');
     expect(await refusal('TraceMessage', { set: 'set-a' })).toBe('BAD_REQUEST');

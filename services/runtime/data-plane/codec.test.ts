@@ -190,7 +190,10 @@ const CALLS: readonly BrokerCall[] = [
       ...{ withPast: true, withBody: true, count: 100, page: 2 ** 40 },
     },
   },
-  { method: 'trace', query: { topic: 't', queueId: 3, queueOffset: 2 ** 40, group: 'g', page: 'page' } },
+  {
+    method: 'trace',
+    query: { topic: 't', liteTopic: 'ann', queueId: 3, queueOffset: 2 ** 40, group: 'g', page: 'page' },
+  },
   {
     method: 'redrive',
     command: { group: 'g', messageId: 'id', fromMs: 1, toMs: 2, again: true, dryRun: true, page: 7 },

@@ -45,10 +45,11 @@ export function writeTraceQuery(writer: ProtobufWriter, query: TraceQuery): void
   writeNumber(writer, 3, query.queueOffset);
   writeText(writer, 4, query.group);
   writeText(writer, 5, query.page);
+  writeText(writer, 6, query.liteTopic);
 }
 
 export function readTraceQuery(reader: ProtobufReader): TraceQuery {
-  const query = { topic: '', queueId: 0, queueOffset: 0, group: '', page: '' };
+  const query = { topic: '', liteTopic: '', queueId: 0, queueOffset: 0, group: '', page: '' };
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) query.topic = reader.string();
@@ -56,6 +57,7 @@ export function readTraceQuery(reader: ProtobufReader): TraceQuery {
     else if (tag >>> 3 === 3) query.queueOffset = reader.int64();
     else if (tag >>> 3 === 4) query.group = reader.string();
     else if (tag >>> 3 === 5) query.page = reader.string();
+    else if (tag >>> 3 === 6) query.liteTopic = reader.string();
     else reader.skip(tag);
   }
   return query;

@@ -67,10 +67,9 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, command: readDeadLetter(reader) };
     case 'recall':
       return { method, command: readRecall(reader) };
-    case 'peekPriority': {
-      const { group, topic } = readAck(reader);
-      return { method, group, topic };
-    }
+    case 'peekPriority':
+    case 'deleteSubscription':
+      return { method, ...readGroupAndTopic(reader) };
     case 'reportClients':
       return { method, report: readReport(reader) };
     case 'ensureGroup': {
@@ -86,16 +85,12 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'deleteGroup':
     case 'lag':
     case 'deleteSchedule':
-      return { method, name: readNamed(reader).name };
+      return { method, name: readName(reader) };
     case 'createSchedule':
       return { method, request: readScheduleRequest(reader) };
     case 'pauseSchedule': {
       const { name, flag } = readNamed(reader);
       return { method, name, paused: flag };
-    }
-    case 'deleteSubscription': {
-      const { group, topic } = readGroupOffset(reader);
-      return { method, group, topic };
     }
     case 'pull':
       return { method, command: readPull(reader) };
@@ -120,7 +115,7 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
     case 'liteReaders':
       return { method, query: readLiteLagsQuery(reader) };
     case 'stepDown':
-      return { method, preferred: readNamed(reader).name };
+      return { method, preferred: readName(reader) };
     case 'endTransaction':
       return { method, command: readEndTransaction(reader) };
     case 'takeChecks':
@@ -129,7 +124,7 @@ function readCall(method: BrokerCall['method'], reader: ProtobufReader): BrokerC
       return { method, query: readListTransactions(reader) };
     case 'showTransaction':
     case 'resumeTransaction':
-      return { method, transactionId: readNamed(reader).name };
+      return { method, transactionId: readName(reader) };
     case 'cancel':
       return { method, callId: readCancel(reader) };
     case 'listTopics':
@@ -275,6 +270,29 @@ function readReport(reader: ProtobufReader): ClientsReport {
   return { proxyId, online, gone, doubtful, lost };
 }
 
+function readGroupAndTopic(reader: ProtobufReader): { readonly group: string; readonly topic: string } {
+  let group = '';
+  let topic = '';
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) group = reader.string();
+    else if (tag >>> 3 === 2) topic = reader.string();
+    else reader.skip(tag);
+  }
+  return { group, topic };
+}
+
+function readName(reader: ProtobufReader): string {
+  let name = '';
+  while (reader.hasMore()) {
+    const tag = reader.tag();
+    if (tag >>> 3 === 1) name = reader.string();
+    else reader.skip(tag);
+  }
+  return name;
+}
+
+/** With a flag behind the name, whatever that says. */
 function readNamed(reader: ProtobufReader): { readonly name: string; readonly flag: boolean } {
   let name = '';
   let flag = false;

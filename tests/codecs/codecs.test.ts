@@ -3,6 +3,8 @@
 import { randomInt } from 'node:crypto';
 import { ProtobufReader } from '@fulmar/core/protobuf.ts';
 import { decodeCall } from '@fulmar/runtime/data-plane/decode-call.ts';
+import { decodeReply } from '@fulmar/runtime/data-plane/decode-reply.ts';
+import { encodeCall } from '@fulmar/runtime/data-plane/encode-call.ts';
 import { CALL_FIELD, REPLY_FIELD } from '@fulmar/runtime/data-plane/messages.ts';
 import { describe, expect, test } from '@jest/globals';
 import { SeededRandom } from '../simulation/random.ts';
@@ -67,6 +69,15 @@ describe('codecs written by hand', () => {
       const call = Buffer.concat([Buffer.from([0x08, 1, ...head, content.length]), content]);
       expect(decodeCall(new ProtobufReader(call)).call).toMatchObject({ method: name });
     }
+  });
+
+  test('keep to 32 bits what the proto says has them, however long it is written', () => {
+    const long = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f];
+    const joined = Buffer.from([0x08, 1, 0xa2, 0x04, 13, 0x08, 1, 0x12, long.length, ...long]);
+    expect(decodeReply(new ProtobufReader(joined)).reply).toEqual({ kind: 'joined', queues: [-1] });
+    const placement = { name: 't', type: 'normal' as const, queues: 1, placement: { version: 2 ** 32 - 1, sets: [] } };
+    const call = { method: 'putTopic' as const, request: placement };
+    expect(decodeCall(new ProtobufReader(encodeCall(1, call))).call).toEqual(call);
   });
 });
 

@@ -45,7 +45,7 @@ function randomScalar(random: SeededRandom, type: string): unknown {
     case 'int32':
       return random.chance(0.2) ? -1 - randomWhole(random, INT32_EDGES) : randomWhole(random, INT32_EDGES);
     case 'uint32':
-      return randomWhole(random, INT32_EDGES);
+      return randomWhole(random, [...INT32_EDGES, 2 ** 32 - 1]);
     case 'int64':
       return random.chance(0.1) ? -1 - randomWhole(random, INT32_EDGES) : randomWhole(random, INT64_EDGES);
     case 'uint64':

@@ -342,7 +342,7 @@ function readPutGroup(reader: ProtobufReader): GroupRequest {
     if (tag >>> 3 === 1) group.name = reader.string();
     else if (tag >>> 3 === 2) group.fifo = reader.bool();
     else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
-    else if (tag >>> 3 === 4) readNumbers(reader, tag, group.backoffMs);
+    else if (tag >>> 3 === 4) readNumbers(reader, tag, group.backoffMs, 'int64');
     else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
     else if (tag >>> 3 === 7) lite = readBinding(reader.message());

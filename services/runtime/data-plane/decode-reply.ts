@@ -254,7 +254,7 @@ function readGroup(reader: ProtobufReader): GroupDescription {
     if (tag >>> 3 === 1) group.name = reader.string();
     else if (tag >>> 3 === 2) group.fifo = reader.bool();
     else if (tag >>> 3 === 3) group.maxAttempts = reader.int32();
-    else if (tag >>> 3 === 4) readNumbers(reader, tag, delaysMs);
+    else if (tag >>> 3 === 4) readNumbers(reader, tag, delaysMs, 'int64');
     else if (tag >>> 3 === 5) consume = consumeModeOf(reader.int32());
     else if (tag >>> 3 === 6) from = reader.bool() ? 'earliest' : 'latest';
     else if (tag >>> 3 === 7) group.createdAtMs = reader.int64();
@@ -296,7 +296,8 @@ function readStatus(reader: ProtobufReader): BrokerStatus {
     const tag = reader.tag();
     const field = tag >>> 3;
     if (STATUS_TEXTS.has(field)) texts.set(field, reader.string());
-    else if (STATUS_NUMBERS.has(field)) numbers.set(field, reader.int64());
+    else if (STATUS_POSITIONS.has(field)) numbers.set(field, reader.int64());
+    else if (STATUS_COUNTS.has(field)) numbers.set(field, reader.int32());
     else if (field === 13) inSync.push(reader.string());
     else if (field === 15) replicas.push(readReplica(reader.message()));
     else reader.skip(tag);
@@ -324,7 +325,9 @@ function readStatus(reader: ProtobufReader): BrokerStatus {
 }
 
 const STATUS_TEXTS = new Set([1, 2, 9, 10, 11, 12, 16]);
-const STATUS_NUMBERS = new Set([3, 4, 5, 6, 7, 8, 14]);
+/** The epoch, too. */
+const STATUS_POSITIONS = new Set([3, 4, 5, 6]);
+const STATUS_COUNTS = new Set([7, 8, 14]);
 
 function readReplica(reader: ProtobufReader): ReplicaStatus {
   const replica = { name: '', role: '', lagBytes: 0, inSync: false };

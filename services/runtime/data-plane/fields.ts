@@ -43,13 +43,13 @@ export function writeNumbers(writer: ProtobufWriter, field: number, values: read
 }
 
 /** Appends one field of a list of numbers, packed or not. */
-export function readNumbers(reader: ProtobufReader, tag: number, values: number[]): void {
+export function readNumbers(reader: ProtobufReader, tag: number, values: number[], type: 'int32' | 'int64'): void {
   if ((tag & 7) !== WIRE_BYTES) {
-    values.push(reader.int64());
+    values.push(reader[type]());
     return;
   }
   const packed = reader.message();
-  while (packed.hasMore()) values.push(packed.int64());
+  while (packed.hasMore()) values.push(packed[type]());
 }
 
 /** With undefined an empty message: code 0, "this one is done". */
@@ -84,7 +84,7 @@ export function readPlacement(reader: ProtobufReader): Placement {
   const sets: string[] = [];
   while (reader.hasMore()) {
     const tag = reader.tag();
-    if (tag >>> 3 === 1) version = reader.int32();
+    if (tag >>> 3 === 1) version = reader.uint32();
     else if (tag >>> 3 === 2) sets.push(reader.string());
     else reader.skip(tag);
   }

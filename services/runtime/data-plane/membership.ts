@@ -31,7 +31,7 @@ export function readJoined(reader: ProtobufReader): readonly number[] | undefine
   while (reader.hasMore()) {
     const tag = reader.tag();
     if (tag >>> 3 === 1) isOwner = reader.bool();
-    else if (tag >>> 3 === 2) readNumbers(reader, tag, queues);
+    else if (tag >>> 3 === 2) readNumbers(reader, tag, queues, 'int32');
     else reader.skip(tag);
   }
   return isOwner ? queues : undefined;

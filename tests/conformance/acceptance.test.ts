@@ -88,9 +88,11 @@ async function realHarness(options: HarnessOptions = {}): Promise<Harness> {
   const second = proxy('proxy-2', () => first);
   first.start();
   second.start();
+  const logLevels: string[] = [];
   return {
     ...handlersOf([first, second], options),
-    official: officialOf(first),
+    official: officialOf(first, (level) => logLevels.push(level)),
+    logLevels,
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),
     async putTopic(request) {

@@ -319,9 +319,12 @@ export function officialAdminStatements(make: HarnessFactory): void {
       expect(stats.proxyName).toBe('proxy-1');
     });
 
-    test('ChangeLogLevel says what counts from now on', async () => {
+    test('ChangeLogLevel changes it, and says what counts from now on', async () => {
       const { remark } = await ask('ChangeLogLevel', { level: 3 });
       expect(remark).toContain('warn');
+      expect(harness.logLevels).toEqual(['warn']);
+      await expect(ask('ChangeLogLevel', { level: 9 })).rejects.toThrow('There is no such level');
+      expect(harness.logLevels).toEqual(['warn']);
     });
   });
 }

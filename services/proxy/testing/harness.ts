@@ -25,6 +25,8 @@ export interface Harness {
   readonly other: MessagingHandlers;
   /** The official admin service of the first proxy. */
   readonly official: OfficialAdminHandlers;
+  /** What the official admin service has set the log to. */
+  readonly logLevels: readonly string[];
   advance(milliseconds: number): Promise<void>;
   wallMs(): number;
   putTopic(request: TopicRequest): Promise<void>;
@@ -77,6 +79,7 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
   const cluster = fakeCluster(brokers);
   const counted: Counted[] = [];
   const errors: string[] = [];
+  const logLevels: string[] = [];
   const proxy = (proxyId: string, colleague: () => MessagingService): MessagingService => {
     const dependencies: ProxyDependencies = {
       cluster,
@@ -116,7 +119,8 @@ export async function fakeHarness(options: HarnessOptions = {}): Promise<FakeHar
     counted,
     errors,
     ...handlersOf([service, second], options),
-    official: officialOf(service),
+    official: officialOf(service, (level) => logLevels.push(level)),
+    logLevels,
     advance: time.advance,
     wallMs: () => time.clock.wallMs(),
     async putTopic(request) {

@@ -16,6 +16,7 @@ export default {
         '<rootDir>/services/**/*.test.ts',
         '<rootDir>/tests/*.test.ts',
         '<rootDir>/tests/conformance/**/*.test.ts',
+        '<rootDir>/tests/codecs/**/*.test.ts',
         '<rootDir>/tests/bench/**/*.test.ts',
         '<rootDir>/tests/chaos/**/*.test.ts',
         '<rootDir>/tests/chart/**/*.test.ts',

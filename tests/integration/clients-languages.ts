@@ -3,6 +3,7 @@
 
 export const kinds = [
   ...(['producer', 'push consumer', 'simple consumer', 'recall', 'priority'] as const),
+  ...(['batch', 'put off', 'pull consumer'] as const),
   ...(['lite producer', 'lite push consumer', 'lite simple consumer'] as const),
 ];
 export type Kind = (typeof kinds)[number];
@@ -30,7 +31,70 @@ export interface Unsupported {
   readonly reference: string;
 }
 
+const PULL = 'pull consumer';
+const ONE_A_CALL = 'its producer sends one message a call';
+
 export const unsupportedByClient: readonly Unsupported[] = [
+  {
+    language: 'java',
+    kind: 'batch',
+    reason: ONE_A_CALL,
+    reference: 'https://github.com/apache/rocketmq-clients/tree/java-5.2.0/java/client-apis (its Producer)',
+  },
+  {
+    language: 'go',
+    kind: 'batch',
+    reason: ONE_A_CALL,
+    reference: 'https://pkg.go.dev/github.com/apache/rocketmq-clients/golang/v5@v5.1.4#Producer',
+  },
+  {
+    language: 'python',
+    kind: 'batch',
+    reason: ONE_A_CALL,
+    reference: 'https://github.com/apache/rocketmq-clients/tree/master/python (its Producer, as of 5.1.2)',
+  },
+  {
+    language: 'node',
+    kind: 'batch',
+    reason: ONE_A_CALL,
+    reference: 'https://github.com/apache/rocketmq-clients/tree/master/nodejs (its Producer, as of 1.0.8)',
+  },
+  {
+    language: 'java',
+    kind: PULL,
+    reason: 'version 5.2.0 has PushConsumer, SimpleConsumer and LitePushConsumer',
+    reference: 'https://github.com/apache/rocketmq-clients/tree/java-5.2.0/java/client-apis',
+  },
+  {
+    language: 'go',
+    kind: PULL,
+    reason: 'version 5.1.4 has PushConsumer, SimpleConsumer and LitePushConsumer',
+    reference: 'https://pkg.go.dev/github.com/apache/rocketmq-clients/golang/v5@v5.1.4',
+  },
+  {
+    language: 'python',
+    kind: PULL,
+    reason: 'version 5.1.2 has push and simple consumers, and the lite ones of both',
+    reference: 'https://github.com/apache/rocketmq-clients/tree/master/python (its folder consumer, as of 5.1.2)',
+  },
+  {
+    language: 'node',
+    kind: PULL,
+    reason: 'version 1.0.8 has PushConsumer, SimpleConsumer and LitePushConsumer',
+    reference: 'https://github.com/apache/rocketmq-clients/tree/master/nodejs (its folder consumer, as of 1.0.8)',
+  },
+  {
+    language: 'rust',
+    kind: PULL,
+    reason: 'the newest published crate has SimpleConsumer only',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/ (its list of structs)',
+  },
+  {
+    language: 'rust',
+    kind: 'put off',
+    reason: 'its SimpleConsumer has receive and ack, and nothing that changes the invisible duration',
+    reference: 'https://docs.rs/rocketmq/5.0.0/rocketmq/struct.SimpleConsumer.html',
+  },
   {
     language: 'rust',
     kind: 'push consumer',

@@ -17,6 +17,8 @@ export interface ClientEvent {
   readonly body?: string;
   /** Wall time of the program. */
   readonly atMs?: number;
+  /** When it came here. */
+  readonly seenAtMs: number;
   readonly attempt?: number;
   readonly result?: 'ack' | 'fail';
   readonly text?: string;
@@ -73,7 +75,7 @@ export class ClientProgram {
 
   private take(line: string): void {
     this.lines.push(line);
-    if (line.startsWith('{')) this.events.push(JSON.parse(line));
+    if (line.startsWith('{')) this.events.push({ ...JSON.parse(line), seenAtMs: performance.now() });
     this.wake();
   }
 

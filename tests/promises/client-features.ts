@@ -12,6 +12,9 @@ export interface FeatureRow {
 
 const matrix = (title: string): Kept => kept('tests/integration/clients.test.ts', title);
 const lite = (title: string): Kept => kept('tests/integration/clients-lite.test.ts', title);
+const choosing = (title: string): Kept => kept('tests/integration/clients-choosing.test.ts', title);
+const membership = (title: string): Kept => kept('tests/integration/clients-membership.test.ts', title);
+const priority = (title: string): Kept => kept('tests/integration/clients-priority.test.ts', title);
 const transactions = (title: string): Kept => kept('tests/integration/clients-transactions.test.ts', title);
 
 export const CLIENT_FEATURES: readonly FeatureRow[] = [
@@ -19,6 +22,11 @@ export const CLIENT_FEATURES: readonly FeatureRow[] = [
     feature: 'send',
     needs: ['producer'],
     test: matrix('messages, and each is confirmed'),
+  },
+  {
+    feature: 'send several messages a call',
+    needs: ['batch'],
+    test: choosing('of $name are received, all of them and once'),
   },
   {
     feature: 'simple consumer',
@@ -43,8 +51,28 @@ export const CLIENT_FEATURES: readonly FeatureRow[] = [
     ),
   },
   {
-    feature: 'SQL filter',
+    feature: 'put off by a simple consumer',
+    needs: ['simple consumer', 'put off'],
+    test: choosing('comes back to the $name client as its second attempt, and the others do not'),
+  },
+  {
+    feature: 'tags, push consumer',
     needs: ['push consumer'],
+    test: choosing('gives the $kind consumer of $name exactly the messages with one of them'),
+  },
+  {
+    feature: 'tags, simple consumer',
+    needs: ['simple consumer'],
+    test: choosing('gives the $kind consumer of $name exactly the messages with one of them'),
+  },
+  {
+    feature: 'SQL filter, push consumer',
+    needs: ['push consumer'],
+    test: matrix('gives the consumer exactly the messages whose properties it asks for: %s'),
+  },
+  {
+    feature: 'SQL filter, simple consumer',
+    needs: ['simple consumer'],
     test: matrix('gives the consumer exactly the messages whose properties it asks for: %s'),
   },
   {
@@ -53,9 +81,34 @@ export const CLIENT_FEATURES: readonly FeatureRow[] = [
     test: matrix('that %s sends one after the other reach the push consumer of %s in this order'),
   },
   {
-    feature: 'FIFO, consumed',
+    feature: 'FIFO, push consumer',
     needs: ['push consumer'],
     test: matrix('that %s sends one after the other reach the push consumer of %s in this order'),
+  },
+  {
+    feature: 'FIFO, simple consumer',
+    needs: ['simple consumer'],
+    test: choosing('reach the simple consumer of $name in the order in which it sent them'),
+  },
+  {
+    feature: 'broadcasting, push consumer',
+    needs: ['push consumer'],
+    test: membership('of all languages get every message once, each for itself'),
+  },
+  {
+    feature: 'broadcasting, simple consumer',
+    needs: ['simple consumer'],
+    test: membership('of all languages get every message once, each for itself'),
+  },
+  {
+    feature: 'exclusive queues, push consumer',
+    needs: ['push consumer'],
+    test: membership('of $name share the queues, and when one is killed the other has them all within seconds'),
+  },
+  {
+    feature: 'exclusive queues, simple consumer',
+    needs: ['simple consumer'],
+    test: membership('of $name share the queues, and when one is killed the other has them all within seconds'),
   },
   {
     feature: 'lite topics, sent',
@@ -73,14 +126,42 @@ export const CLIENT_FEATURES: readonly FeatureRow[] = [
     test: lite('the lite %s consumer of %s gets its lite topics, each in order, all of it once, and no other'),
   },
   {
-    feature: 'delay and recall',
+    feature: 'delay',
+    needs: ['producer'],
+    test: matrix('of $name come when they are due, and not before'),
+  },
+  {
+    feature: 'recall',
     needs: ['recall'],
     test: matrix('of $name arrive once, and those that it recalls never do'),
   },
   {
-    feature: 'transaction',
+    feature: 'priority, simple consumer',
+    needs: ['priority', 'simple consumer'],
+    test: priority('reach its simple consumer in the order of their priorities'),
+  },
+  {
+    feature: 'priority, push consumer',
+    needs: ['priority', 'push consumer'],
+    test: priority('reach its push consumer, all of them and once'),
+  },
+  {
+    feature: 'transaction, ended by its producer',
     needs: ['producer'],
     test: transactions('are committed and rolled back, and nobody is asked about them'),
+  },
+  {
+    feature: 'transaction, checked',
+    needs: ['producer'],
+    test: transactions('whose producer was killed are answered for by another producer of the topic'),
+  },
+  {
+    feature: 'pull consumer',
+    needs: ['pull consumer'],
+    test: kept(
+      'services/proxy/testing/acceptance-offsets.ts',
+      'PullMessage gives what stands from an offset on, and where to go on',
+    ),
   },
   {
     feature: 'TLS or plaintext by default',

@@ -126,11 +126,15 @@ export function officialLiteStatements(make: HarnessFactory): void {
       expect(bodiesOf(await tool.ask('QueryMessage', { topic, liteTopic: 'nobody' }))).toEqual([]);
     });
 
-    test('QueryMessage wants a lite topic for what it cannot look for in a whole LITE topic', async () => {
+    test('a name that can be no lite topic is refused, and QueryMessage wants one where it cannot do without', async () => {
       expect(await tool.codeOf('QueryMessage', { topic })).toBe(40000);
       expect(await tool.codeOf('QueryMessage', { topic, messageKey: 'k' })).toBe(40000);
       expect(await tool.codeOf('QueryMessage', { topic, subscription: 'a' })).toBe(40002);
       expect(await tool.codeOf('QueryMessage', { topic: { name: 'plain' }, liteTopic: 'ann' })).toBe(40002);
+      const liteTopic = 'x'.repeat(65);
+      expect(await tool.codeOf('QueryMessage', { topic, liteTopic })).toBe(40020);
+      expect(await tool.codeOf('DescribeGroupAccumulation', { group, liteTopic })).toBe(40020);
+      expect(await tool.codeOf('ListConsumerConnection', { group, liteTopic })).toBe(40020);
     });
 
     test('ResetGroupOffset sets a group back in the lite topics that it has read', async () => {

@@ -266,6 +266,9 @@ func simple() error {
 	return incomplete
 }
 
+// How long a simple consumer puts off what it fails.
+const putOff = 2 * time.Second
+
 func receive(consumer rocketmq.SimpleConsumer, tally *tally) {
 	invisible := time.Duration(number("invisible", 30)) * time.Second
 	for !tally.over.Load() {
@@ -277,11 +280,15 @@ func receive(consumer rocketmq.SimpleConsumer, tally *tally) {
 			time.Sleep(time.Second)
 		}
 		for _, message := range messages {
-			if err := consumer.Ack(context.Background(), message); err != nil {
-				report("error", fields{"text": "ack: " + err.Error()})
+			result, settle := "ack", func() error { return consumer.Ack(context.Background(), message) }
+			if fails(string(message.GetBody()), message.GetDeliveryAttempt()) {
+				result, settle = "fail", func() error { return consumer.ChangeInvisibleDuration(message, putOff) }
+			}
+			if err := settle(); err != nil {
+				report("error", fields{"text": result + ": " + err.Error()})
 				continue
 			}
-			tally.add(message, "ack")
+			tally.add(message, result)
 		}
 	}
 }

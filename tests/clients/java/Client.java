@@ -191,12 +191,17 @@ public class Client {
     return status;
   }
 
+  /** How long a simple consumer puts off what it fails. */
+  static final Duration PUT_OFF = Duration.ofSeconds(2);
+
   void receive(SimpleConsumer consumer, Tally tally) {
     while (!tally.over) {
       try {
         for (MessageView message : consumer.receive(32, Duration.ofSeconds(number("invisible", 30)))) {
-          consumer.ack(message);
-          tally.add(message, false);
+          boolean fails = fails(bodyOf(message), message.getDeliveryAttempt());
+          if (fails) consumer.changeInvisibleDuration(message, PUT_OFF);
+          else consumer.ack(message);
+          tally.add(message, fails);
         }
       } catch (ClientException failure) {
         if (!tally.over) report("error", "text", failure.toString());

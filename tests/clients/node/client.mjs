@@ -187,6 +187,9 @@ async function push() {
   return success;
 }
 
+/** How long a simple consumer puts off what it fails. */
+const PUT_OFF_MS = 2_000;
+
 async function simple() {
   const consumer = new SimpleConsumer(consumerOptions());
   await consumer.startup();
@@ -195,8 +198,10 @@ async function simple() {
     while (!tally.over) {
       try {
         for (const message of await consumer.receive(32, number('invisible') * 1000)) {
-          await consumer.ack(message);
-          add(message, 'ack');
+          const failed = fails(message);
+          if (failed) await consumer.changeInvisibleDuration(message, PUT_OFF_MS);
+          else await consumer.ack(message);
+          add(message, failed ? 'fail' : 'ack');
         }
       } catch (failure) {
         if (tally.over) return;

@@ -147,18 +147,19 @@ class Listener(MessageListener):
         self.tally = tally
 
     def consume(self, message):
-        if self.fails(message):
+        if fails(self.options, message):
             self.tally.add(message, "fail")
             return ConsumeResult.FAILURE
         self.tally.add(message, "ack")
         return ConsumeResult.SUCCESS
 
-    def fails(self, message):
-        if self.options.fail_always:
-            return True
-        every = self.options.fail_first_attempt
-        index = int(message.body.decode().rpartition("-")[2])
-        return every > 0 and message.delivery_attempt == 1 and index % every == 0
+
+def fails(options, message):
+    if options.fail_always:
+        return True
+    every = options.fail_first_attempt
+    index = int(message.body.decode().rpartition("-")[2])
+    return every > 0 and message.delivery_attempt == 1 and index % every == 0
 
 
 def push(options):
@@ -207,6 +208,10 @@ def lite_simple(options):
     return receive_all(consumer, options)
 
 
+# How long a simple consumer puts off what it fails.
+PUT_OFF_SECONDS = 2
+
+
 def receive_all(consumer, options):
     tally = Tally(options)
     report("ready")
@@ -215,8 +220,12 @@ def receive_all(consumer, options):
         while not tally.over:
             try:
                 for message in consumer.receive(32, options.invisible):
-                    consumer.ack(message)
-                    tally.add(message, "ack")
+                    failed = fails(options, message)
+                    if failed:
+                        consumer.change_invisible_duration(message, PUT_OFF_SECONDS)
+                    else:
+                        consumer.ack(message)
+                    tally.add(message, "fail" if failed else "ack")
             except Exception as failure:
                 if not tally.over:
                     report("error", text=f"receive: {failure!r}")

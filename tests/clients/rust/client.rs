@@ -3,11 +3,11 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rocketmq::conf::{ClientOption, ProducerOption, SimpleConsumerOption};
 use rocketmq::model::common::{FilterExpression, FilterType};
-use rocketmq::model::message::{MessageBuilder, MessageView};
+use rocketmq::model::message::{Message, MessageBuilder, MessageView};
 use rocketmq::model::transaction::{Transaction, TransactionResolution};
 use rocketmq::{Producer, SimpleConsumer};
 use serde_json::{json, Value};
@@ -55,6 +55,32 @@ impl Options {
     }
 }
 
+fn body(options: &Options, index: usize) -> Result<String, Failure> {
+    Ok(format!("{}-{index}", options.text("prefix")?))
+}
+
+fn message(options: &Options, index: usize) -> Result<impl Message, Failure> {
+    let mut message = MessageBuilder::builder()
+        .set_topic(options.text("topic")?)
+        .set_body(body(options, index)?.into_bytes());
+    if let Some(tag) = options.optional("tag") {
+        message = message.set_tag(tag);
+    }
+    if let Some(property) = options.optional("property") {
+        message = message.set_properties(HashMap::from([(property, index.to_string())]));
+    }
+    if let Some(group) = options.optional("group-key") {
+        message = message.set_message_group(group);
+    }
+    let delay = options.number("delay", 0)? as i64;
+    if delay > 0 {
+        // Seconds since 1970, and nothing finer.
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs() as i64;
+        message = message.set_delivery_timestamp(now + delay);
+    }
+    Ok(message.build()?)
+}
+
 async fn produce(options: Options) -> Result<(), Failure> {
     let mut producer_option = ProducerOption::default();
     producer_option.set_topics(vec![options.text("topic")?]);
@@ -66,6 +92,7 @@ async fn produce(options: Options) -> Result<(), Failure> {
     let count = options.number("count", 1)?;
     // Messages of one group keep their order only when each is sent after the one before it.
     let concurrency = if options.optional("group-key").is_some() { 1 } else { options.number("concurrency", 8)? };
+    let batch = options.number("batch", 1)?;
     let options = Arc::new(options);
     let producer = Arc::new(producer);
     let next = Arc::new(AtomicUsize::new(0));
@@ -74,22 +101,17 @@ async fn produce(options: Options) -> Result<(), Failure> {
         let (options, producer, next) = (options.clone(), producer.clone(), next.clone());
         senders.push(tokio::spawn(async move {
             loop {
-                let index = next.fetch_add(1, Ordering::Relaxed);
-                if index >= count {
+                let first = next.fetch_add(batch, Ordering::Relaxed);
+                if first >= count {
                     return Ok::<(), Failure>(());
                 }
-                let body = format!("{}-{index}", options.text("prefix")?);
-                let mut message = MessageBuilder::builder()
-                    .set_topic(options.text("topic")?)
-                    .set_body(body.clone().into_bytes());
-                if let Some(tag) = options.optional("tag") {
-                    message = message.set_tag(tag);
+                let indices = first..count.min(first + batch);
+                let messages = indices.clone().map(|index| message(&options, index)).collect::<Result<_, Failure>>()?;
+                let receipts = producer.batch_send(messages).await?;
+                for (index, receipt) in indices.zip(receipts) {
+                    let body = body(&options, index)?;
+                    report(json!({"event": "sent", "id": receipt.message_id(), "body": body}));
                 }
-                if let Some(group) = options.optional("group-key") {
-                    message = message.set_message_group(group);
-                }
-                let receipt = producer.send(message.build()?).await?;
-                report(json!({"event": "sent", "id": receipt.message_id(), "body": body}));
             }
         }));
     }
@@ -141,7 +163,10 @@ async fn consume_simply(options: Options) -> Result<(), Failure> {
     let topic = options.text("topic")?;
     let expect = options.number("expect", 1)?;
     let invisible = options.seconds("invisible", 30)?;
-    let filter = FilterExpression::new(FilterType::Tag, options.optional("tag").unwrap_or("*"));
+    let filter = match options.optional("sql") {
+        Some(sql) => FilterExpression::new(FilterType::Sql, sql),
+        None => FilterExpression::new(FilterType::Tag, options.optional("tag").unwrap_or("*")),
+    };
     let mut consumer_option = SimpleConsumerOption::default();
     consumer_option.set_topics(vec![topic]);
     consumer_option.set_consumer_group(options.text("group")?);

@@ -4,10 +4,11 @@ import { FaultError, fault, OK } from '@fulmar/core/errors.ts';
 import { splitResourceKey } from '@fulmar/core/names.ts';
 import type { TopicRoute } from '@fulmar/core/route.ts';
 import type { Roster } from '../../clients/roster.ts';
-import { unary, unwrap } from '../answering.ts';
+import { refuseWith, unary, unwrap } from '../answering.ts';
 import type { CallContext, UnaryHandler } from '../call.ts';
 import type { ClientQuestions } from '../client-questions.ts';
 import type { ProxyContext } from '../context.ts';
+import { checkLiteTopicName } from '../message-rules.ts';
 import type { Resource, Status } from '../messages.ts';
 import type { Requester } from '../requester.ts';
 import { topicKeyOf } from '../resources.ts';
@@ -62,6 +63,13 @@ export function existingTopic(context: ProxyContext, requester: Requester, resou
 export function resourceOf(key: string): Resource {
   const { namespace, name } = splitResourceKey(key);
   return { resourceNamespace: namespace, name };
+}
+
+/** The lite topic that a request names, or empty for none; what can be no lite topic is refused. */
+export function namedLite(liteTopic: Maybe<string>): string {
+  if (liteTopic == null || liteTopic === '') return '';
+  refuseWith(checkLiteTopicName(liteTopic));
+  return liteTopic;
 }
 
 /** Refuses a lite topic of a topic that has none. */

@@ -25,6 +25,7 @@ import {
   answering,
   existingTopic,
   type MaybeResource,
+  namedLite,
   type OfficialParts,
   resourceOf,
 } from './context.ts';
@@ -83,10 +84,11 @@ export function officialProgressHandlers({ context }: OfficialParts): OfficialPr
     DescribeGroupAccumulation: answering(
       context,
       'DescribeGroupAccumulation',
-      async (requester, { group, topics, liteTopic }: AccumulationRequest) => {
+      async (requester, { group, topics, liteTopic: named }: AccumulationRequest) => {
         const asked = (topics ?? []).map((topic) => existingTopic(context, requester, topic).topic);
         const key = unwrap(groupKeyOf(requester, group));
-        if (liteTopic != null && liteTopic !== '') return accumulationInLite(context, key, asked, liteTopic);
+        const liteTopic = namedLite(named);
+        if (liteTopic !== '') return accumulationInLite(context, key, asked, liteTopic);
         const all = await lagOf(context, key);
         const found = all.filter(({ topic }) => asked.length === 0 || asked.includes(topic));
         const topicAccumulation: Record<string, Accumulation> = {};

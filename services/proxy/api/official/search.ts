@@ -12,6 +12,7 @@ import {
   answering,
   existingTopic,
   type MaybeResource,
+  namedLite,
   type OfficialParts,
   requireLite,
   resourceOf,
@@ -48,8 +49,9 @@ export function officialSearchHandlers({ context }: OfficialParts): OfficialSear
   return {
     QueryMessage: answering(context, 'QueryMessage', async (requester, request: ListMessageRequest) => {
       const route = existingTopic(context, requester, request.topic);
-      const { scrollId = '', messageId = '', messageKey: key = '', liteTopic = '', subscription = '' } = request;
+      const { scrollId = '', messageId = '', messageKey: key = '', subscription = '' } = request;
       const { brokerName = '', queueId } = request;
+      const liteTopic = namedLite(request.liteTopic);
       requireLite(route, liteTopic);
       if ((request.pageNum ?? 0) > 1 && scrollId === '') {
         refuse('BAD_REQUEST', 'A later page is found by the scroll_id of the answer before. Send that one.');

@@ -19,6 +19,7 @@ import {
   answering,
   existingTopic,
   type MaybeResource,
+  namedLite,
   type OfficialParts,
   resourceOf,
 } from './context.ts';
@@ -143,15 +144,15 @@ export function officialSubscriptionHandlers({ context, roster }: OfficialParts)
     ListConsumerConnection: answering(
       context,
       'ListConsumerConnection',
-      async (requester, { group: named, topic, liteTopic }: ConnectionRequest) => {
+      async (requester, { group: named, topic, liteTopic: lite }: ConnectionRequest) => {
+        const liteTopic = namedLite(lite);
         const group = unwrap(groupKeyOf(requester, named));
         const topicKey = topic == null || topic.name === '' ? '' : unwrap(topicKeyOf(requester, topic));
         const models = await modelsOf(context);
         if (!models.has(group)) {
           refuse('CONSUMER_GROUP_NOT_FOUND', `There is no consumer group ${group}. Look whether the name is right.`);
         }
-        const isLite = liteTopic != null && liteTopic !== '';
-        const readers = isLite ? await liteReadersOf(context, group, liteTopic) : undefined;
+        const readers = liteTopic === '' ? undefined : await liteReadersOf(context, group, liteTopic);
         const clientInfo = (await consumers(roster, group))
           .filter((client) => readers?.has(client.clientId) !== false)
           .filter((client) => topicKey === '' || subscribed(client).some((each) => each.topic === topicKey))

@@ -47,7 +47,7 @@ describe('codecs written by hand', () => {
   test('of the data plane are met with every call and every result', () => {
     const random = new SeededRandom(1);
     const seen = new Set<string>();
-    for (let i = 0; i < 3_000; i++) {
+    for (let i = 0; i < 1_000; i++) {
       for (const name of ['Call', 'Result']) {
         for (const field of Object.keys(randomMessage(random, typeNamed(`fulmar.v1.${name}`))))
           seen.add(`${name}.${field}`);
@@ -108,8 +108,10 @@ describe('what the codecs are held against', () => {
 
   test('damages bytes, and does so again from the same seed', () => {
     const bytes = Buffer.from('a message of some bytes');
-    const [one, two] = [7, 7].map((seed) => mutated(bytes, new SeededRandom(seed)));
-    expect(one).toEqual(two);
-    expect(one).not.toEqual(bytes);
+    const seeds = Array.from({ length: 100 }, (_, seed) => seed);
+    const [once, again] = [1, 2].map(() => seeds.map((seed) => mutated(bytes, new SeededRandom(seed)).toString('hex')));
+    expect(once).toEqual(again);
+    // A letter may be replaced by itself.
+    expect(new Set(once).size).toBeGreaterThan(70);
   });
 });

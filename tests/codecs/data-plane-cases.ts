@@ -20,7 +20,7 @@ const RULES = {
   texts: () => false,
 };
 /** Well-formed, but a value that has no meaning to this version. */
-const WITHOUT_MEANING = /does not know|there is no (topic type|way)|a call has no id|a topic status names no topic/;
+const WITHOUT_MEANING = /does not know|there is no (topic type|way)|a call has no id|names no (topic|transaction)/;
 
 interface Way {
   readonly name: string;

@@ -126,7 +126,7 @@ export function officialLiteStatements(make: HarnessFactory): void {
       expect(bodiesOf(await tool.ask('QueryMessage', { topic, liteTopic: 'nobody' }))).toEqual([]);
     });
 
-    test('a name that can be no lite topic is refused, and QueryMessage wants one where it cannot do without', async () => {
+    test('a name that can be no lite topic is refused, and QueryMessage wants one where it needs it', async () => {
       expect(await tool.codeOf('QueryMessage', { topic })).toBe(40000);
       expect(await tool.codeOf('QueryMessage', { topic, messageKey: 'k' })).toBe(40000);
       expect(await tool.codeOf('QueryMessage', { topic, subscription: 'a' })).toBe(40002);

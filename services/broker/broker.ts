@@ -155,7 +155,7 @@ export class Broker implements MasterApi {
       },
       onDefinitions: (topics) => this.definitionsChanged(topics),
     };
-    this.committer = new Committer(log, state, options.commitment, listener, bounds.pendingAppendBytes);
+    this.committer = new Committer(log, state, options.commitment, listener, timers, bounds.pendingAppendBytes);
     const reader = new MessageReader(log);
     this.early = options.acknowledge === 'leader' ? new EarlyAnswers() : undefined;
     this.catalog = new Catalog(state, this.committer, wallMs, bounds);

@@ -64,6 +64,8 @@ export const LIMITS = {
   searchedPages: 8,
 
   // --- receiving
+  /** How long the record of a delivery that was answered may wait for another one to share its write with. */
+  unhurriedMs: 50,
   receiveBatchMessages: 32,
   receiveBatchBytes: 5 * MIB,
   longPollMinMs: 500,

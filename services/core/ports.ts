@@ -32,9 +32,10 @@ export interface DiskFile {
    * Writes the buffers one after the other from `position` on, all of them or it throws.
    * With `durable` the bytes have reached stable storage when the promise resolves (as after fdatasync of just this
    * range); without it they may be lost, reordered or torn by a power cut until `sync` resolves.
-   * The buffers must not be changed before the promise settles.
+   * The buffers must not be changed before the promise settles. With `inPlace` the caller would rather stand still for
+   * the time of the write than have it handed to another thread; a disk need not take notice.
    */
-  write(buffers: readonly Uint8Array[], position: number, durable: boolean): Promise<void>;
+  write(buffers: readonly Uint8Array[], position: number, durable: boolean, inPlace?: boolean): Promise<void>;
   /** Reads into all of `target`; resolves with the bytes read, fewer than asked only at the end of the file. */
   read(target: Uint8Array, position: number): Promise<number>;
   /**

@@ -45,7 +45,7 @@ class NodeFile implements DiskFile {
     this.descriptor = descriptor;
   }
 
-  async write(buffers: readonly Uint8Array[], position: number, durable: boolean): Promise<void> {
+  async write(buffers: readonly Uint8Array[], position: number, durable: boolean, inPlace = false): Promise<void> {
     let descriptor = this.descriptor;
     if (durable) {
       // By the descriptor's own link where there is one, because the file may have been renamed meanwhile.
@@ -58,9 +58,17 @@ class NodeFile implements DiskFile {
     let pending = buffers.length === 1 ? buffers : buffers.filter((buffer) => buffer.length > 0);
     let at = position;
     while (pending.length > 0) {
-      const written = await this.writeOnce(descriptor, pending, at);
+      const written = inPlace ? this.writeNow(descriptor, pending, at) : await this.writeOnce(descriptor, pending, at);
       at += written;
       pending = behind(pending, written);
+    }
+  }
+
+  private writeNow(descriptor: number, buffers: readonly Uint8Array[], position: number): number {
+    try {
+      return fs.writevSync(descriptor, buffers as Uint8Array[], position);
+    } catch (error) {
+      throw diskError(error as NodeJS.ErrnoException, `write ${this.path} at ${position}`);
     }
   }
 

@@ -412,6 +412,7 @@ export function randomTuning(random: SeededRandom): LogTuning {
     prepareAheadBytes: random.between(1, 16) * 1024,
     indexCacheBytes: random.pick([0, 500, 50_000]),
     chainLinksMax: random.pick([1, 6, 1000]),
+    standStillShare: 0.5,
     scanWindowBytes: random.pick([64, 700, 4096]),
   };
 }

@@ -34,6 +34,7 @@ import type { RecordCheck } from './scan.ts';
 import { Sealing } from './sealing.ts';
 import { SegmentWriter } from './segment-writer.ts';
 import { SpaceWatch } from './space-watch.ts';
+import { StandStill } from './stand-still.ts';
 import { Tail } from './tail.ts';
 import { truncateLog } from './truncation.ts';
 import type { LogTuning } from './tuning.ts';
@@ -106,6 +107,7 @@ export class FileCommitLog implements CommitLog {
       check,
       recordBytesMax: tuning.recordBytesMax,
       batchBytes: tuning.batchBytes,
+      standStill: new StandStill(tuning.standStillShare, parts.clock.monotonicMs()),
       segmentBegan: (segment) => catalogue.add(segment),
       monotonicMs: () => parts.clock.monotonicMs(),
       observeFlushSeconds: parts.observer.bind('fulmar_log_flush_seconds', { set: identity.set }),
@@ -328,9 +330,13 @@ export class FileCommitLog implements CommitLog {
     return this.space.space;
   }
 
-  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number {
+  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T, hurries = true): number {
     assert(this.phase === 'running', 'records are appended between recovery and close');
-    return this.writer.append(type, payloadBytes, write, value);
+    return this.writer.append(type, payloadBytes, write, value, hurries);
+  }
+
+  writeAll(): void {
+    this.writer.writeAll();
   }
 
   appendFrames(frames: Uint8Array): void {

@@ -177,9 +177,12 @@ export interface CommitLog {
   /**
    * Takes a record into the batch that is being collected and returns the position *behind* it. It is on disk when
    * `writtenPosition` (async) or `durablePosition` (sync) has reached that number; `onProgress` tells.
-   * Rolls to a new segment first when this one is full. Throws only if the log has failed (see `failure`).
+   * Rolls to a new segment first when this one is full. Throws only if the log has failed (see `failure`). A record
+   * that does not hurry is written together with the next one that does, or after `writeAll`.
    */
-  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number;
+  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T, hurries?: boolean): number;
+  /** Begins to write what has been appended without hurry. */
+  writeAll(): void;
 
   /**
    * Appends whole records of a leader, byte by byte as they are, and rolls where one of them begins a segment; the

@@ -72,11 +72,17 @@ export class PreparedFile {
     return this.preparationError;
   }
 
-  async write(buffers: readonly Uint8Array[], from: number, to: number, durable: boolean): Promise<void> {
+  async write(
+    buffers: readonly Uint8Array[],
+    from: number,
+    to: number,
+    durable: boolean,
+    inPlace = false,
+  ): Promise<void> {
     const offset = from - this.base;
     this.claimedBytes = Math.max(this.claimedBytes, to - this.base);
     while (this.piece !== undefined && this.claimedBytes > this.pieceFrom) await this.piece.catch(() => undefined);
-    await this.file.write(buffers, offset, durable);
+    await this.file.write(buffers, offset, durable, inPlace);
     // Only now: a sync that began meanwhile need not have covered it.
     if (!durable) this.unsynced = true;
   }

@@ -100,8 +100,14 @@ export class SegmentWriter {
       });
   }
 
-  async write(buffers: readonly Uint8Array[], from: number, to: number, durable: boolean): Promise<void> {
-    await this.current!.write(buffers, from, to, durable);
+  async write(
+    buffers: readonly Uint8Array[],
+    from: number,
+    to: number,
+    durable: boolean,
+    inPlace: boolean,
+  ): Promise<void> {
+    await this.current!.write(buffers, from, to, durable, inPlace);
     this.prepare();
   }
 

@@ -19,6 +19,8 @@ export interface LogTuning {
   readonly indexCacheBytes: number;
   /** Places of queues in sealed segments held in memory; about a hundred bytes each. */
   readonly chainLinksMax: number;
+  /** Share of the time that the process may stand still for writes; see `stand-still.ts`. */
+  readonly standStillShare: number;
   /** What recovery reads at once. */
   readonly scanWindowBytes: number;
 }
@@ -33,5 +35,6 @@ export const DEFAULT_TUNING: LogTuning = {
   prepareAheadBytes: 8 * MIB,
   indexCacheBytes: LIMITS.indexCacheBytes,
   chainLinksMax: LIMITS.indexLinks,
+  standStillShare: 0,
   scanWindowBytes: 4 * MIB,
 };

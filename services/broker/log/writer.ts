@@ -1,7 +1,8 @@
 // The one writer of the log. Records are encoded into the tail as they come; while a write is under way the next batch
-// collects, and when it ends all that has collected goes at once. Nothing waits for a timer. A failed write or sync is
-// never repeated, because the kernel may by then call lost pages clean: the log stops instead. The one exception is a
-// full disk (see `holdUntilSpace`).
+// collects, and when it ends all that has collected goes at once. Nothing waits for a timer; a record that does not
+// hurry waits for the next one that does, or for `writeAll`. A failed write or sync is never repeated, because the
+// kernel may by then call lost pages clean: the log stops instead. The one exception is a full disk (see
+// `holdUntilSpace`).
 import { assert } from '@fulmar/core/errors.ts';
 import { DiskError, type Timer, type Timers } from '@fulmar/core/ports.ts';
 import { RECORD_HEADER_BYTES, RECORD_TYPE, type RecordHeader, sealRecord } from '@fulmar/core/record.ts';
@@ -14,6 +15,7 @@ import type { LogClock } from './log-clock.ts';
 import type { RecordCheck } from './scan.ts';
 import { type SegmentStart, segmentStartBytes, writeSegmentStart } from './segment-start.ts';
 import type { SegmentWriter } from './segment-writer.ts';
+import type { StandStill } from './stand-still.ts';
 import type { Tail } from './tail.ts';
 
 /** Where a recovered log goes on. */
@@ -39,6 +41,7 @@ export interface WriterParts {
   readonly check: RecordCheck;
   readonly recordBytesMax: number;
   readonly batchBytes: number;
+  readonly standStill: StandStill;
   readonly segmentBegan: (segment: Segment) => void;
   readonly monotonicMs: () => number;
   /** Called with the time that each write or sync took to reach stable storage. */
@@ -65,6 +68,8 @@ export class Writer {
   private rolls: number[] = [];
   private writing = false;
   private scheduled = false;
+  /** Everything before it is to be written without a further word. */
+  private wantedPosition = 0;
   private full = false;
   /** The end of the log is being cut off: nothing is written. */
   private halted = false;
@@ -96,6 +101,7 @@ export class Writer {
   /** Recovery found everything before `position` durable. */
   reach(position: number): void {
     this.endPosition = position;
+    this.wantedPosition = position;
     this.writtenPosition = position;
     this.durablePosition = position;
     this.wake();
@@ -114,14 +120,24 @@ export class Writer {
     return this.full;
   }
 
-  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T): number {
+  append<T>(type: number, payloadBytes: number, write: PayloadWriter<T>, value: T, hurries = true): number {
     if (this.failure !== undefined) throw this.failure;
     assert(!this.halted, 'nothing is appended while the log is being cut');
     const length = RECORD_HEADER_BYTES + payloadBytes;
     if (this.mustRoll(length)) this.beginSegment();
     this.place(type, length, write, value);
-    if (!this.scheduled && !this.writing) this.schedule();
+    if (hurries) this.writeAll();
     return this.endPosition;
+  }
+
+  /** Begins to write everything that has been appended, if that has not begun. */
+  writeAll(): void {
+    this.wantedPosition = this.endPosition;
+    if (this.isWanting && !this.scheduled && !this.writing) this.schedule();
+  }
+
+  private get isWanting(): boolean {
+    return this.writtenPosition < this.wantedPosition;
   }
 
   /** Takes over whole records as they are; see `CommitLog.appendFrames`. */
@@ -138,7 +154,7 @@ export class Writer {
         at += header.length;
       }
     } finally {
-      if (!this.scheduled && !this.writing && this.writtenPosition < this.endPosition) this.schedule();
+      this.writeAll();
     }
   }
 
@@ -201,7 +217,7 @@ export class Writer {
     this.parts.timers.soon(() => {
       this.scheduled = false;
       if (this.writing || this.full || !this.mayWrite) return;
-      if (this.writtenPosition < this.endPosition) void this.writeCollected();
+      if (this.isWanting) void this.writeCollected();
     });
   }
 
@@ -218,7 +234,7 @@ export class Writer {
     }
     this.writing = false;
     this.tell();
-    if (this.mayWrite && this.writtenPosition < this.endPosition && !this.scheduled) this.schedule();
+    if (this.mayWrite && this.isWanting && !this.scheduled) this.schedule();
   }
 
   private get mayWrite(): boolean {
@@ -237,12 +253,20 @@ export class Writer {
     const buffers = tail.slices(from, this.rolls[0] ?? this.endPosition, batchBytes);
     let end = from;
     for (const buffer of buffers) end += buffer.length;
-    const written = files.write(buffers, from, end, this.durableWrites);
-    await (this.durableWrites ? this.timed(written) : written);
+    await this.write(buffers, from, end);
     this.writtenPosition = end;
     if (this.durableWrites) this.durablePosition = end;
     else this.armFlush();
     if (files.failure !== undefined) throw files.failure;
+  }
+
+  private async write(buffers: readonly Uint8Array[], from: number, end: number): Promise<void> {
+    const { files, standStill, monotonicMs } = this.parts;
+    const beganMs = monotonicMs();
+    const inPlace = standStill.allows(end - from, beganMs);
+    const written = files.write(buffers, from, end, this.durableWrites, inPlace);
+    await (this.durableWrites ? this.timed(written, beganMs) : written);
+    standStill.ended(beganMs, monotonicMs(), inPlace);
   }
 
   /**
@@ -275,7 +299,7 @@ export class Writer {
     while (this.flushing !== undefined) await this.flushing;
     if (this.durablePosition >= this.writtenPosition || this.failure !== undefined) return;
     const target = this.writtenPosition;
-    this.flushing = this.timed(this.parts.files.sync()).finally(() => {
+    this.flushing = this.timed(this.parts.files.sync(), this.parts.monotonicMs()).finally(() => {
       this.flushing = undefined;
     });
     await this.flushing;
@@ -284,11 +308,10 @@ export class Writer {
     this.tell();
   }
 
-  private async timed(flush: Promise<void>): Promise<void> {
+  private async timed(flush: Promise<void>, beganMs: number): Promise<void> {
     const { monotonicMs, observeFlushSeconds } = this.parts;
-    const startedMs = monotonicMs();
     await flush;
-    observeFlushSeconds((monotonicMs() - startedMs) / 1_000);
+    observeFlushSeconds((monotonicMs() - beganMs) / 1_000);
   }
 
   fail(error: Error): void {
@@ -314,6 +337,7 @@ export class Writer {
   /** Resolves when everything before `position` is durable; rejects when the log fails first. */
   async untilDurable(position: number): Promise<void> {
     assert(position <= this.endPosition, 'only what has been appended can become durable');
+    this.writeAll();
     while (this.durablePosition < position) {
       if (this.failure !== undefined) throw this.failure;
       await this.nextChange();
@@ -326,6 +350,7 @@ export class Writer {
    */
   async halt(position: number): Promise<void> {
     assert(!this.halted, 'one cut at a time');
+    this.writeAll();
     while (this.failure === undefined && this.writtenPosition < position) await this.nextChange();
     this.halted = true;
     while (this.failure === undefined && (this.writing || this.flushing !== undefined)) {
@@ -347,6 +372,7 @@ export class Writer {
   /** Writes and flushes what has been taken in. False if the disk has no room for it. */
   async drain(): Promise<boolean> {
     this.retry();
+    this.writeAll();
     while (this.failure === undefined && !this.full && this.writtenPosition < this.endPosition) {
       await this.nextChange();
     }

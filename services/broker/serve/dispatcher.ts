@@ -374,11 +374,12 @@ export class Dispatcher {
     };
     this.reservations.begin(record);
     // Order must survive a fail-over, so an ordered delivery waits until its lease is committed. Any other is answered
-    // now: if its lease is lost the message is handed out again, which at-least-once allows.
+    // now: if its lease is lost the message is handed out again, which at-least-once allows. Nobody waits for its
+    // record then, and the acknowledgement that soon follows takes it along to the disk.
     const answer = (): void => this.finish(waiter, success(this.answerOf(record, gathered, invisibleMs)));
     const waits = this.subscription.ordered && taken.length > 0;
     if (waits) this.detach(waiter);
-    committer.append({ type: RECORD_TYPE.pop, payload: record }, popBytes(record), writePop, (committed) => {
+    const done = (committed: boolean): void => {
       this.reservations.end(record);
       // This replica leads no more, but may come to lead again with the state that it has.
       if (!committed) this.giveBack(gathered);
@@ -386,7 +387,10 @@ export class Dispatcher {
       if (!committed) this.finish(waiter, UNKNOWN_FATE);
       else if (waiter.over) this.release(record);
       else answer();
-    });
+    };
+    const delivery = { type: RECORD_TYPE.pop, payload: record } as const;
+    if (waits) committer.append(delivery, popBytes(record), writePop, done);
+    else committer.appendUnhurried(delivery, popBytes(record), writePop, done);
     if (taken.length > 0 && command.attemptId !== '') this.attempts.note(command.attemptId, record);
     if (!waits && taken.length > 0) answer();
     return true;

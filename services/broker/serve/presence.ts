@@ -150,7 +150,8 @@ export class Presence {
 
   /** What the client holds, if it holds anything, is visible again after that time. */
   private end(clientId: string, afterMs: number, holders: ReadonlySet<string>): void {
-    if (!holders.has(clientId)) return;
+    // What was handed out a moment ago may be held by a record that is not committed yet.
+    if (!holders.has(clientId) && !this.committer.hasPending) return;
     const payload = { clientId, visibleAtMs: this.committer.nowMs() + afterMs };
     this.committer.append({ type: RECORD_TYPE.clientGone, payload }, clientGoneBytes(payload), writeClientGone);
   }

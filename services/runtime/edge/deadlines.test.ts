@@ -71,3 +71,39 @@ test('a long pause of the process fires everything that has passed, once', () =>
   deadlines.advance(nowMs);
   expect(alarms[3]!.firedMs).toBe(90_100);
 });
+
+test('whoever looks only when there may be something to fire is in time, and looks seldom', () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const dice = new Dice(seed);
+    let nowMs = dice.roll(1_000_000);
+    const endMs = nowMs + 130_000;
+    const deadlines = new Deadlines(nowMs);
+    const expected = new Map<Alarm, number>();
+    let looks = 0;
+    const lookUntil = (untilMs: number): void => {
+      while (deadlines.dueMs <= untilMs) {
+        nowMs = Math.max(nowMs, deadlines.dueMs);
+        looks++;
+        deadlines.advance(nowMs);
+      }
+      nowMs = untilMs;
+    };
+    // Most are taken back before they pass, as those of calls that are answered.
+    for (let i = 0; i < 2_000; i++) {
+      const alarm = new Alarm(() => nowMs);
+      const atMs = nowMs + dice.pick([3_000, 3_000, 12_000, 60_000]);
+      deadlines.set(alarm, atMs);
+      if (dice.roll(100) === 0) expected.set(alarm, atMs);
+      lookUntil(nowMs + dice.roll(20));
+      if (!expected.has(alarm)) deadlines.remove(alarm);
+    }
+    lookUntil(endMs);
+    for (const [alarm, atMs] of expected) {
+      expect(alarm.firedMs).toBeGreaterThanOrEqual(atMs);
+      expect(alarm.firedMs).toBeLessThanOrEqual(atMs + 2 * TURN_MS);
+    }
+    expect(deadlines.count).toBe(0);
+    expect(deadlines.dueMs).toBe(Number.POSITIVE_INFINITY);
+    expect(looks).toBeLessThan(150);
+  }
+});

@@ -1,6 +1,6 @@
 // The deadlines of all calls of a server: a wheel of lists, so that setting and taking back a deadline, which every
 // call does and hardly one lives to see, costs a few assignments. Deadlines fire late by up to two turns, never
-// early.
+// early. It says when somebody has to look next, so that a process in which receives only wait is left asleep.
 
 export interface Timed {
   deadlineMs: number;
@@ -17,6 +17,8 @@ const SLOTS = 1_024;
 export class Deadlines {
   /** Deadlines that are set. */
   count = 0;
+  /** Nothing fires before; it may be too early, because a deadline that is taken back does not move it. */
+  dueMs = Number.POSITIVE_INFINITY;
   readonly #lists: (Timed | undefined)[] = new Array(SLOTS).fill(undefined);
   /** The first turn that has not passed. */
   #turn: number;
@@ -37,6 +39,7 @@ export class Deadlines {
     if (first !== undefined) first.previous = timed;
     this.#lists[slot] = timed;
     this.count++;
+    this.dueMs = Math.min(this.dueMs, endOf(turn));
   }
 
   remove(timed: Timed): void {
@@ -50,7 +53,7 @@ export class Deadlines {
     this.count--;
   }
 
-  /** Fires what has passed. */
+  /** Fires what has passed, and knows when to look next. */
   advance(nowMs: number): void {
     const until = Math.floor(nowMs / TURN_MS);
     const passed: Timed[] = [];
@@ -68,5 +71,20 @@ export class Deadlines {
       this.remove(timed);
       timed.deadlinePassed();
     }
+    this.dueMs = this.#nextMs();
   }
+
+  /** The end of the first turn that has something; of a later round of the wheel perhaps, which does no harm. */
+  #nextMs(): number {
+    if (this.count > 0) {
+      for (let turn = this.#turn; turn < this.#turn + SLOTS; turn++) {
+        if (this.#lists[turn % SLOTS] !== undefined) return endOf(turn);
+      }
+    }
+    return Number.POSITIVE_INFINITY;
+  }
+}
+
+function endOf(turn: number): number {
+  return (turn + 1) * TURN_MS;
 }

@@ -10,7 +10,7 @@ import { refusals } from '../refusals.ts';
 import type { ServiceBinding } from '../rpc.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import type { ConnectionLimits } from './connection.ts';
-import { Deadlines, TURN_MS } from './deadlines.ts';
+import { Deadlines } from './deadlines.ts';
 import { dispatcher } from './dispatcher.ts';
 import { FLOOD_LIMITS } from './flood-guard.ts';
 import { Incoming } from './incoming.ts';
@@ -64,16 +64,19 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
   });
 
   let timer: NodeJS.Timeout | undefined;
+  let timerMs = Number.POSITIVE_INFINITY;
   const watchDeadlines = () => {
-    if (timer !== undefined || deadlines.count === 0) return;
-    timer = setInterval(() => {
-      ledger.nowMs = performance.now();
-      deadlines.advance(ledger.nowMs);
-      if (deadlines.count > 0) return;
-      clearInterval(timer);
-      timer = undefined;
-    }, TURN_MS);
+    if (deadlines.dueMs >= timerMs) return;
+    clearTimeout(timer);
+    timerMs = deadlines.dueMs;
+    timer = setTimeout(passDeadlines, Math.max(1, Math.ceil(timerMs - ledger.nowMs)));
     timer.unref();
+  };
+  const passDeadlines = () => {
+    ledger.nowMs = performance.now();
+    deadlines.advance(ledger.nowMs);
+    timerMs = Number.POSITIVE_INFINITY;
+    watchDeadlines();
   };
 
   let waiting: SocketConnection[] = [];
@@ -165,7 +168,7 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
       health.stop();
       await drain(deadlineMs);
       clearInterval(sweeper);
-      clearInterval(timer);
+      clearTimeout(timer);
     },
   };
 }

@@ -3,6 +3,7 @@
 import { X509Certificate } from 'node:crypto';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { makeSelfSigned } from './self-signed.ts';
 
 export interface KeyPair {
   /** PEM. */
@@ -17,28 +18,9 @@ const DAY_MS = 24 * 60 * 60 * 1000;
 const VALID_MS = 3650 * DAY_MS;
 const RENEW_BEFORE_MS = 30 * DAY_MS;
 
-async function makePair(): Promise<KeyPair> {
-  // Loaded only when it is needed: it is a tenth of the time of a start, and a kept pair needs it once in ten years.
-  const { generate } = await import('selfsigned');
-  const made = await generate([{ name: 'commonName', value: 'fulmar' }], {
-    keyType: 'ec',
-    curve: 'P-256',
-    algorithm: 'sha256',
-    notAfterDate: new Date(Date.now() + VALID_MS),
-    extensions: [
-      { name: 'basicConstraints', cA: false },
-      { name: 'keyUsage', digitalSignature: true },
-      { name: 'extKeyUsage', serverAuth: true },
-      {
-        name: 'subjectAltName',
-        altNames: [
-          { type: 2, value: 'localhost' },
-          { type: 7, ip: '127.0.0.1' },
-        ],
-      },
-    ],
-  });
-  return { key: made.private, cert: made.cert };
+function makePair(): KeyPair {
+  const nowMs = Date.now();
+  return makeSelfSigned('fulmar', nowMs, nowMs + VALID_MS);
 }
 
 function isGood(pair: KeyPair): boolean {
@@ -57,7 +39,7 @@ export async function selfSignedPair(directory?: string): Promise<KeyPair> {
   } catch {
     // None yet, or none that can be read: a new one is made.
   }
-  const pair = await makePair();
+  const pair = makePair();
   await mkdir(directory, { recursive: true });
   // Key and certificate in one file, replaced at once: a crash never leaves halves of two pairs.
   await writeFile(`${file}.new`, `${pair.key.trim()}\n${pair.cert.trim()}\n`, { mode: 0o600 });

@@ -17,6 +17,8 @@ import { StuckDisk } from './stuck-disk.ts';
 import { inSyncAfter, mayLead, reasonToTakeOver } from './take-over.ts';
 
 const TICK_MS = 100;
+/** Where only a person changes roles, there is nothing to be quick about. */
+const FIXED_TICK_MS = 1_000;
 const RETRY_MS = 500;
 /** A follower without a leader's word looks into the store so often, in case that the watch is dead. */
 const LOOK_MS = 1_000;
@@ -202,7 +204,8 @@ export class Replica {
 
   private tick(): void {
     if (this.ended || this.resting) return;
-    this.timer = this.options.timers.after(TICK_MS, () => this.tick());
+    const isSettled = this.leader !== undefined && this.options.coordination.fixedInSync;
+    this.timer = this.options.timers.after(isSettled ? FIXED_TICK_MS : TICK_MS, () => this.tick());
     this.watchDisk();
     if (this.leader !== undefined) this.leader.tick();
     else void this.considerRole();

@@ -27,6 +27,7 @@ import { PriorityTurns } from './priority-turns.ts';
 import { Reservations } from './reservations.ts';
 import type { Serving } from './serving.ts';
 import { run, type Steps } from './steps.ts';
+import { waitInStep } from './wait-in-step.ts';
 import { Waiter, Waiters } from './waiters.ts';
 
 const TIMER_MAX_MS = 3_600_000;
@@ -95,8 +96,10 @@ export class Dispatcher {
     this.waiters.add(waiter);
     this.ownership()?.note(command.clientId);
     this.serve();
-    if (!waiter.over && !hurries)
-      waiter.timer = this.serving.timers.after(command.waitMs, () => this.finish(waiter, success([])));
+    if (!waiter.over && !hurries) {
+      const waitMs = waitInStep(command.waitMs, this.serving.committer.nowMs());
+      waiter.timer = this.serving.timers.after(waitMs, () => this.finish(waiter, success([])));
+    }
     return () => this.finish(waiter, success([]));
   }
 

@@ -195,5 +195,9 @@ export const PROCESS_METRICS: readonly Pick<MetricRow, 'name' | 'type' | 'help'>
   { name: 'process_open_fds', type: 'gauge', help: 'Open files and sockets.' },
   { name: 'nodejs_heap_size_used_bytes', type: 'gauge', help: 'JavaScript objects.' },
   { name: 'nodejs_external_memory_bytes', type: 'gauge', help: 'Buffers outside the JavaScript heap.' },
-  { name: 'nodejs_eventloop_lag_p99_seconds', type: 'gauge', help: '99th percentile of the delay of the event loop.' },
+  {
+    name: 'nodejs_eventloop_lag_p99_seconds',
+    type: 'gauge',
+    help: '99th percentile of the time between two ticks of the event loop; 0.1 when nothing holds it up.',
+  },
 ];

@@ -4,9 +4,10 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import type { Observer } from '@fulmar/core/ports.ts';
-import { collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import Gauge from 'prom-client/lib/gauge.js';
+import Registry from 'prom-client/lib/registry.js';
 import { METRICS, type MetricRow } from './metrics-table.ts';
-import { observeBuild, sampleProcess } from './process-metrics.ts';
+import { collectProcess, observeBuild, sampleProcess } from './process-metrics.ts';
 import { TallyCounter, TallyHistogram } from './tallies.ts';
 
 export interface MetricsOptions {
@@ -145,7 +146,7 @@ export function createMetrics(options: MetricsOptions): Metrics {
   };
   const samplers: ((observer: Observer) => void | Promise<void>)[] = [];
   if (options.processMetrics ?? true) {
-    collectDefaultMetrics({ register: registry });
+    collectProcess(registry);
     observeBuild(observer);
     samplers.push((sampled) => sampleProcess(sampled, options.memoryShareBytes));
   }

@@ -1,6 +1,8 @@
 // Counters and histograms of what happens with every message: plain numbers, which the metrics library sees only when
 // somebody collects. Counting through the library costs two objects and a search by the labels' text each time.
-import { Counter, Histogram, type Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
+import Counter from 'prom-client/lib/counter.js';
+import Histogram from 'prom-client/lib/histogram.js';
 
 type Labels = Readonly<Record<string, string>>;
 type Add = (value: number) => void;

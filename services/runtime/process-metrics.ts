@@ -25,7 +25,8 @@ const MICROSECONDS = 1e6;
 
 /** All that the library calls its default metrics, under their names. */
 export function collectProcess(registry: Registry): void {
-  for (const collect of [startTime, memory, descriptors, descriptorsMax, resources, handles, requests]) collect(registry);
+  for (const collect of [startTime, memory, descriptors, descriptorsMax, resources, handles, requests])
+    collect(registry);
   for (const collect of [heapSize, heapSpaces, nodeVersion, garbageCollection]) collect(registry);
   eventLoopLag(registry, { eventLoopMonitoringPrecision: LOOP_TICK_MS });
   collectProcessorTime(registry);

@@ -20,5 +20,8 @@ declare module 'prom-client/lib/registry.js' {
 declare module 'prom-client/lib/metrics/*.js' {
   import type { Registry } from 'prom-client';
 
-  export default function collect(registry: Registry, options?: { readonly eventLoopMonitoringPrecision?: number }): void;
+  export default function collect(
+    registry: Registry,
+    options?: { readonly eventLoopMonitoringPrecision?: number },
+  ): void;
 }

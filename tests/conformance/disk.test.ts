@@ -51,13 +51,18 @@ describe.each([
     );
   };
 
-  test.each([true, false])(
-    'gives back what was written, wherever and in however many pieces (durable: %s)',
-    (durable) =>
+  test.each([
+    [true, false],
+    [true, true],
+    [false, false],
+    [false, true],
+  ])(
+    'gives back what was written, wherever and in however many pieces (durable: %s, in place: %s)',
+    (durable, inPlace) =>
       inWorld(async ({ disk, directory }) => {
         const file = await disk.open(`${directory}/a`, 'create');
-        await file.write([bytes('hello '), bytes(''), bytes('world')], 3, durable);
-        await file.write([bytes('J')], 3, durable);
+        await file.write([bytes('hello '), bytes(''), bytes('world')], 3, durable, inPlace);
+        await file.write([bytes('J')], 3, durable, inPlace);
         expect(await file.size()).toBe(14);
         const target = Buffer.alloc(14, 'x');
         expect(await file.read(target, 0)).toBe(14);
@@ -184,7 +189,10 @@ describe.each([
     inWorld(async ({ disk, directory }) => {
       await (await disk.open(`${directory}/a`, 'create')).close();
       const file = await disk.open(`${directory}/a`, 'read');
-      await expect(file.write([bytes('x')], 0, false)).rejects.toMatchObject({ name: 'DiskError' });
+      for (const inPlace of [false, true]) {
+        const written = file.write([bytes('x')], 0, false, inPlace);
+        await expect(written).rejects.toMatchObject({ name: 'DiskError' });
+      }
       await file.close();
     }),
   );

@@ -15,6 +15,7 @@ process.stdout.on('error', () => process.exit(0));
 
 await takeHeapOfService(process.argv.slice(2), process.env);
 
+const { collectStart } = await import('@fulmar/runtime/memory-limit.ts');
 const { endWithParent } = await import('@fulmar/runtime/child-process.ts');
 const { systemRandom } = await import('@fulmar/runtime/clock.ts');
 const { fulmar } = await import('./fulmar.ts');
@@ -50,3 +51,6 @@ process.exitCode = await fulmar(process.argv.slice(2), {
   output: (text) => process.stdout.write(`${text}\n`),
   error: (text) => process.stderr.write(`${text}\n`),
 });
+
+// A service runs now.
+collectStart();

@@ -35,7 +35,7 @@ describe('the memory of a process', () => {
   test('gets a heap that fits into it, under the same pid, with the same words', () => {
     expect(taken(512 * MIB, ['--max-semi-space-size=16'])).toEqual({
       samePid: true,
-      flags: ['--max-old-space-size=215', '--max-semi-space-size=8', '--heap-growing-percent=100'],
+      flags: ['--max-old-space-size=215', '--max-semi-space-size=8', '--heap-growing-percent=100', '--expose-gc'],
       threshold: '131072',
       words: ['one', 'two'],
     });

@@ -14,7 +14,7 @@ function taken(setting: number, flags: readonly string[] = [], environment: Reco
     takeFittingHeap(${setting}, true);
     console.log(JSON.stringify({
       samePid: process.env.FIRST_PID === String(process.pid),
-      flags: process.execArgv.filter((flag) => /^--(max|heap)/.test(flag)),
+      flags: process.execArgv.filter((flag) => /^--(max|heap|expose)/.test(flag)),
       threshold: process.env.MALLOC_MMAP_THRESHOLD_,
       words: process.argv.slice(1),
     }));`;
@@ -39,6 +39,17 @@ describe('the memory of a process', () => {
       threshold: '131072',
       words: ['one', 'two'],
     });
+  });
+
+  test('loses what its start has left behind, soon after it', () => {
+    const program = `
+      const { collectStart, takeFittingHeap } = await import(${JSON.stringify(MODULE)});
+      takeFittingHeap(0, true);
+      const left = new WeakRef({ made: 'at the start' });
+      collectStart();
+      setTimeout(() => console.log(left.deref() === undefined), 3_000);`;
+    const words = ['--input-type=module', '-e', program];
+    expect(execFileSync(process.execPath, words, { env: {}, encoding: 'utf8' })).toBe('true\n');
   });
 
   test('keeps a heap that somebody has given it', () => {

@@ -54,7 +54,7 @@ async function world() {
   };
   const received = async (broker: BrokerNode): Promise<readonly PoppedMessage[]> => {
     const subject = { group: 'readers', topic: 'news', clientId: 'reader', maxMessages: 1, maxBytes: 1_000_000 };
-    const command = { ...subject, invisibleMs: INVISIBLE_MS, autoRenew: false, filter: {}, waitMs: 0, attemptId: '' };
+    const command = { ...subject, invisibleMs: INVISIBLE_MS, autoRenew: false, filter: {}, waitMs: 500, attemptId: '' };
     const { value, fault } = await scheduler.settle(broker.pop(command).result);
     expect(fault).toBeUndefined();
     return value!;

@@ -87,8 +87,8 @@ export function fittingHeap(limitBytes: number, hasBuffers: boolean): FittingHea
 }
 
 /**
- * Collects what the start has left behind, once: as much again as the objects that stay, which V8 leaves lying until the
- * heap has grown to twice its size. Does nothing in a process that was not given its heap by `takeFittingHeap`.
+ * Collects what the start has left behind, once: as much again as the objects that stay, which V8 leaves lying until
+ * the heap has grown to twice its size. Does nothing in a process that was not given its heap by `takeFittingHeap`.
  */
 export function collectStart(): void {
   setTimeout(

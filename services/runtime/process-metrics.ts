@@ -1,5 +1,5 @@
-// What a process tells of itself: what the metrics library knows to tell, its processor time, which version it is, and the
-// bounds of its memory, so that use can be shown against them.
+// What a process tells of itself: what the metrics library knows to tell, its processor time, which version it is, and
+// the bounds of its memory, so that use can be shown against them.
 import { totalmem } from 'node:os';
 import { getHeapStatistics } from 'node:v8';
 import type { Observer } from '@fulmar/core/ports.ts';

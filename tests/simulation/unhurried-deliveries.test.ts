@@ -91,7 +91,7 @@ test('a delivery and its acknowledgement share one write', async () => {
   expect(await received(again.broker)).toEqual([]);
 });
 
-test('a delivery that nobody acknowledges is in the log soon: after a crash its consumer keeps it for its time', async () => {
+test('a delivery that nobody acknowledges is in the log soon: after a crash its lease still holds', async () => {
   const { scheduler, crash, begin, received, delivered } = await world();
   const { process } = await delivered();
   await scheduler.runFor(2 * LIMITS.unhurriedMs);

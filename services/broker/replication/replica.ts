@@ -16,9 +16,8 @@ import { type SetContent, SetRegistry } from './set-registry.ts';
 import { StuckDisk } from './stuck-disk.ts';
 import { inSyncAfter, mayLead, reasonToTakeOver } from './take-over.ts';
 
-const TICK_MS = 100;
 /** Where only a person changes roles, there is nothing to be quick about. */
-const FIXED_TICK_MS = 1_000;
+const [TICK_MS, FIXED_TICK_MS] = [100, 1_000];
 const RETRY_MS = 500;
 /** A follower without a leader's word looks into the store so often, in case that the watch is dead. */
 const LOOK_MS = 1_000;

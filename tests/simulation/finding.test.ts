@@ -175,6 +175,7 @@ describe('the trace of a message', () => {
     await world.pop();
     await world.scheduler.runFor(11_000);
     await world.pop();
+    await world.scheduler.runFor(2 * LIMITS.unhurriedMs);
     const [place] = await world.find({ messageId: ids[0]! });
     const whole = await world.trace(place!);
     const limits = LIMITS as { traceBytes: number };

@@ -1,5 +1,5 @@
-// Simulated life stories of whole clusters, each told twice. Every commit tells fresh ones, as many as there is time for:
-// their seeds follow from its name, so that the same commit always tells the same. FULMAR_SEED chooses one story,
+// Simulated life stories of whole clusters, each told twice. Every commit tells fresh ones, as many as there is time
+// for: their seeds follow from its name, so that the same commit always tells the same. FULMAR_SEED chooses one story,
 // FULMAR_CLUSTER_SECONDS how long it goes. Mistakes that are found quickly are planted here; the others are for
 // scripts/simulate --mistakes.
 import { execFileSync } from 'node:child_process';
@@ -22,7 +22,7 @@ const REMEMBERED = [
 const only = process.env.FULMAR_SEED;
 const FIRST = Number(only ?? freshSeed());
 
-/** Below those of stories with habits, with room for as many as a minute tells; outside of a repository by the day. */
+/** Below those of stories with habits, with room for what a minute tells; outside of a repository always the same. */
 function freshSeed(): number {
   return 1 + (nameOfThis() % (HABITS_FROM - 10_000));
 }
@@ -32,7 +32,7 @@ function nameOfThis(): number {
     const commit = execFileSync('git', ['rev-parse', 'HEAD'], { encoding: 'utf8', cwd: import.meta.dirname });
     return Number.parseInt(commit.slice(0, 8), 16);
   } catch {
-    return Math.floor(Date.now() / 86_400_000);
+    return 910_000;
   }
 }
 

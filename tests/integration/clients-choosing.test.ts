@@ -1,49 +1,13 @@
 // What Fulmar promises to the official clients about choosing by tag, batches, order in simple consumers, and messages
 // that a simple consumer puts off; unmodified and with the settings that they have by themselves.
 // FULMAR_MATRIX_LANGUAGES narrows the languages.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Language, languages, languagesWith } from './clients-languages.ts';
-import { ClientProgram, type Outcome, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { describe, expect, test } from '@jest/globals';
+import { languagesWith } from './clients-languages.ts';
+import { bodiesOf, clientMatrix, expectCleanEnd, numbered, SCENARIO_MS } from './clients-matrix.ts';
 
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 600_000;
 const PATIENCE_S = 200;
+const { start, fulmar } = clientMatrix();
 const simpleLanguages = languagesWith('simple consumer');
-
-let endpoint: string;
-
-beforeAll(async () => {
-  const { status, stderr } = await run(
-    'tests/clients/build',
-    languages.map(({ name }) => name),
-  );
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer();
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function start({ name }: Language, command: string, options: Record<string, string | number>): ClientProgram {
-  const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  return new ClientProgram(name, ['client', command, '--endpoint', endpoint, ...words]);
-}
-
-function bodiesOf({ events }: Outcome): string[] {
-  return events.flatMap(({ event, body }) => (event === 'received' && body !== undefined ? [body] : []));
-}
-
-function numbered(prefix: string, count: number): string[] {
-  return Array.from({ length: count }, (_, i) => `${prefix}-${i}`);
-}
-
-function expectCleanEnd({ status, output }: Outcome): void {
-  expect({ status, output }).toEqual({ status: 0, output });
-}
 
 const choosing = [
   ...languagesWith('push consumer').map((language) => ({ name: language.name, kind: 'push', language })),
@@ -55,8 +19,8 @@ describe('a subscription with tags', () => {
     'gives the $kind consumer of $name exactly the messages with one of them',
     async ({ name, kind, language }) => {
       const topic = `tags-${kind}-${name}`;
-      await fulmar(endpoint, 'topic', 'create', topic);
-      await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest');
+      await fulmar('topic', 'create', topic);
+      await fulmar('group', 'create', topic, '--from', 'earliest');
       const reading = { topic, group: topic, tag: 'apple || plum', expect: 20, timeout: PATIENCE_S, linger: 2 };
       const listening = start(language, kind, reading);
       await listening.until('ready');
@@ -76,8 +40,8 @@ describe('messages of one message group', () => {
     'reach the simple consumer of $name in the order in which it sent them',
     async (language) => {
       const topic = `in-turn-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic, '--type', 'fifo');
-      await fulmar(endpoint, 'group', 'create', topic, '--fifo', '--from', 'earliest');
+      await fulmar('topic', 'create', topic, '--type', 'fifo');
+      await fulmar('group', 'create', topic, '--fifo', '--from', 'earliest');
       const sent = { topic, count: 40, prefix: 'turn', 'group-key': 'one' };
       expectCleanEnd(await start(language, 'produce', sent).finished);
       const reading = { topic, group: topic, expect: 40, timeout: PATIENCE_S };
@@ -94,8 +58,8 @@ describe('messages that are sent several a call', () => {
     'of $name are received, all of them and once',
     async (language) => {
       const topic = `batches-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic);
-      await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest');
+      await fulmar('topic', 'create', topic);
+      await fulmar('group', 'create', topic, '--from', 'earliest');
       const sent = { topic, count: 100, prefix: 'batch', batch: 16 };
       expectCleanEnd(await start(language, 'produce', sent).finished);
       const reading = { topic, group: topic, expect: 100, timeout: PATIENCE_S };
@@ -112,8 +76,8 @@ describe('a message that a simple consumer puts off', () => {
     'comes back to the $name client as its second attempt, and the others do not',
     async (language) => {
       const topic = `put-off-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic);
-      await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest', '--max-attempts', '3');
+      await fulmar('topic', 'create', topic);
+      await fulmar('group', 'create', topic, '--from', 'earliest', '--max-attempts', '3');
       expectCleanEnd(await start(language, 'produce', { topic, count: 6, prefix: 'later' }).finished);
       const reading = { topic, group: topic, expect: 6, timeout: PATIENCE_S, linger: 4, 'fail-first-attempt': 3 };
       const receiving = await start(language, 'simple', reading).finished;

@@ -1,45 +1,26 @@
 // What Fulmar promises to the official clients about lite topics, unmodified and with the settings that they have by
 // themselves: the lite producer and the lite consumers of each language that has them. FULMAR_MATRIX_LANGUAGES narrows
 // the languages.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Language, languages, languagesWith } from './clients-languages.ts';
-import { ClientProgram, type Outcome, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { beforeAll, describe, expect, test } from '@jest/globals';
+import { type Language, languagesWith } from './clients-languages.ts';
+import { type ClientOptions, clientMatrix, expectCleanEnd, numbered, SCENARIO_MS } from './clients-matrix.ts';
+import type { ClientProgram, Outcome } from './clients-program.ts';
 
 const COUNT = 12;
 const TOPIC = 'chats';
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 300_000;
+const matrix = clientMatrix();
+const { fulmar } = matrix;
 
 const producers = languagesWith('lite producer');
 const pushers = languagesWith('lite push consumer');
 const simples = languagesWith('lite simple consumer');
 
-let endpoint: string;
-
 beforeAll(async () => {
-  const { status, stderr } = await run(
-    'tests/clients/build',
-    languages.map(({ name }) => name),
-  );
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer();
-  await fulmar(endpoint, 'topic', 'create', TOPIC, '--type', 'lite', '--lite-expiration', '2h');
-}, BUILD_MS);
+  await fulmar('topic', 'create', TOPIC, '--type', 'lite', '--lite-expiration', '2h');
+}, SCENARIO_MS);
 
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function start({ name }: Language, command: string, options: Record<string, string | number>): ClientProgram {
-  const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  return new ClientProgram(name, ['client', command, '--endpoint', endpoint, '--topic', TOPIC, ...words]);
-}
-
-function expectCleanEnd({ status, output }: Outcome): void {
-  expect({ status, output }).toEqual({ status: 0, output });
+function start(language: Language, command: string, options: ClientOptions): ClientProgram {
+  return matrix.start(language, command, { topic: TOPIC, ...options });
 }
 
 /** Bodies of the messages that were acknowledged, of one lite topic, in the order in which that happened. */
@@ -47,8 +28,6 @@ function acknowledged({ events }: Outcome, prefix: string): string[] {
   const mine = events.filter(({ event, body }) => event === 'received' && body?.startsWith(`${prefix}-`));
   return mine.filter(({ result }) => result === 'ack').map(({ body }) => body ?? '');
 }
-
-const numbered = (prefix: string) => Array.from({ length: COUNT }, (_, i) => `${prefix}-${i}`);
 
 /** Of every producer two lite topics that consumers read, and one that nobody reads. */
 const READ = producers.flatMap(({ name }) => [`${name}-a`, `${name}-b`]);
@@ -90,9 +69,7 @@ describe('lite topics with official clients', () => {
     async ({ name }) => {
       const { sent } = await everyone();
       for (const suffix of ['a', 'b', 'unread']) expectCleanEnd(sent.get(`${name}-${suffix}`)!);
-      const listed: { name: string; messages: number }[] = JSON.parse(
-        await fulmar(endpoint, 'topic', 'lite', TOPIC, '--json'),
-      );
+      const listed: { name: string; messages: number }[] = JSON.parse(await fulmar('topic', 'lite', TOPIC, '--json'));
       const mine = listed.filter((each) => each.name.startsWith(`${name}-`));
       expect(mine.map((each) => [each.name, each.messages])).toEqual(
         ['a', 'b', 'unread'].map((suffix) => [`${name}-${suffix}`, COUNT]),
@@ -109,7 +86,7 @@ describe('lite topics with official clients', () => {
     'the lite %s consumer of %s gets its lite topics, each in order, all of it once, and no other',
     async (kind, name) => {
       const outcome = (await everyone()).received.get(`${kind} ${name}`)!;
-      for (const prefix of READ) expect(acknowledged(outcome, prefix)).toEqual(numbered(prefix));
+      for (const prefix of READ) expect(acknowledged(outcome, prefix)).toEqual(numbered(prefix, COUNT));
       expect(outcome.events.filter(({ body }) => body?.includes('unread'))).toEqual([]);
       expectCleanEnd(outcome);
     },
@@ -121,7 +98,7 @@ describe('lite topics with official clients', () => {
     async () => {
       await everyone();
       const lag: { group: string; readyMessages: number; inFlightMessages: number }[] = JSON.parse(
-        await fulmar(endpoint, 'lag', '--json'),
+        await fulmar('lag', '--json'),
       );
       const lite = lag.filter(({ group }) => group.startsWith('lite-'));
       expect(lite).toHaveLength(consumers.length);
@@ -136,7 +113,7 @@ describe('lite topics with official clients', () => {
       const other = pushers[(pushers.indexOf(language) + 1) % pushers.length]!;
       const group = `exclusive-${language.name}`;
       const liteTopic = `${group}-chat`;
-      await fulmar(endpoint, 'group', 'create', group, '--lite-topic', TOPIC, '--lite-exclusive');
+      await fulmar('group', 'create', group, '--lite-topic', TOPIC, '--lite-exclusive');
       const reading = { group, 'lite-topics': liteTopic, expect: COUNT, linger: 3 };
       const older = start(other, 'lite-push', { ...reading, timeout: 100 });
       await older.until('ready');
@@ -146,7 +123,7 @@ describe('lite topics with official clients', () => {
       expectCleanEnd(await start(producers[0]!, 'produce', { count: COUNT, prefix, 'lite-topic': liteTopic }).finished);
       const outcome = await newer.finished;
       await older.stop();
-      expect(acknowledged(outcome, prefix)).toEqual(numbered(prefix));
+      expect(acknowledged(outcome, prefix)).toEqual(numbered(prefix, COUNT));
       expect(acknowledged(await older.finished, prefix)).toEqual([]);
     },
     SCENARIO_MS,

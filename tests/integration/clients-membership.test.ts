@@ -1,18 +1,16 @@
 // What Fulmar promises to the official clients, unmodified, about groups that are not shared: in a broadcasting group
 // each client gets every message, although no client knows of broadcasting; in an exclusive group each queue belongs to
 // one client, and goes to another within seconds when its client is killed. See clients.test.ts for the settings.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { type Language, languages, languagesWith } from './clients-languages.ts';
-import { ClientProgram, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { bodiesOf, clientMatrix, numbered, SCENARIO_MS } from './clients-matrix.ts';
+import type { ClientProgram } from './clients-program.ts';
 
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 600_000;
 const MESSAGES = 40;
 /** A killed client is called lost five seconds after its connection broke, and the proxy looks every 2.5 s. */
 const TAKEN_OVER_MS = 20_000;
 const LOOK_EVERY_MS = 500;
+const { start, fulmar } = clientMatrix();
 
 interface Details {
   readonly subscriptions: readonly {
@@ -21,43 +19,18 @@ interface Details {
   }[];
 }
 
-let endpoint: string;
-
-beforeAll(async () => {
-  const { status, stderr } = await run(
-    'tests/clients/build',
-    languages.map(({ name }) => name),
-  );
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer();
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function consume({ name }: Language, kind: string, topic: string, group: string, count: number): ClientProgram {
-  const options = ['--topic', topic, '--group', group, '--expect', String(count), '--timeout', '400'];
-  return new ClientProgram(name, ['client', kind, '--endpoint', endpoint, ...options]);
+function consume(language: Language, kind: string, topic: string, count: number): ClientProgram {
+  return start(language, kind, { topic, group: topic, expect: count, timeout: 400 });
 }
 
 async function produce(topic: string, prefix: string): Promise<string[]> {
-  const options = ['--topic', topic, '--count', String(MESSAGES), '--prefix', prefix];
-  const producer = languages.at(-1)!.name;
-  const { status, output } = await new ClientProgram(producer, [
-    'client',
-    'produce',
-    '--endpoint',
-    endpoint,
-    ...options,
-  ]).finished;
+  const { status, output } = await start(languages.at(-1)!, 'produce', { topic, count: MESSAGES, prefix }).finished;
   if (status !== 0) throw new Error(output);
-  return Array.from({ length: MESSAGES }, (_, index) => `${prefix}-${index}`);
+  return numbered(prefix, MESSAGES);
 }
 
 async function subscriptionOf(group: string): Promise<Details['subscriptions'][number] | undefined> {
-  const details: Details = JSON.parse(await fulmar(endpoint, 'group', 'describe', group, '--json'));
+  const details: Details = JSON.parse(await fulmar('group', 'describe', group, '--json'));
   return details.subscriptions[0];
 }
 
@@ -72,10 +45,6 @@ async function until<Seen>(look: () => Promise<Seen>, isSo: (seen: Seen) => bool
   }
 }
 
-function bodiesOf({ events }: ClientProgram): string[] {
-  return events.flatMap(({ event, body }) => (event === 'received' && body !== undefined ? [body] : []));
-}
-
 const kinds = [
   { kind: 'push', of: languagesWith('push consumer') },
   { kind: 'simple', of: languagesWith('simple consumer') },
@@ -86,9 +55,9 @@ describe.each(kinds)('in a broadcasting group, $kind consumers', ({ kind, of }) 
     'of all languages get every message once, each for itself',
     async () => {
       const topic = `broadcast-${kind}`;
-      await fulmar(endpoint, 'topic', 'create', topic);
-      await fulmar(endpoint, 'group', 'create', topic, '--consume', 'broadcasting');
-      const consumers = new Map(of.map((language) => [language.name, consume(language, kind, topic, topic, MESSAGES)]));
+      await fulmar('topic', 'create', topic);
+      await fulmar('group', 'create', topic, '--consume', 'broadcasting');
+      const consumers = new Map(of.map((language) => [language.name, consume(language, kind, topic, MESSAGES)]));
       await until(
         () => subscriptionOf(topic),
         (subscription) => subscription?.members.length === of.length,
@@ -110,9 +79,9 @@ describe.each(kinds)('in an exclusive group, $kind consumers', ({ kind, of }) =>
     'of $name share the queues, and when one is killed the other has them all within seconds',
     async (language) => {
       const topic = `exclusive-${kind}-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic);
-      await fulmar(endpoint, 'group', 'create', topic, '--consume', 'exclusive');
-      const [one, other] = [0, 1].map(() => consume(language, kind, topic, topic, 1_000_000));
+      await fulmar('topic', 'create', topic);
+      await fulmar('group', 'create', topic, '--consume', 'exclusive');
+      const [one, other] = [0, 1].map(() => consume(language, kind, topic, 1_000_000));
       const owners = async () => (await subscriptionOf(topic))?.owners.map(({ clientId }) => clientId) ?? [];
       const before = await until(owners, (seen) => new Set(seen).size === 2, SCENARIO_MS / 2);
       const counts = [...new Set(before)].map((clientId) => before.filter((owner) => owner === clientId).length);

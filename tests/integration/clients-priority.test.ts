@@ -1,52 +1,24 @@
 // What Fulmar promises to the official clients about priorities, unmodified and with the settings that they have by
 // themselves. FULMAR_MATRIX_LANGUAGES narrows the languages.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { type Language, languages, languagesWith } from './clients-languages.ts';
-import { ClientProgram, type Outcome, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { describe, expect, test } from '@jest/globals';
+import { languagesWith } from './clients-languages.ts';
+import { bodiesOf, clientMatrix, expectCleanEnd, SCENARIO_MS } from './clients-matrix.ts';
+import type { Outcome } from './clients-program.ts';
 
 const MESSAGES = 20;
 const PRIORITIES = 5;
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 300_000;
 const PATIENCE_S = 90;
+const { start, fulmar } = clientMatrix();
 
-let endpoint: string;
-
-beforeAll(async () => {
-  const { status, stderr } = await run(
-    'tests/clients/build',
-    languages.map(({ name }) => name),
-  );
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer();
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function start({ name }: Language, command: string, options: Record<string, string | number>): ClientProgram {
-  const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  return new ClientProgram(name, ['client', command, '--endpoint', endpoint, ...words]);
-}
-
-function prioritiesOf({ events }: Outcome): number[] {
-  const received = events.filter(({ event }) => event === 'received');
-  return received.map(({ body }) => 1 + (Number(body!.split('-')[1]) % PRIORITIES));
-}
-
-function expectCleanEnd({ status, output }: Outcome): void {
-  expect({ status, output }).toEqual({ status: 0, output });
+function prioritiesOf(outcome: Outcome): number[] {
+  return bodiesOf(outcome).map((body) => 1 + (Number(body.split('-')[1]) % PRIORITIES));
 }
 
 describe.each(languagesWith('priority'))('messages to which the $name client gives a priority', (language) => {
   async function play() {
     const topic = `ranks-${language.name}`;
-    await fulmar(endpoint, 'topic', 'create', topic, '--type', 'priority');
-    await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest');
+    await fulmar('topic', 'create', topic, '--type', 'priority');
+    await fulmar('group', 'create', topic, '--from', 'earliest');
     const sent = { topic, count: MESSAGES, prefix: 'rank', priorities: PRIORITIES };
     const sending = await start(language, 'produce', sent).finished;
     const reading = { topic, group: topic, expect: MESSAGES, timeout: PATIENCE_S };
@@ -70,7 +42,7 @@ describe.each(languagesWith('priority'))('messages to which the $name client giv
     'reach its push consumer, all of them and once',
     async () => {
       const topic = `ranks-push-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic, '--type', 'priority');
+      await fulmar('topic', 'create', topic, '--type', 'priority');
       const reading = { topic, group: topic, expect: MESSAGES, timeout: PATIENCE_S };
       const listening = start(language, 'push', reading);
       await listening.until('ready');

@@ -1,64 +1,34 @@
 // What Fulmar promises to the official clients about transactions, unmodified and with the settings that they have by
 // themselves. FULMAR_MATRIX_LANGUAGES narrows the languages.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { type Language, languages } from './clients-languages.ts';
-import { ClientProgram, type Outcome, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { type ClientOptions, clientMatrix, expectCleanEnd, numbered, SCENARIO_MS } from './clients-matrix.ts';
+import type { Outcome } from './clients-program.ts';
 
 const COUNT = 5;
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 300_000;
 /** The server asks every two seconds here; a client on a busy machine takes its time. */
 const CHECKS = ['--transaction-first-check', '2s', '--transaction-check-interval', '2s'];
 const LINGER_S = 15;
-
-let endpoint: string;
-
-beforeAll(async () => {
-  const { status, stderr } = await run(
-    'tests/clients/build',
-    languages.map(({ name }) => name),
-  );
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer(CHECKS);
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function start({ name }: Language, command: string, options: Record<string, string | number>): ClientProgram {
-  const words = Object.entries(options).flatMap(([key, value]) => [`--${key}`, String(value)]);
-  return new ClientProgram(name, ['client', command, '--endpoint', endpoint, ...words]);
-}
+const { start, fulmar } = clientMatrix(CHECKS);
 
 function bodies({ events }: Outcome, event: 'sent' | 'asked' | 'received'): string[] {
   return events.filter((each) => each.event === event).map(({ body }) => body ?? '');
 }
 
-const numbered = (prefix: string) => Array.from({ length: COUNT }, (_, i) => `${prefix}-${i}`);
-
-function expectCleanEnd({ status, output }: Outcome): void {
-  expect({ status, output }).toEqual({ status: 0, output });
-}
-
 async function play(language: Language) {
   const topic = `deals-${language.name}`;
-  await fulmar(endpoint, 'topic', 'create', topic, '--type', 'transaction');
+  await fulmar('topic', 'create', topic, '--type', 'transaction');
   const group = `${topic}-readers`;
-  await fulmar(endpoint, 'group', 'create', group, '--from', 'earliest');
-  const send = (options: Record<string, string | number>) =>
-    start(language, 'transact', { topic, count: COUNT, ...options });
+  await fulmar('group', 'create', group, '--from', 'earliest');
+  const send = (options: ClientOptions) => start(language, 'transact', { topic, count: COUNT, ...options });
 
   const committed = await send({ prefix: 'committed', end: 'commit', answer: 'rollback' }).finished;
   const rolledBack = await send({ prefix: 'rolled-back', end: 'rollback', answer: 'commit' }).finished;
   const asked = await send({ prefix: 'asked', end: 'none', answer: 'commit', linger: LINGER_S }).finished;
   const unsure = await send({ prefix: 'unsure', end: 'none', answer: 'unknown', linger: LINGER_S }).finished;
   // Nobody else will say anything else about these.
-  for (const { transactionId } of JSON.parse(await fulmar(endpoint, 'transaction', 'list', topic, '--json'))) {
-    await fulmar(endpoint, 'transaction', 'rollback', transactionId);
+  for (const { transactionId } of JSON.parse(await fulmar('transaction', 'list', topic, '--json'))) {
+    await fulmar('transaction', 'rollback', transactionId);
   }
   const dying = send({ prefix: 'orphaned', end: 'none', linger: 600 });
   await dying.until('done');
@@ -66,7 +36,7 @@ async function play(language: Language) {
   const heir = await send({ prefix: 'none', count: 0, answer: 'commit', linger: LINGER_S }).finished;
   const reading = { topic, group, expect: 3 * COUNT, timeout: 60, linger: 5 };
   const received = await start(language, 'simple', reading).finished;
-  const open = JSON.parse(await fulmar(endpoint, 'transaction', 'list', topic, '--json'));
+  const open = JSON.parse(await fulmar('transaction', 'list', topic, '--json'));
   return { committed, rolledBack, asked, unsure, heir, received, open };
 }
 
@@ -94,7 +64,7 @@ describe.each(languages)('transactions of the $name client', (language) => {
     async () => {
       const { asked } = await playedOnce();
       expectCleanEnd(asked);
-      expect(new Set(bodies(asked, 'asked'))).toEqual(new Set(numbered('asked')));
+      expect(new Set(bodies(asked, 'asked'))).toEqual(new Set(numbered('asked', COUNT)));
     },
     SCENARIO_MS,
   );
@@ -105,7 +75,7 @@ describe.each(languages)('transactions of the $name client', (language) => {
       const { unsure } = await playedOnce();
       expectCleanEnd(unsure);
       const questions = bodies(unsure, 'asked');
-      for (const body of numbered('unsure'))
+      for (const body of numbered('unsure', COUNT))
         expect(questions.filter((each) => each === body).length).toBeGreaterThan(1);
     },
     SCENARIO_MS,
@@ -116,7 +86,7 @@ describe.each(languages)('transactions of the $name client', (language) => {
     async () => {
       const { heir, open } = await playedOnce();
       expectCleanEnd(heir);
-      expect(new Set(bodies(heir, 'asked'))).toEqual(new Set(numbered('orphaned')));
+      expect(new Set(bodies(heir, 'asked'))).toEqual(new Set(numbered('orphaned', COUNT)));
       expect(open).toEqual([]);
     },
     SCENARIO_MS,
@@ -127,7 +97,7 @@ describe.each(languages)('transactions of the $name client', (language) => {
     async () => {
       const { received } = await playedOnce();
       expectCleanEnd(received);
-      const expected = [...numbered('committed'), ...numbered('asked'), ...numbered('orphaned')];
+      const expected = [...numbered('committed', COUNT), ...numbered('asked', COUNT), ...numbered('orphaned', COUNT)];
       expect(bodies(received, 'received').sort()).toEqual(expected.sort());
     },
     SCENARIO_MS,

@@ -1,28 +1,17 @@
 // What Fulmar promises to the official clients, unmodified, at a proxy of several workers: they send and receive, and a
 // worker that is killed under them costs no message. See clients.test.ts for the settings.
-import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { languages, languagesWith } from './clients-languages.ts';
-import { ClientProgram, stopAllPrograms } from './clients-program.ts';
-import { endAll, run } from './commands.ts';
+import { expect, test } from '@jest/globals';
+import { languagesWith } from './clients-languages.ts';
+import { bodiesOf, buildClients, expectCleanEnd, numbered, SCENARIO_MS } from './clients-matrix.ts';
+import { ClientProgram } from './clients-program.ts';
 import { administer } from './support/administration.ts';
 import { childrenOf } from './support/child-processes.ts';
 import { openWorkers, startProxyOfWorkers, TOPIC, WORKERS } from './support/proxy-of-workers.ts';
 import { until } from './support/waiting.ts';
 
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 600_000;
 const MESSAGES = 400;
 
-beforeAll(async () => {
-  const names = languages.map(({ name }) => name);
-  const { status, stderr } = await run('tests/clients/build', names);
-  if (status !== 0) throw new Error(stderr);
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
+buildClients();
 
 test(
   'every client sends and receives at a proxy of several workers, also while these are killed one after the other',
@@ -47,13 +36,10 @@ test(
       process.kill(childrenOf(proxy.pid)[0]!, 'SIGKILL');
       await until('it runs again', async () => (await openWorkers(proxy)) === WORKERS);
     }
-    for (const { finished } of [...sending, ...receiving]) {
-      const { status, output } = await finished;
-      expect({ status, output }).toEqual({ status: 0, output });
-    }
-    for (const { events } of receiving) {
-      const bodies = new Set(events.flatMap(({ event, body }) => (event === 'received' ? [body] : [])));
-      for (const name of consumers) for (let i = 0; i < MESSAGES; i++) expect(bodies).toContain(`${name}-${i}`);
+    for (const { finished } of [...sending, ...receiving]) expectCleanEnd(await finished);
+    for (const program of receiving) {
+      const bodies = new Set(bodiesOf(program));
+      for (const name of consumers) for (const body of numbered(name, MESSAGES)) expect(bodies).toContain(body);
     }
   },
   SCENARIO_MS,

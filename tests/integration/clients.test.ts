@@ -1,22 +1,21 @@
 // What Fulmar promises to the official clients, unmodified and with the settings that they have by themselves: each
 // runs here as a process of its own, from its newest published package. FULMAR_MATRIX_COUNT makes the runs shorter,
 // FULMAR_MATRIX_LANGUAGES narrows them.
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
 import { kinds, type Language, languages, languagesWith, unsupportedByClient } from './clients-languages.ts';
-import { type ClientEvent, ClientProgram, type Outcome, stopAllPrograms } from './clients-program.ts';
-import { fulmar, startServer, watch } from './clients-server.ts';
-import { endAll, run } from './commands.ts';
+import { clientMatrix, expectCleanEnd, numbered, SCENARIO_MS } from './clients-matrix.ts';
+import { type ClientEvent, ClientProgram, type Outcome } from './clients-program.ts';
+import { watch } from './clients-server.ts';
 
 const COUNT = Number(process.env.FULMAR_MATRIX_COUNT ?? 1000);
-/** The first build fetches and compiles the clients of five languages. */
-const BUILD_MS = 1_200_000;
-const SCENARIO_MS = 600_000;
 /** How long a consumer waits for its messages: time for slow clients on a busy machine, and then for the messages. */
 const PATIENCE_S = String(90 + Math.ceil(COUNT / 10));
 
 const pushLanguages = languagesWith('push consumer');
 const simpleLanguages = languagesWith('simple consumer');
 const names = languages.map(({ name }) => name);
+const matrix = clientMatrix();
+const { start, fulmar } = matrix;
 
 /** How far a group is behind, as the command line tells it. */
 interface Lag {
@@ -24,26 +23,6 @@ interface Lag {
   readonly topic: string;
   readonly readyMessages: number;
   readonly inFlightMessages: number;
-}
-
-let endpoint: string;
-
-beforeAll(async () => {
-  const { status, stderr } = await run('tests/clients/build', names);
-  if (status !== 0) throw new Error(stderr);
-  endpoint = await startServer();
-}, BUILD_MS);
-
-afterAll(async () => {
-  await stopAllPrograms();
-  await endAll();
-});
-
-function start(language: Language, command: string, options: Record<string, string | number | true>): ClientProgram {
-  const words = Object.entries(options).flatMap(([name, value]) =>
-    value === true ? [`--${name}`] : [`--${name}`, String(value)],
-  );
-  return new ClientProgram(language.name, ['client', command, '--endpoint', endpoint, ...words]);
 }
 
 /** Waits until each has started, or has failed to: that shows in its own outcome, and must not hide the others'. */
@@ -68,18 +47,10 @@ function received({ events }: Outcome, prefix: string): ClientEvent[] {
   return events.filter(({ event, body }) => event === 'received' && body?.startsWith(`${prefix}-`));
 }
 
-function bodies(prefix: string, count: number): string[] {
-  return Array.from({ length: count }, (_, index) => `${prefix}-${index}`);
-}
-
 function outcomeOf<Key>(of: ReadonlyMap<Key, Outcome>, key: Key): Outcome {
   const outcome = of.get(key);
   if (outcome === undefined) throw new Error(`${String(key)} did not take part`);
   return outcome;
-}
-
-function expectCleanEnd({ status, output }: Outcome): void {
-  expect({ status, output }).toEqual({ status: 0, output });
 }
 
 describe('every client understands every other', () => {
@@ -125,7 +96,7 @@ describe('every client understands every other', () => {
       const sending = outcomeOf((await everyone()).producers, producer);
       expectCleanEnd(sending);
       const sent = sending.events.filter(({ event }) => event === 'sent').map(({ body }) => body);
-      expect(sent.sort()).toEqual(bodies(producer, COUNT).sort());
+      expect(sent.sort()).toEqual(numbered(producer, COUNT).sort());
     },
     SCENARIO_MS,
   );
@@ -162,7 +133,7 @@ describe('every client understands every other', () => {
     'afterwards no group has anything left to receive or to acknowledge',
     async () => {
       await everyone();
-      const lag: Lag[] = JSON.parse(await fulmar(endpoint, 'lag', '--json'));
+      const lag: Lag[] = JSON.parse(await fulmar('lag', '--json'));
       const left = lag.filter(({ group }) => group.startsWith('matrix-'));
       expect(left.length).toBe(simplePairs.length + pushPairs.length);
       expect(left.filter(({ readyMessages, inFlightMessages }) => readyMessages + inFlightMessages > 0)).toEqual([]);
@@ -186,7 +157,7 @@ test(
   async () => {
     const used = await Promise.all(
       languages.map(async (language) => {
-        const watched = await watch(endpoint);
+        const watched = await watch(matrix.endpoint);
         const words = ['--endpoint', watched.endpoint, '--topic', 'transport', '--prefix', language.name];
         const sending = await new ClientProgram(language.name, ['client', 'produce', ...words]).finished;
         watched.close();
@@ -206,7 +177,7 @@ describe('a message that a listener fails', () => {
   const failingOnce = () =>
     eachPushLanguage(async (language) => {
       const topic = `retry-${language.name}`;
-      await fulmar(endpoint, 'group', 'create', topic, '--max-attempts', '3');
+      await fulmar('group', 'create', topic, '--max-attempts', '3');
       const options = { topic, group: topic, expect: MESSAGES, timeout: PATIENCE_S };
       const listening = start(language, 'push', { ...options, 'fail-first-attempt': EVERY });
       await allReady([listening]);
@@ -225,7 +196,7 @@ describe('a message that a listener fails', () => {
     async ({ name }) => {
       const listening = outcomeOf((await failing()).first, name);
       expectCleanEnd(listening);
-      const attempts = bodies('retry', MESSAGES).map((body) =>
+      const attempts = numbered('retry', MESSAGES).map((body) =>
         received(listening, 'retry')
           .filter((event) => event.body === body)
           .map(({ attempt, result }) => `${result} ${attempt}`),
@@ -240,8 +211,8 @@ describe('a message that a listener fails', () => {
     eachPushLanguage(async (language) => {
       const topic = `dead-${language.name}`;
       const reader = `${topic}-reader`;
-      await fulmar(endpoint, 'group', 'create', topic, '--max-attempts', '3');
-      await fulmar(endpoint, 'group', 'create', reader, '--from', 'earliest');
+      await fulmar('group', 'create', topic, '--max-attempts', '3');
+      await fulmar('group', 'create', reader, '--from', 'earliest');
       const options = { topic, group: topic, expect: 2 * 3, timeout: PATIENCE_S, linger: 3 };
       const listening = start(language, 'push', { ...options, 'fail-always': true });
       await allReady([listening]);
@@ -258,7 +229,7 @@ describe('a message that a listener fails', () => {
       const dead = (await failing()).always.get(name);
       if (dead === undefined) throw new Error(`${name} did not take part`);
       expectCleanEnd(dead.listening);
-      for (const body of bodies('dead', 2)) {
+      for (const body of numbered('dead', 2)) {
         const deliveries = received(dead.listening, 'dead').filter((event) => event.body === body);
         expect(deliveries.map(({ attempt }) => attempt)).toEqual([1, 2, 3]);
       }
@@ -267,7 +238,7 @@ describe('a message that a listener fails', () => {
         received(dead, 'dead')
           .map(({ body }) => body)
           .sort(),
-      ).toEqual(bodies('dead', 2));
+      ).toEqual(numbered('dead', 2));
     },
     SCENARIO_MS,
   );
@@ -320,7 +291,7 @@ describe('a subscription with an SQL expression', () => {
     'leaves nothing behind: what it does not ask for is settled for the group',
     async () => {
       await filtered();
-      const lag: Lag[] = JSON.parse(await fulmar(endpoint, 'lag', '--json'));
+      const lag: Lag[] = JSON.parse(await fulmar('lag', '--json'));
       const left = lag.filter(({ group }) => group.startsWith('sql-'));
       expect(left.length).toBe(consumers.length);
       expect(left.filter(({ readyMessages, inFlightMessages }) => readyMessages + inFlightMessages > 0)).toEqual([]);
@@ -334,11 +305,11 @@ describe('messages of one message group', () => {
 
   const inOrder = once(async () => {
     const topics = names.map((name) => `ordered-${name}`);
-    for (const topic of topics) await fulmar(endpoint, 'topic', 'create', topic, '--type', 'fifo');
+    for (const topic of topics) await fulmar('topic', 'create', topic, '--type', 'fifo');
     const listeners = new Map<string, ClientProgram>();
     for (const language of pushLanguages) {
       const group = `ordered-push-${language.name}`;
-      await fulmar(endpoint, 'group', 'create', group, '--fifo');
+      await fulmar('group', 'create', group, '--fifo');
       const options = { topic: topics.join(','), group, expect: MESSAGES * topics.length, timeout: PATIENCE_S };
       listeners.set(language.name, start(language, 'push', options));
     }
@@ -358,7 +329,7 @@ describe('messages of one message group', () => {
       const listening = outcomeOf(await inOrder(), `${consumer}`);
       const order = received(listening, `${producer}`).map(({ body }) => body);
       if (order.length !== MESSAGES) throw new Error(`${order.length} of ${MESSAGES} messages:\n${listening.output}`);
-      expect(order).toEqual(bodies(`${producer}`, MESSAGES));
+      expect(order).toEqual(numbered(`${producer}`, MESSAGES));
     },
     SCENARIO_MS,
   );
@@ -376,8 +347,8 @@ describe('delayed messages', () => {
     const programs = new Map<string, { readonly sending: Outcome; readonly receiving: Outcome }>();
     const play = async (language: Language): Promise<void> => {
       const topic = `later-${language.name}`;
-      await fulmar(endpoint, 'topic', 'create', topic, '--type', 'delay');
-      await fulmar(endpoint, 'group', 'create', topic, '--from', 'earliest');
+      await fulmar('topic', 'create', topic, '--type', 'delay');
+      await fulmar('group', 'create', topic, '--from', 'earliest');
       const recalls = recalling.includes(language);
       const expect = recalls ? MESSAGES - MESSAGES / EVERY : MESSAGES;
       const listening = start(language, 'simple', { topic, group: topic, expect, timeout: PATIENCE_S, linger: 3 });
@@ -413,9 +384,9 @@ describe('delayed messages', () => {
       const { sending, receiving } = (await delayed()).get(name)!;
       expectCleanEnd(sending);
       const recalled = sending.events.filter(({ event }) => event === 'recalled').map(({ body }) => body!);
-      expect(recalled.sort()).toEqual(bodies('later', MESSAGES).filter((_, index) => index % EVERY === 0));
+      expect(recalled.sort()).toEqual(numbered('later', MESSAGES).filter((_, index) => index % EVERY === 0));
       expectCleanEnd(receiving);
-      const expected = bodies('later', MESSAGES).filter((body) => !recalled.includes(body));
+      const expected = numbered('later', MESSAGES).filter((body) => !recalled.includes(body));
       const came = received(receiving, 'later').map(({ body }) => body);
       expect(came.sort()).toEqual(expected.sort());
     },
@@ -426,7 +397,7 @@ describe('delayed messages', () => {
 test.each(names)(
   'the %s snippet of the manual sends a message and receives it',
   async (name) => {
-    const { status, output } = await new ClientProgram(name, ['snippet', endpoint]).finished;
+    const { status, output } = await new ClientProgram(name, ['snippet', matrix.endpoint]).finished;
     expect({ status, output }).toEqual({ status: 0, output: expect.stringMatching(/^sent \w+$/m) });
     expect(output).toMatch(/^received Hello, Fulmar!$/m);
   },

@@ -15,7 +15,7 @@ import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/gr
 import { startHttpServer } from '@fulmar/runtime/http.ts';
 import { internalClient, openInternalTls } from '@fulmar/runtime/internal-tls.ts';
 import { lastWords } from '@fulmar/runtime/last-words.ts';
-import { createLogger, type LogLevel } from '@fulmar/runtime/logger.ts';
+import { createLogger, type LogLevel, type ProcessLogger } from '@fulmar/runtime/logger.ts';
 import { fittingHeap, memoryLimit, ownBounds } from '@fulmar/runtime/memory-limit.ts';
 import { createMetrics, type Metrics } from '@fulmar/runtime/metrics.ts';
 import { connectNameServer } from '@fulmar/runtime/name-server-client.ts';
@@ -178,7 +178,7 @@ const STOP_MS = 30_000;
 /** The parent of workers, which are processes of their own. */
 async function startWorkers(
   settings: ProxySettings,
-  logger: Logger,
+  logger: ProcessLogger,
   { observer, onCollect }: Metrics,
 ): Promise<RunningWorkers> {
   const { workers, shareBytes } = shareOut(settings, availableParallelism(), memoryLimit(settings.memoryLimit));
@@ -188,12 +188,16 @@ async function startWorkers(
     ...{ workers, logger },
     program: { path: fileURLToPath(new URL('./worker.ts', import.meta.url)), ...fittingHeap(shareBytes, true) },
     work: (number, sharedPort) => ({
-      settings: { ...settings, memoryLimit: shareBytes },
+      // One that is started again writes what the others do, also when the level has been changed since.
+      settings: { ...settings, logLevel: logger.level, memoryLimit: shareBytes },
       labels: labelsOf(settings, number),
       ...{ number, port: sharedPort, keyPair: pair },
     }),
     waitingMax: LIMITS.waitingConnections,
     onRestart: () => observer.count('fulmar_proxy_worker_restarts_total', {}, 1),
+    onAsked(kind, question) {
+      if (kind === 'logLevel') logger.level = question as LogLevel;
+    },
   });
   onCollect(() => sampleWorkers(workers, crew.open, observer));
   logger.info('the workers of the proxy are running', { workers, shareBytes });

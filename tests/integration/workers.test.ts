@@ -1,6 +1,7 @@
 // A proxy of several workers, as processes: what happens to clients when one of them dies, what people see of them, and
 // how all of them end.
 import { connect as connectTls } from 'node:tls';
+import { serviceDefinition } from '@fulmar/runtime/protos.ts';
 import { afterEach, expect, test } from '@jest/globals';
 import { SeededRandom } from '../simulation/random.ts';
 import { endAll } from './commands.ts';
@@ -10,6 +11,8 @@ import { Consumers } from './support/consuming.ts';
 import { Ledger } from './support/ledger.ts';
 import { MessagingClient, OK } from './support/messaging.ts';
 import { openWorkers, seriesOf, startProxyOfWorkers, sum, TOPIC, WORKERS } from './support/proxy-of-workers.ts';
+import { prefixed, RawConnection } from './support/raw-calls.ts';
+import { OFFICIAL_ADMIN } from './support/requests.ts';
 import { Producers } from './support/sending.ts';
 import { freePort, type ServiceProcess, startService } from './support/services.ts';
 import { pause, until } from './support/waiting.ts';
@@ -119,6 +122,30 @@ test(
     expect(left.size).toBe(1);
     for (const [labels, value] of left) expect(stored.get(labels)).toBe(value);
     for (const client of clients) client.close();
+  },
+  TEST_MS,
+);
+
+test(
+  'a log level that is changed counts for all workers, for their parent, and for a worker that is started again',
+  async () => {
+    const { proxy } = await startProxyOfWorkers();
+    const connection = new RawConnection(proxy.address);
+    const request = serviceDefinition(OFFICIAL_ADMIN).ChangeLogLevel!.requestSerialize({ level: 'WARN' });
+    const { grpcStatus } = await connection.call(`/${OFFICIAL_ADMIN}/ChangeLogLevel`, prefixed(request));
+    expect(grpcStatus).toBe(0);
+    connection.close();
+    process.kill(childrenOf(proxy.pid)[0]!, 'SIGKILL');
+    await until('it runs again', async () => sum(await seriesOf(proxy, 'fulmar_proxy_worker_restarts_total')) === 1);
+    await until('all workers are open', async () => (await openWorkers(proxy)) === WORKERS);
+    const { stderr } = await proxy.end('SIGTERM');
+    const lines: { event: string; level: string }[] = stderr
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    const afterwards = lines.slice(lines.findIndex(({ event }) => event === 'a worker has ended'));
+    expect(afterwards.map(({ event }) => event)).toContain('a worker has ended');
+    expect(afterwards.filter(({ level }) => level === 'info' || level === 'debug')).toEqual([]);
   },
   TEST_MS,
 );

@@ -227,6 +227,21 @@ export const ALERT_CASES: readonly AlertCase[] = [
     quiet: { [onProxy('fulmar_proxy_name_server_connected')]: '1x6 0x1 1x10' },
   },
   {
+    alert: 'FulmarProxyWorkersMissing',
+    afterMinutes: 5,
+    fires: {
+      [onProxy('fulmar_proxy_workers', { state: 'wanted' })]: '4x12',
+      [onProxy('fulmar_proxy_workers', { state: 'open' })]: '4x2 3x10',
+    },
+    labels: { ...PROXY, ...WARNING },
+    summary: 'The Proxy p has only 3 of its workers.',
+    // A worker that is started again.
+    quiet: {
+      [onProxy('fulmar_proxy_workers', { state: 'wanted' })]: '4x12',
+      [onProxy('fulmar_proxy_workers', { state: 'open' })]: '4x6 3x1 4x5',
+    },
+  },
+  {
     alert: 'FulmarRequestsRefused',
     afterMinutes: 15,
     fires: {

@@ -47,6 +47,7 @@ function world(count = 2) {
     onFirstOpen: () => events.push('first open'),
     onHopeless: (how) => events.push(`hopeless: ${how}`),
     onRestart: () => events.push('restart'),
+    onAsked: (kind, question) => events.push(`asked: ${kind} ${question}`),
   });
   const open = (worker: FakeWorker): void => {
     worker.say({ say: 'here' });
@@ -120,10 +121,11 @@ describe('a crew', () => {
   });
 
   test('relays a question to all other workers, and does not wait for one that hangs or dies', async () => {
-    const { time, workers, open } = world(4);
+    const { time, workers, events, open } = world(4);
     const [asker, second, third, fourth] = workers as [FakeWorker, FakeWorker, FakeWorker, FakeWorker];
     for (const worker of workers) open(worker);
     asker.say({ say: 'ask', id: 7, kind: 'sum', question: 5, withinMs: 2_000 });
+    expect(events.at(-1)).toBe('asked: sum 5');
     const [asked] = second.heard.filter(({ say }) => say === 'question');
     expect(asked).toMatchObject({ kind: 'sum', question: 5 });
     const { id } = asked as { readonly id: number };

@@ -30,6 +30,8 @@ export interface CrewParts<Work, D extends Dialogue, Connection> {
   onHopeless(how: string): void;
   /** A worker was started again. */
   onRestart(): void;
+  /** A worker asks all others; what concerns the parent, too, it hears here. */
+  onAsked(kind: KindOf<D>, question: QuestionOf<D>): void;
 }
 
 /** A worker says something every second; one that is silent for so long hangs, and is ended. */
@@ -190,6 +192,7 @@ export class Crew<Work, D extends Dialogue, Connection> {
 
   async #relay(asker: Post<Work, D, Connection>, ask: Extract<ToParent<D>, { say: 'ask' }>): Promise<void> {
     const { process } = asker;
+    this.#parts.onAsked(ask.kind, ask.question);
     const others = this.#posts.filter((post) => post !== asker);
     const answers = await this.#ask(others, ask.kind, ask.question, ask.withinMs);
     // Whoever has taken the place of the asker has not asked.

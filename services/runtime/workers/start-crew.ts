@@ -3,11 +3,11 @@ import type { Socket } from 'node:net';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '../clock.ts';
 import { Crew } from './crew.ts';
-import type { Dialogue } from './messages.ts';
+import type { Dialogue, KindOf, QuestionOf } from './messages.ts';
 import { openSharedPort } from './shared-port.ts';
 import { startWorker, type WorkerProgram } from './worker-process.ts';
 
-export interface StartCrewOptions<Work> {
+export interface StartCrewOptions<Work, D extends Dialogue> {
   readonly host: string;
   /** 0 for any free port. */
   readonly port: number;
@@ -19,6 +19,8 @@ export interface StartCrewOptions<Work> {
   readonly waitingMax: number;
   readonly logger: Logger;
   onRestart(): void;
+  /** A worker asks all others. */
+  onAsked(kind: KindOf<D>, question: QuestionOf<D>): void;
 }
 
 export interface RunningCrew<Work, D extends Dialogue> {
@@ -30,14 +32,14 @@ export interface RunningCrew<Work, D extends Dialogue> {
 
 /** Resolves when one worker takes connections; rejects when one ends before any does. */
 export async function startCrew<Work, D extends Dialogue>(
-  options: StartCrewOptions<Work>,
+  options: StartCrewOptions<Work, D>,
 ): Promise<RunningCrew<Work, D>> {
-  const { workers, program, waitingMax, logger, onRestart } = options;
+  const { workers, program, waitingMax, logger, onRestart, onAsked } = options;
   const opened = Promise.withResolvers<void>();
   // A connection that comes before this turn is over finds the crew.
   const port = await openSharedPort(options.host, options.port, (socket) => crew.take(socket));
   const crew = new Crew<Work, D, Socket>({
-    ...{ workers, waitingMax, logger, onRestart },
+    ...{ workers, waitingMax, logger, onRestart, onAsked },
     clock: systemClock,
     timers: systemTimers,
     work: (number) => options.work(number, port.port),

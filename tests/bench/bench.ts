@@ -22,7 +22,7 @@ const HELP = `scripts/bench [flags]
   --peer                    measure Apache RocketMQ (local mode; with --processes its three) beside Fulmar, taking turns
   --peers nats,kafka,rabbitmq   after that other systems, each with its own protocol and load tool
   --rates 1000,5000,...     instead of cases: sends of 1 KiB in an open loop at these rates
-  --repeats N               runs of each case (default 5)
+  --repeats N               runs of each case; with --standing, starts of each server (default 5)
   --seconds N               length of a run (default 5)
   --warm N                  seconds of warming up, five times as long for RocketMQ (default 8)
   --messages N              messages of a receive run (default 100000)
@@ -153,17 +153,20 @@ async function measureStanding(servers: readonly MeasuredServer[]): Promise<read
   return measured;
 }
 
+/** What stands still is measured of servers that have just been started, each time anew. */
 async function measurePolicy(flush: 'sync' | 'async'): Promise<void> {
-  const servers = await startServers(flush);
-  let measured: readonly Measured[];
-  try {
-    measured = await (values.standing ? measureStanding(servers) : measureCases(servers, flush));
-  } finally {
-    for (const server of servers) await server.stop();
-  }
   process.stdout.write(`\n### flush ${flush}\n\n`);
-  for (const server of servers) {
-    process.stdout.write(`- ${server.name}: ready ${Math.round(server.startMs)} ms after its start\n`);
+  const measured: Measured[] = [];
+  for (let start = 0; start < (values.standing ? Number(values.repeats) : 1); start++) {
+    const servers = await startServers(flush);
+    try {
+      measured.push(...(await (values.standing ? measureStanding(servers) : measureCases(servers, flush))));
+    } finally {
+      for (const server of servers) await server.stop();
+    }
+    for (const server of servers) {
+      process.stdout.write(`- ${server.name}: ready ${Math.round(server.startMs)} ms after its start\n`);
+    }
   }
   process.stdout.write(`\n${values.standing ? listOf(measured) : loadCurveTable(measured) || table(measured)}\n`);
   if (values.peers !== '') measureOthers(flush);

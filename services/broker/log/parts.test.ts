@@ -46,6 +46,25 @@ describe('the tail', () => {
     tail.place(500, 10_000, 10_000);
     expect(tail.heldBytes).toBeLessThanOrEqual(2000);
   });
+
+  test('bytes that a reader was given stay as they were, and memory that no reader has seen is used again', () => {
+    const tail = new Tail(3000, 1000);
+    const given: { readonly views: readonly Buffer[]; readonly content: number }[] = [];
+    const memory = new Set<ArrayBufferLike>();
+    for (let record = 0; record < 100; record++) {
+      const position = record * 500;
+      const buffer = tail.place(500, position, position);
+      memory.add(buffer.buffer);
+      buffer.fill(record, tail.placedAt, tail.placedAt + 500);
+      buffer.writeUInt32BE(500, tail.placedAt + 8);
+      if (record % 10 === 3) given.push({ views: [tail.find(position, 500)!], content: record });
+      if (record % 10 === 8) given.push({ views: tail.records(position, 500)!, content: record });
+    }
+    for (const { views, content } of given) for (const view of views) expect(view[499]).toBe(content);
+    // Three at a time, and one more for each chunk that somebody has a view of.
+    expect(given).toHaveLength(20);
+    expect(memory.size).toBeLessThanOrEqual(3 + given.length);
+  });
 });
 
 test('an index in memory answers as a list of its messages does', () => {

@@ -1,6 +1,7 @@
 // The newest bytes of the log in memory. Records are encoded straight into these chunks, the disk writes from them and
 // readers read from them: one copy serves all three. The bound counts whole chunks, so it is what is really held; only
-// bytes that are not on disk yet may pass it, and those are bounded by back-pressure.
+// bytes that are not on disk yet may pass it, and those are bounded by back-pressure. A chunk that is given up and that
+// no reader was given a view of is filled again: new memory would have to be paged in and collected as garbage.
 
 import { readRecordLength } from '@fulmar/core/record.ts';
 
@@ -9,6 +10,8 @@ interface Chunk {
   readonly position: number;
   readonly buffer: Buffer;
   usedBytes: number;
+  /** A reader has a view of it, for nobody knows how long: answers that are still on their way hold such views. */
+  lent: boolean;
 }
 
 export class Tail {
@@ -45,14 +48,16 @@ export class Tail {
 
   private addChunk(length: number, position: number, writtenPosition: number): Chunk {
     const needed = Math.max(length, this.chunkBytes);
+    let reusable: Buffer | undefined;
     while (this.held + needed > this.limitBytes) {
       const oldest = this.chunks[0];
       if (oldest === undefined || oldest.position + oldest.usedBytes > writtenPosition) break;
       this.chunks.shift();
       this.held -= oldest.buffer.length;
+      if (!oldest.lent && oldest.buffer.length === needed) reusable = oldest.buffer;
     }
-    // Never one that was given up: answers that are still on their way may hold views of it.
-    const chunk = { position, buffer: Buffer.allocUnsafeSlow(needed), usedBytes: 0 };
+    const buffer = reusable ?? Buffer.allocUnsafeSlow(needed);
+    const chunk = { position, buffer, usedBytes: 0, lent: false };
     this.chunks.push(chunk);
     this.held += needed;
     return chunk;
@@ -76,7 +81,8 @@ export class Tail {
     const buffers: Buffer[] = [];
     let left = bytesMax;
     for (; number < this.chunks.length && left > 0; number++) {
-      const { position, buffer, usedBytes } = this.chunks[number]!;
+      const chunk = this.chunks[number]!;
+      const { position, buffer, usedBytes } = chunk;
       const start = Math.max(0, from - position);
       let end = usedBytes;
       if (usedBytes - start > left) {
@@ -88,7 +94,10 @@ export class Tail {
         if (end === start) end += readRecordLength(buffer, end);
         left = 0;
       }
-      if (end > start) buffers.push(buffer.subarray(start, end));
+      if (end > start) {
+        chunk.lent = true;
+        buffers.push(buffer.subarray(start, end));
+      }
       left -= end - start;
     }
     return buffers;
@@ -99,10 +108,15 @@ export class Tail {
     const chunk = this.chunks[this.chunkIndexOf(position)];
     if (chunk === undefined) return undefined;
     const at = position - chunk.position;
-    return at + length > chunk.usedBytes ? undefined : chunk.buffer.subarray(at, at + length);
+    if (at + length > chunk.usedBytes) return undefined;
+    chunk.lent = true;
+    return chunk.buffer.subarray(at, at + length);
   }
 
-  /** The held bytes of [from, to) in order, ending early at the end of the chunk that passes `softLimitBytes`. */
+  /**
+   * The held bytes of [from, to) in order, ending early at the end of the chunk that passes `softLimitBytes`. For the
+   * writer alone, which says by `writtenPosition` when it has done with them.
+   */
   slices(from: number, to: number, softLimitBytes: number): Buffer[] {
     const buffers: Buffer[] = [];
     let at = from;

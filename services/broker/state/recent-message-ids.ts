@@ -1,8 +1,10 @@
 // The message ids of the last minute, by which a producer's retry is recognised and stored once. An entry keeps a
 // 52-bit hash of (topic, id) and where the message went; whoever finds one compares the stored id itself before it
 // believes. Fixed-size tables: the memory is the same for one id and for LIMITS.recentMessageIds. Entries lie in the
-// order of their arrival, so that adding, forgetting and snapshots walk through memory; only the table of places is
-// met at random.
+// order of their arrival and as the rows that a snapshot has, so that adding and forgetting walk through memory, and a
+// snapshot copies it; only the table of places is met at random.
+//
+// A row: u64 key, u16 queue, u64 offset, u64 log time
 import { hash32, seededHash52 } from '@fulmar/core/hash.ts';
 
 /** Stands in for the queue of a message that was stored to be delivered later: the offset is its log position then. */
@@ -16,6 +18,12 @@ export const HALF_MESSAGE_QUEUE = 0xfffe;
  */
 const OF_OLD_MAKE = 2 ** 52;
 
+const ROW_BYTES = 26;
+const QUEUE_AT = 8;
+const OFFSET_AT = 10;
+const TIME_AT = 18;
+const HIGH = 0x1_0000_0000;
+
 export interface RecentMessage {
   readonly queueId: number;
   readonly queueOffset: number;
@@ -24,11 +32,10 @@ export interface RecentMessage {
 export class RecentMessageIds {
   readonly capacity: number;
   readonly keepMs: number;
-  // The entries: a ring of `capacity`, the oldest at `first`.
-  private readonly keys: Float64Array;
-  private readonly offsets: Float64Array;
-  private readonly queues: Uint16Array;
-  private readonly times: Float64Array;
+  /** The entries: a ring of `capacity` rows, the oldest at `first`. */
+  private readonly rows: Buffer;
+  /** Of the same memory; reads and writes numbers in half the time of Buffer's own methods. */
+  private readonly view: DataView;
   private first = 0;
   private count = 0;
   // Open addressing with linear probing. Each slot has two numbers: the place of an entry in the ring plus one, or 0
@@ -40,10 +47,8 @@ export class RecentMessageIds {
   constructor(capacity: number, keepMs: number) {
     this.capacity = capacity;
     this.keepMs = keepMs;
-    this.keys = new Float64Array(capacity);
-    this.offsets = new Float64Array(capacity);
-    this.queues = new Uint16Array(capacity);
-    this.times = new Float64Array(capacity);
+    this.rows = Buffer.alloc(capacity * ROW_BYTES);
+    this.view = new DataView(this.rows.buffer, this.rows.byteOffset, this.rows.length);
     let slots = 8;
     while (slots < capacity * 2) slots *= 2;
     this.slots = new Uint32Array(slots * 2);
@@ -66,8 +71,10 @@ export class RecentMessageIds {
 
   find(key: number, logTimeMs: number): RecentMessage | undefined {
     const entry = this.slots[this.slotOf(key) * 2]! - 1;
-    if (entry < 0 || this.times[entry]! + this.keepMs < logTimeMs) return undefined;
-    return { queueId: this.queues[entry]!, queueOffset: this.offsets[entry]! };
+    if (entry < 0) return undefined;
+    const at = entry * ROW_BYTES;
+    if (this.numberAt(at + TIME_AT) + this.keepMs < logTimeMs) return undefined;
+    return { queueId: this.view.getUint16(at + QUEUE_AT), queueOffset: this.numberAt(at + OFFSET_AT) };
   }
 
   /** What came from a snapshot of version 1 or 2. */
@@ -85,21 +92,33 @@ export class RecentMessageIds {
       entry = this.place(this.count);
       this.slots[slot * 2] = entry + 1;
       this.slots[slot * 2 + 1] = key >>> 0;
-      this.keys[entry] = key;
+      this.setNumber(entry * ROW_BYTES, key);
       this.count++;
       if (key >= OF_OLD_MAKE) this.countOfOldMake++;
     }
-    this.queues[entry] = queueId;
-    this.offsets[entry] = queueOffset;
-    this.times[entry] = logTimeMs;
+    const at = entry * ROW_BYTES;
+    this.view.setUint16(at + QUEUE_AT, queueId);
+    this.setNumber(at + OFFSET_AT, queueOffset);
+    this.setNumber(at + TIME_AT, logTimeMs);
   }
 
-  /** Oldest first. */
-  forEach(visit: (key: number, queueId: number, queueOffset: number, logTimeMs: number) => void): void {
-    for (let i = 0; i < this.count; i++) {
-      const entry = this.place(i);
-      visit(this.keys[entry]!, this.queues[entry]!, this.offsets[entry]!, this.times[entry]!);
-    }
+  /** The rows, oldest first, for a snapshot: a copy. */
+  rowBytes(): Buffer {
+    const { rows, first, count, capacity } = this;
+    const unbroken = Math.min(count, capacity - first);
+    const copy = Buffer.allocUnsafe(count * ROW_BYTES);
+    rows.copy(copy, 0, first * ROW_BYTES, (first + unbroken) * ROW_BYTES);
+    rows.copy(copy, unbroken * ROW_BYTES, 0, (count - unbroken) * ROW_BYTES);
+    return copy;
+  }
+
+  private numberAt(at: number): number {
+    return this.view.getUint32(at) * HIGH + this.view.getUint32(at + 4);
+  }
+
+  private setNumber(at: number, value: number): void {
+    this.view.setUint32(at, value / HIGH);
+    this.view.setUint32(at + 4, value);
   }
 
   /** Where the entry lies that came as number `number` of those that are there. */
@@ -111,8 +130,9 @@ export class RecentMessageIds {
   private forgetOld(logTimeMs: number): void {
     while (this.count > 0) {
       const full = this.count === this.capacity;
-      if (!full && this.times[this.first]! + this.keepMs >= logTimeMs) return;
-      const key = this.keys[this.first]!;
+      const oldest = this.first * ROW_BYTES;
+      if (!full && this.numberAt(oldest + TIME_AT) + this.keepMs >= logTimeMs) return;
+      const key = this.numberAt(oldest);
       this.removeSlot(this.slotOf(key));
       this.first = this.place(1);
       this.count--;
@@ -127,7 +147,7 @@ export class RecentMessageIds {
     let slot = low & mask;
     for (;;) {
       const entry = slots[slot * 2]! - 1;
-      if (entry < 0 || (slots[slot * 2 + 1] === low && this.keys[entry] === key)) return slot;
+      if (entry < 0 || (slots[slot * 2 + 1] === low && this.numberAt(entry * ROW_BYTES) === key)) return slot;
       slot = (slot + 1) & mask;
     }
   }

@@ -5,7 +5,7 @@
 //   u32 next topic id, u32 topics:  topic definition, u64 newest stored at, u64 next offset for each queue
 //   u32 next group id, u32 groups:  group definition, u64 created at position
 //   u32 subscriptions:              see subscription-bytes.ts; without those of members of broadcasting groups
-//   u32 recent ids:                 u64 key, u16 queue, u64 offset, u64 log time
+//   u32 recent ids:                 rows as recent-message-ids.ts has them
 //   sections up to the end, see snapshot-sections.ts
 //
 // Versions 1 and 2 are read: keys of recent ids were made differently in them, and version 1 has no sections.
@@ -68,13 +68,8 @@ export function writeSnapshot(state: BrokerState, sections = SECTIONS): Buffer[]
   );
   chunks.fixed(4, (out) => out.uint32(subscriptions.length));
   for (const subscription of subscriptions) chunks.list.push(subscriptionBytes(subscription));
-  chunks.fixed(4 + state.recentIds.size * 26, (out) => {
-    out.uint32(state.recentIds.size);
-    state.recentIds.forEach((key, queueId, queueOffset, logTimeMs) => {
-      out.uint64(key).uint16(queueId).uint64(queueOffset).uint64(logTimeMs);
-    });
-  });
-  return [...chunks.list, ...writeSections(state, sections)];
+  chunks.fixed(4, (out) => out.uint32(state.recentIds.size));
+  return [...chunks.list, state.recentIds.rowBytes(), ...writeSections(state, sections)];
 }
 
 function writeTopic(chunks: Chunks, topic: Topic): void {

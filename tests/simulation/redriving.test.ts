@@ -33,6 +33,26 @@ describe('dead letters', () => {
     }
   });
 
+  test('are made of a message that is given up before its delivery is written, when that is repeated', async () => {
+    const world = new World(20);
+    await world.begin();
+    const id = await world.send();
+    const [popped] = await world.pop();
+    const command = {
+      group: 'readers',
+      topic: TOPIC,
+      receiptHandle: popped!.receiptHandle,
+      messageId: id,
+      clientId: '',
+    };
+    expect(await world.settle(world.broker.deadLetter(command))).toMatchObject({ error: 'TOO_MANY_REQUESTS' });
+    await world.scheduler.runFor(100);
+    expect(await world.settle(world.broker.deadLetter(command))).toBeUndefined();
+    expect((await world.letters()).map(({ messageId, letter }) => [messageId, letter!.reason])).toEqual([
+      [id, 'client'],
+    ]);
+  });
+
   test('come to their own group once more when they are redriven, and to no other group', async () => {
     const world = new World(22);
     await world.begin('normal', ['readers', 'others']);

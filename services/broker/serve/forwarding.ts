@@ -14,7 +14,8 @@ import { run, type Steps } from './steps.ts';
 
 interface Found {
   readonly subscription: Subscription;
-  readonly lease: Lease;
+  /** Undefined for a first delivery that was answered and is not written yet. */
+  readonly lease: Lease | undefined;
 }
 
 export class Forwarding {
@@ -43,7 +44,7 @@ export class Forwarding {
     if (found === undefined) return undefined;
     const { subscription, lease } = found;
     const { reservations } = this.dispatcherOf(subscription);
-    if (!lease.live || !reservations.isFree(lease)) return BUSY;
+    if (lease === undefined || !lease.live || !reservations.isFree(lease)) return BUSY;
     return new Promise((resolve) => {
       this.deadLetters.move(subscription, reservations, lease, 'client', (committed) =>
         resolve(committed ? undefined : FAILED),
@@ -55,8 +56,7 @@ export class Forwarding {
     const named = this.settling.find(command.group, command.topic, command.receiptHandle);
     if (named.kind !== 'held') return undefined;
     const { subscription, handle } = named;
-    const lease = subscription.lease(handle.queueId, handle.queueOffset);
-    return lease === undefined ? undefined : { subscription, lease };
+    return { subscription, lease: subscription.lease(handle.queueId, handle.queueOffset) };
   }
 
   /** For clients that send no handle: among what this client holds, the message of that id. */

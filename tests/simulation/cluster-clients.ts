@@ -4,10 +4,12 @@ import { MESSAGE_TYPE } from '@fulmar/core/broker-api.ts';
 import { deadLetterTopicOf } from '@fulmar/core/names.ts';
 import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
+import type { AdminHandlers } from '@fulmar/proxy/api/admin.ts';
+import type { CallContext } from '@fulmar/proxy/api/call.ts';
 import { messageTo, type OpenReceive, TestClient } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
 import type { CheckedGroup, ClusterChecker, ClusterMessage } from './cluster-checker.ts';
-import type { ProxyMachine } from './cluster-proxy.ts';
+import type { ProxyLife, ProxyMachine } from './cluster-proxy.ts';
 import type { Reigns } from './cluster-reigns.ts';
 import type { SeededRandom } from './random.ts';
 import type { ReplicationTrace } from './replication-trace.ts';
@@ -21,6 +23,8 @@ const FEW_ATTEMPTS = 3;
 /** Messages of one message group; looking through all of it is what checking its order costs. */
 const GROUP_LENGTH = 50;
 const ANSWER_MS = 3_000;
+/** As long as the proxy waits for a broker, and a little more. */
+const ADMIN_MS = 6_000;
 const ATTEMPTS = 3;
 /** Chance that a send is repeated although it was answered. */
 const REPEATED = 0.08;
@@ -71,6 +75,21 @@ export class ClusterClients {
 
   /** The answer, or undefined when there is none in time. */
   ask<T>(clientId: string, question: (client: TestClient) => Promise<T>, limitMs = ANSWER_MS): Promise<T | undefined> {
+    return this.askProxy(({ service }) => question(new TestClient(service.handlers, { clientId })), limitMs);
+  }
+
+  /** What people ask through the admin service of some proxy; undefined also for a refusal. */
+  administer<T>(
+    question: (admin: AdminHandlers, call: CallContext) => Promise<T>,
+    limitMs = ADMIN_MS,
+  ): Promise<T | undefined> {
+    return this.askProxy(({ service, admin }) => {
+      const { call } = new TestClient(service.handlers, { clientId: 'operator' }).context(limitMs);
+      return question(admin, call);
+    }, limitMs);
+  }
+
+  private askProxy<T>(question: (life: ProxyLife) => Promise<T>, limitMs: number): Promise<T | undefined> {
     const { scheduler, random, proxies } = this.world;
     return new Promise((resolve) => {
       const life = random.pick(proxies).life;
@@ -86,7 +105,7 @@ export class ClusterClients {
       }
       scheduler.after(random.between(1, 1_000) / 500, () =>
         life.process.deliver(() => {
-          question(new TestClient(life.service.handlers, { clientId })).then(
+          question(life).then(
             (answer) => {
               if (life.process.isAlive && !random.chance(this.world.loseAnswer)) settle(answer);
             },

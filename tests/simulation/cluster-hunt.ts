@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
 import { HABITS_FROM } from './cluster-habits.ts';
+import { LATER_HABITS_FROM } from './cluster-later-habits.ts';
+import { LATER_MISTAKES } from './cluster-later-mistakes.ts';
 import { CLUSTER_MISTAKES } from './cluster-mistakes.ts';
 
 const run = promisify(execFile);
@@ -29,19 +31,13 @@ export async function tellStories(...flags: readonly string[]): Promise<Record<s
  * where stories have them.
  */
 export async function hunt(mistake: string, first: number, count: number): Promise<Found | undefined> {
-  const isHabit = first < HABITS_FROM && mistake in HABIT_MISTAKES;
-  const flags = [
-    '--seed',
-    String(isHabit ? HABITS_FROM + first : first),
-    '--count',
-    String(count),
-    '--mistake',
-    mistake,
-  ];
-  const { found: seed, after, by } = await tellStories(...flags);
-  if (seed === undefined || after === undefined) return undefined;
-  await tellStories('--seed', String(seed), '--count', '1');
-  return { seed, after, by: String(by) };
+  const from = mistake in LATER_MISTAKES ? LATER_HABITS_FROM : mistake in HABIT_MISTAKES ? HABITS_FROM : 0;
+  const seed = first < from ? from + first : first;
+  const flags = ['--seed', String(seed), '--count', String(count), '--mistake', mistake];
+  const { found, after, by } = await tellStories(...flags);
+  if (found === undefined || after === undefined) return undefined;
+  await tellStories('--seed', String(found), '--count', '1');
+  return { seed: found, after, by: String(by) };
 }
 
 /** A table of all mistakes on the standard output; the exit status. */

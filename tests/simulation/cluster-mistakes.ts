@@ -17,6 +17,7 @@ import { RECORD_TYPE } from '@fulmar/core/record.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { TopicTable } from '@fulmar/nameserver/topic-table.ts';
 import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
+import { LATER_MISTAKES } from './cluster-later-mistakes.ts';
 import { CONSUMPTION_MISTAKES } from './consumption-mistakes.ts';
 import { SimulatedDisk } from './disk.ts';
 import { type Method, replaced } from './replaced.ts';
@@ -72,6 +73,7 @@ export const QUICKLY_FOUND = [
 export const CLUSTER_MISTAKES: Readonly<Record<string, () => unknown>> = {
   ...CONSUMPTION_MISTAKES,
   ...HABIT_MISTAKES,
+  ...LATER_MISTAKES,
   ...Object.fromEntries(SHARED_REPLICATION.map((name) => [name, REPLICATION_MISTAKES[name]!])),
   ...Object.fromEntries(SHARED_TRANSACTIONS.map((name) => [name, TRANSACTION_MISTAKES[name]!])),
 

@@ -2,6 +2,7 @@
 // process that dies and comes back with nothing.
 import { silentLogger, silentObserver } from '@fulmar/core/ports.ts';
 import { NameService } from '@fulmar/nameserver/name-service.ts';
+import { type AdminHandlers, adminService } from '@fulmar/proxy/api/admin.ts';
 import { type MessagingHandlers, type MessagingService, messagingService } from '@fulmar/proxy/api/service.ts';
 import { ClusterView } from '@fulmar/proxy/cluster/cluster-view.ts';
 import { brokerConnector, nameServerConnector } from './cluster-links.ts';
@@ -9,6 +10,7 @@ import { type ClusterWorld, EVEN_RATE } from './cluster-machine.ts';
 import { SimulatedProcess } from './scheduler.ts';
 
 const BROKER_EXPIRY_MS = 10_000;
+const VERSION = 'simulated';
 
 export class NameServerMachine {
   readonly name: string;
@@ -40,6 +42,7 @@ export interface ProxyLife {
   readonly process: SimulatedProcess;
   readonly view: ClusterView;
   readonly service: MessagingService;
+  readonly admin: AdminHandlers;
 }
 
 export class ProxyMachine {
@@ -78,7 +81,12 @@ export class ProxyMachine {
       config: { autoCreate: false, advertisedEndpoints: [], clusterName: 'cluster', proxyId: this.name },
     });
     service.start();
-    this.life = { process, view, service };
+    const admin = adminService({
+      ...{ cluster: view, timers: process, logger: silentLogger, clusterName: 'cluster', version: VERSION },
+      clients: (selection) => service.roster.all(selection),
+      groupChanged: service.groupChanged,
+    });
+    this.life = { process, view, service, admin };
   }
 
   kill(): void {

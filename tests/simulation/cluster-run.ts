@@ -98,9 +98,9 @@ export class ClusterRun {
     const keepsAll = random.chance(0.6);
     this.keepsAll = keepsAll;
     const isLeaderEnough = plan.acknowledge === 'leader';
+    const isSteady = plan.drift === 0 && !plan.everyMs.has('wallJump');
     this.checker = new ClusterChecker({
-      ...{ groups: GROUPS, sets: setNames.length, keepsAll },
-      isSteady: plan.drift === 0 && !plan.everyMs.has('wallJump'),
+      ...{ groups: GROUPS, sets: setNames.length, keepsAll, isSteady },
       isLossy: isLeaderEnough || plan.flush === 'async',
     });
     world.network.onBreak = () => this.checker.disturbed(scheduler.nowMs);
@@ -128,7 +128,7 @@ export class ClusterRun {
     this.transactions = new ClusterTransactions(this.clientWorld, this.clients);
     this.habits = new ClusterHabits(seed, plan, {
       ...{ world: this.clientWorld, clients: this.clients, sets: setNames.length, keepsAll },
-      leaders: () => leadersOf(this.sets),
+      ...{ leaders: () => leadersOf(this.sets), isSteady, handOver: () => this.handOver() },
     });
     this.chaosMs = hours > 0 ? hours * 3_600_000 : random.pick([6_000, 12_000, 20_000]);
     this.eventsMax = EVENTS_MAX * (1 + hours);
@@ -249,7 +249,7 @@ export class ClusterRun {
           node!.putGroup({ name, fifo, maxAttempts, backoffMs: [1_000], consume: 'shared', from: 'earliest' }),
         );
       for (const group of this.habits.groups)
-        await this.defined(node!.putGroup({ ...group, backoffMs: [1_000], consume: 'shared', from: 'earliest' }));
+        await this.defined(node!.putGroup({ backoffMs: [1_000], consume: 'shared', from: 'earliest', ...group }));
     }
     // A message group belongs to one of the sets that the proxy knows: before it knows all of them nothing is sent.
     const isKnown = () =>
@@ -298,6 +298,18 @@ export class ClusterRun {
     return this.sets.every(({ isWhole }) => isWhole);
   }
 
+  /** Where a set has another replica that can, it leads; then all is whole again. */
+  private async handOver(): Promise<void> {
+    for (const { machines } of this.sets)
+      if (machines.length > 1)
+        await machines.find(({ life }) => life!.node!.role === 'master')!.life!.node!.stepDown('');
+    const isWell = () => this.isWhole() && this.proxiesSeeMasters();
+    for (let waitedMs = 0; waitedMs < WHOLE_AGAIN_MS && !isWell(); waitedMs += LOOK_MS)
+      await this.clients.sleep(LOOK_MS);
+    this.checker.demand(isWell(), () => `not whole again after a hand-over: ${this.state()}`);
+    this.count('handedOver');
+  }
+
   /** Compares the replicas while messages are leased: later nothing is left that could differ. */
   private async compareWhileLeased(): Promise<void> {
     this.clients.isOver = true;
@@ -321,7 +333,7 @@ export class ClusterRun {
     } while (this.checker.owed() !== undefined && this.scheduler.nowMs < endMs);
     await this.until(() => false, LEASES_OVER_MS);
     await this.settled(this.empty(), WHOLE_AGAIN_MS);
-    if (this.habits.areThere) await this.settled(this.habits.drain(), 2 * DRAINED_MS);
+    if (this.habits.areThere) await this.settled(this.habits.drain(), 2 * DRAINED_MS + this.habits.laterDrainedMs);
   }
 
   private async endTransactions(): Promise<void> {

@@ -7,6 +7,8 @@ import { describe, expect, test } from '@jest/globals';
 import { HABIT_MISTAKES } from './cluster-habit-mistakes.ts';
 import { HABITS_FROM } from './cluster-habits.ts';
 import { hunt, tellStories } from './cluster-hunt.ts';
+import { LATER_HABITS_FROM } from './cluster-later-habits.ts';
+import { LATER_MISTAKES } from './cluster-later-mistakes.ts';
 import { QUICKLY_FOUND } from './cluster-mistakes.ts';
 
 const SECONDS = Number(process.env.FULMAR_CLUSTER_SECONDS ?? 60);
@@ -56,6 +58,13 @@ test('also where clients send batches, change filters, set groups back and forwa
     expect([what, sums[what]! > 0]).toEqual([what, true]);
 }, 300_000);
 
+test('also where dead letters are redriven, and another replica leads', async () => {
+  const count = ['--count', String(STORIES_WITH_HABITS)];
+  const sums = await tellStories('--seed', String(LATER_HABITS_FROM), '--twice', ...count);
+  expect(sums.wholeAgain).toBe(STORIES_WITH_HABITS);
+  for (const what of ['redriven', 'notRedriven', 'handedOver']) expect([what, sums[what]! > 0]).toEqual([what, true]);
+}, 300_000);
+
 test.each(REMEMBERED)(
   'the story of seed %i, which once broke a promise, breaks none',
   async (seed) => {
@@ -65,7 +74,7 @@ test.each(REMEMBERED)(
 );
 
 describe('a cluster that makes a mistake is found out', () => {
-  test.each([...QUICKLY_FOUND, ...Object.keys(HABIT_MISTAKES)])(
+  test.each([...QUICKLY_FOUND, ...Object.keys(HABIT_MISTAKES), ...Object.keys(LATER_MISTAKES)])(
     '%s',
     async (mistake) => {
       expect(await hunt(mistake, 1, STORIES_FOR_MISTAKES)).toHaveProperty('seed');

@@ -204,6 +204,20 @@ describe('a redriven message of a FIFO topic', () => {
     },
   );
 
+  test('comes before the next one, and not together with it, when that was about to be handed out', async () => {
+    const world = new World(33);
+    await world.begin('fifo', ['readers'], 1);
+    for (let i = 0; i < 3; i++) await world.send({ messageGroup: 'line' });
+    await world.pop();
+    await world.scheduler.runFor(11_000);
+    expect(outcomesOf(await world.redrive())).toEqual(['redriven']);
+    for (const id of ['letter-0', 'letter-1', 'letter-2']) {
+      const popped = await world.pop();
+      expect(idsOf(popped)).toEqual([id]);
+      await world.ack(popped);
+    }
+  });
+
   test('does not have to wait longer than the lease of the one before it', async () => {
     const { world } = await line(32);
     await world.scheduler.runFor(10_000);

@@ -200,7 +200,11 @@ export class Subscription {
     if (lane === 0) this.heap.push(lease, this.leases.size);
     else if (this.isFirstOfLane(lease)) {
       const former = this.lanes.get(lane)![1];
-      if (former !== undefined && former.visibleAtMs > logTimeMs) lease.visibleAtMs = former.visibleAtMs;
+      if (former !== undefined) {
+        if (former.visibleAtMs > logTimeMs) lease.visibleAtMs = former.visibleAtMs;
+        // It may have been about to be handed out, and has its turn again when the lane comes to it.
+        former.ready = false;
+      }
       this.heap.push(lease, this.leases.size);
     }
   }

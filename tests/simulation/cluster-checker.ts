@@ -97,7 +97,8 @@ export class ClusterChecker {
   private readonly seen = new Map<string, Seen>();
   private readonly groups: ReadonlyMap<string, CheckedGroup>;
   private readonly story: CheckedStory;
-  private upheavals = 0;
+  /** How often a set had another master, or a broker died. */
+  upheavals = 0;
   private hidden = 0;
   private openReceives = 0;
   /** When the last receives ended that were answered and have hidden nothing so far. */

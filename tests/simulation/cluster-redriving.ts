@@ -44,6 +44,12 @@ interface Fate {
   leasedUntilMs: number;
 }
 
+/** As long as no master is lost nobody else gets the message until then. */
+interface Hold {
+  readonly untilMs: number;
+  readonly upheavals: number;
+}
+
 interface Selection {
   readonly all?: boolean;
   readonly messageId?: string;
@@ -176,6 +182,7 @@ export class ClusterRedriving implements LaterHabit {
   ): Promise<readonly Message[] | undefined> {
     const { clients, random, world } = this.parts;
     const askedAtMs = world.scheduler.nowMs;
+    const { upheavals } = world.checker;
     const request = {
       ...{ batchSize: random.between(1, 8), autoRenew: false },
       invisibleDuration: { seconds: Math.floor(leaseMs / 1_000), nanos: (leaseMs % 1_000) * 1_000_000 },
@@ -191,11 +198,11 @@ export class ClusterRedriving implements LaterHabit {
       ({ systemProperties: { messageId, deliveryAttempt } }) => `${messageId}/${deliveryAttempt}`,
     );
     world.trace.note(`${clientId} received for ${group}: ${answer?.code} ${told}`);
-    const leasedUntilMs = askedAtMs + leaseMs - 5;
-    for (const message of messages) this.delivered(group, message, leasedUntilMs);
+    const hold: Hold = { untilMs: askedAtMs + leaseMs - 5, upheavals };
+    for (const message of messages) this.delivered(group, message, hold.untilMs);
     for (const message of messages) {
-      if (isDiligent) await this.acknowledge(clientId, group, message, leasedUntilMs);
-      else clients.detached(this.handle(clientId, group, message, leasedUntilMs));
+      if (isDiligent) await this.acknowledge(clientId, group, message, hold);
+      else clients.detached(this.handle(clientId, group, message, hold));
     }
     return answer?.code === OK || answer?.code === NOTHING_CAME ? messages : undefined;
   }
@@ -223,17 +230,17 @@ export class ClusterRedriving implements LaterHabit {
     Object.assign(fate, { receivedAtMs: nowMs, leasedUntilMs });
   }
 
-  private async handle(clientId: string, group: string, message: Message, leasedUntilMs: number): Promise<void> {
+  private async handle(clientId: string, group: string, message: Message, hold: Hold): Promise<void> {
     const { clients, random } = this.parts;
     await clients.sleep(random.chance(0.8) ? random.below(400) : random.below(3_000));
     const habit = random.below(100) + (group === this.group ? 0 : 35);
     // Whoever belongs to the first group gives up much.
-    if (habit < 45) await this.giveUp(clientId, group, message, leasedUntilMs);
+    if (habit < 45) await this.giveUp(clientId, group, message, hold);
     else if (habit < 55) await this.refuse(clientId, group, message);
-    else if (habit < 125) await this.acknowledge(clientId, group, message, leasedUntilMs);
+    else if (habit < 125) await this.acknowledge(clientId, group, message, hold);
   }
 
-  private async giveUp(clientId: string, group: string, message: Message, leasedUntilMs: number): Promise<void> {
+  private async giveUp(clientId: string, group: string, message: Message, hold: Hold): Promise<void> {
     const { clients, world } = this.parts;
     const fate = this.fateOfMessage(group, message);
     fate.leasedUntilMs = 0;
@@ -245,7 +252,7 @@ export class ClusterRedriving implements LaterHabit {
       world.trace.note(`${clientId} gave ${fate.repair.id} up for ${group}: ${answer?.status.code}`);
       if (!isOk) await clients.sleep(GIVE_UP_PAUSE_MS);
     }
-    if (isOk && this.isSafe(leasedUntilMs)) fate.isDead = true;
+    if (isOk && this.isSafe(hold)) fate.isDead = true;
   }
 
   private async refuse(clientId: string, group: string, message: Message): Promise<void> {
@@ -256,7 +263,7 @@ export class ClusterRedriving implements LaterHabit {
     world.trace.note(`${clientId} refused ${fate.repair.id} for ${group}: ${answer?.status.code}`);
   }
 
-  private async acknowledge(clientId: string, group: string, message: Message, leasedUntilMs: number): Promise<void> {
+  private async acknowledge(clientId: string, group: string, message: Message, hold: Hold): Promise<void> {
     const { clients, world } = this.parts;
     const fate = this.fateOfMessage(group, message);
     if (fate.settled === 'no') fate.settled = 'perhaps';
@@ -265,12 +272,12 @@ export class ClusterRedriving implements LaterHabit {
     world.trace.note(`${clientId} acknowledged ${fate.repair.id} for ${group}: ${answer?.status.code}`);
     const isOk = answer?.entries?.[0]?.status.code === OK;
     // Behind its lease it may have become a letter, and acknowledging what is settled is answered OK.
-    if (isOk && (this.isSafe(leasedUntilMs) || group !== this.group)) fate.settled = 'yes';
+    if (isOk && (this.isSafe(hold) || group !== this.group)) fate.settled = 'yes';
   }
 
-  private isSafe(leasedUntilMs: number): boolean {
+  private isSafe({ untilMs, upheavals }: Hold): boolean {
     const { world, isSteady } = this.parts;
-    return isSteady && world.scheduler.nowMs < leasedUntilMs;
+    return isSteady && world.scheduler.nowMs < untilMs && upheavals === world.checker.upheavals;
   }
 
   private fateOfMessage(group: string, { systemProperties }: Message): Fate {

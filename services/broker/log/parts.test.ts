@@ -65,6 +65,32 @@ describe('the tail', () => {
     expect(given).toHaveLength(20);
     expect(memory.size).toBeLessThanOrEqual(3 + given.length);
   });
+
+  test('views of records of any length, taken at any moment, stay as they were', () => {
+    const step = fc.record({
+      length: fc.integer({ min: 44, max: 1_500 }),
+      isRead: fc.boolean(),
+      inFrames: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 20, maxLength: 60 }), (steps) => {
+        const tail = new Tail(3000, 1000);
+        const views: { readonly view: Buffer; readonly bytes: Buffer }[] = [];
+        let position = 0;
+        for (const [number, { length, isRead, inFrames }] of steps.entries()) {
+          const target = tail.place(length, position, position);
+          target.fill(number, tail.placedAt, tail.placedAt + length);
+          target.writeUInt32BE(length, tail.placedAt + 8);
+          if (isRead) {
+            const view = inFrames ? tail.records(position, 1)![0]! : tail.find(position, length)!;
+            views.push({ view, bytes: Buffer.from(view) });
+          }
+          position += length;
+        }
+        for (const { view, bytes } of views) expect(view).toEqual(bytes);
+      }),
+    );
+  });
 });
 
 test('an index in memory answers as a list of its messages does', () => {

@@ -6,7 +6,7 @@ import { decodeRecallHandle } from '@fulmar/core/recall-handle.ts';
 import { decodeReceiptHandle } from '@fulmar/core/receipt-handle.ts';
 import type { AdminHandlers } from '@fulmar/proxy/api/admin.ts';
 import type { CallContext } from '@fulmar/proxy/api/call.ts';
-import { messageTo, type OpenReceive, TestClient } from '@fulmar/proxy/testing/test-client.ts';
+import { messageTo, type OpenReceive, type ReceiveAnswer, TestClient } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
 import type { CheckedGroup, ClusterChecker, ClusterMessage } from './cluster-checker.ts';
 import type { ProxyLife, ProxyMachine } from './cluster-proxy.ts';
@@ -52,6 +52,15 @@ export interface ClientWorld {
   loseAnswer: number;
 }
 
+export interface PollOptions {
+  readonly group: string;
+  readonly topic: string;
+  readonly batchSize: number;
+  readonly leaseMs: number;
+  /** As ReceiveMessage has it; everything if absent. */
+  readonly filterExpression?: object;
+}
+
 export class ClusterClients {
   isOver = false;
   private readonly world: ClientWorld;
@@ -76,6 +85,20 @@ export class ClusterClients {
   /** The answer, or undefined when there is none in time. */
   ask<T>(clientId: string, question: (client: TestClient) => Promise<T>, limitMs = ANSWER_MS): Promise<T | undefined> {
     return this.askProxy(({ service }) => question(new TestClient(service.handlers, { clientId })), limitMs);
+  }
+
+  /** What a receive brings that waits for a second; undefined when there is no answer in time. */
+  poll(clientId: string, { group, topic, leaseMs, ...more }: PollOptions): Promise<ReceiveAnswer | undefined> {
+    const request = {
+      ...{ ...more, autoRenew: false, invisibleDuration: timestampOf(leaseMs) },
+      longPollingTimeout: { seconds: 1, nanos: 0 },
+    };
+    const limitMs = POLL_MS + ANSWER_MS;
+    return this.ask(
+      clientId,
+      (client) => client.receive(group, topic, request, { deadlineMs: limitMs }).answer,
+      limitMs,
+    );
   }
 
   /** What people ask through the admin service of some proxy; undefined also for a refusal. */
@@ -333,8 +356,9 @@ export class ClusterClients {
   }
 }
 
-function timestampOf(atMs: number): Message {
-  return { seconds: Math.floor(atMs / 1_000), nanos: (atMs % 1_000) * 1_000_000 };
+/** As protobuf has points in time and durations. */
+function timestampOf(ms: number): Message {
+  return { seconds: Math.floor(ms / 1_000), nanos: (ms % 1_000) * 1_000_000 };
 }
 
 function deliveryOf(message: Message) {

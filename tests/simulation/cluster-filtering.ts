@@ -9,8 +9,6 @@ import { SORTED_TOPIC, type SortedFilter, type SortedMessages, sizesBetween } fr
 const OK = 20_000;
 const NOTHING_CAME = 40_401;
 const REFUSED = 42_800;
-const POLL_MS = 1_500;
-const ANSWER_MS = 3_000;
 const LEASE_MS = 6_000;
 const MEMBERS = 2;
 /** Members of a master that is gone are gone for its heir after a minute of silence. */
@@ -89,17 +87,10 @@ export class ClusterFiltering {
 
   private async receive(clientId: string, filter: SortedFilter): Promise<Received> {
     const { clients, random, world } = this.parts;
-    const request = {
-      ...{ batchSize: random.between(1, 8), autoRenew: false, filterExpression: filter.expression },
-      invisibleDuration: { seconds: LEASE_MS / 1_000, nanos: 0 },
-      longPollingTimeout: { seconds: 1, nanos: 0 },
-    };
-    const answer = await clients.ask(
-      clientId,
-      (client) =>
-        client.receive(this.group.name, SORTED_TOPIC.name, request, { deadlineMs: POLL_MS + ANSWER_MS }).answer,
-      POLL_MS + ANSWER_MS,
-    );
+    const answer = await clients.poll(clientId, {
+      ...{ group: this.group.name, topic: SORTED_TOPIC.name, leaseMs: LEASE_MS },
+      ...{ batchSize: random.between(1, 8), filterExpression: filter.expression },
+    });
     const messages = answer?.messages ?? [];
     const ids = messages.map((message) => message.systemProperties.messageId);
     world.trace.note(`${clientId} received with "${filter.expression.expression}": ${answer?.code} ${ids}`);
@@ -163,7 +154,11 @@ export class ClusterFiltering {
 }
 
 /** A message in one set. */
-export function keyOf(message: Message): string {
-  const { messageId, receiptHandle } = message.systemProperties;
-  return `${messageId} ${decodeReceiptHandle(receiptHandle)!.setHash}`;
+export function keyOf({ systemProperties: { messageId, receiptHandle } }: Message): string {
+  return keyIn(decodeReceiptHandle(receiptHandle)!.setHash, messageId);
+}
+
+/** The same of what is known without a delivery. */
+export function keyIn(setHash: number, messageId: string): string {
+  return `${messageId} ${setHash}`;
 }

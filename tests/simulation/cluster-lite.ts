@@ -11,8 +11,6 @@ const OK = 20_000;
 const NOTHING_CAME = 40_401;
 const ATTEMPTS = 3;
 const PAUSE_MS = 600;
-const POLL_MS = 1_500;
-const ANSWER_MS = 3_000;
 const LEASE_MS = 4_000;
 /** So long a call that nobody answered may still be carried out. */
 const DOUBT_MS = 30_000;
@@ -122,16 +120,10 @@ export class ClusterLite {
   /** How many came, or undefined without an answer. */
   private async receive(reader: Reader, isAcknowledged: boolean): Promise<number | undefined> {
     const { clients, random, world } = this.parts;
-    const request = {
-      ...{ batchSize: random.between(1, 8), autoRenew: false },
-      invisibleDuration: { seconds: LEASE_MS / 1_000, nanos: 0 },
-      longPollingTimeout: { seconds: 1, nanos: 0 },
-    };
-    const answer = await clients.ask(
-      reader.clientId,
-      (client) => client.receive(this.group.name, LITE_TOPIC.name, request, { deadlineMs: POLL_MS + ANSWER_MS }).answer,
-      POLL_MS + ANSWER_MS,
-    );
+    const answer = await clients.poll(reader.clientId, {
+      ...{ group: this.group.name, topic: LITE_TOPIC.name, leaseMs: LEASE_MS },
+      batchSize: random.between(1, 8),
+    });
     const messages = answer?.messages ?? [];
     const ids = messages.map((message) => message.systemProperties.messageId);
     world.trace.note(`${reader.clientId} received: ${answer?.code} ${ids}`);

@@ -5,7 +5,7 @@ import type { RedriveResult } from '@fulmar/core/finding-api.ts';
 import { decodeReceiptHandle, setHashOf } from '@fulmar/core/receipt-handle.ts';
 import { messageTo } from '@fulmar/proxy/testing/test-client.ts';
 import type { Message } from '@fulmar/proxy/testing/wire.ts';
-import { keyOf } from './cluster-filtering.ts';
+import { keyIn, keyOf } from './cluster-filtering.ts';
 import type { LaterHabit, LaterParts } from './cluster-later-habits.ts';
 
 const OK = 20_000;
@@ -18,8 +18,6 @@ const GIVE_UP_PAUSE_MS = 300;
 const MAX_ATTEMPTS = 2;
 const MANY_ATTEMPTS = 1_000;
 const PAUSE_MS = 500;
-const POLL_MS = 1_500;
-const ANSWER_MS = 3_000;
 const LEASES_MS = [1_500, 3_000, 6_000] as const;
 const LONGEST_LEASE_MS = 6_000;
 const DRAINED_MS = 150_000;
@@ -173,7 +171,7 @@ export class ClusterRedriving implements LaterHabit {
 
   // --- the consumers
 
-  /** How many came, or undefined without an answer. */
+  /** What came, or undefined without an answer. */
   private async receive(
     clientId: string,
     group: string,
@@ -183,16 +181,8 @@ export class ClusterRedriving implements LaterHabit {
     const { clients, random, world } = this.parts;
     const askedAtMs = world.scheduler.nowMs;
     const { upheavals } = world.checker;
-    const request = {
-      ...{ batchSize: random.between(1, 8), autoRenew: false },
-      invisibleDuration: { seconds: Math.floor(leaseMs / 1_000), nanos: (leaseMs % 1_000) * 1_000_000 },
-      longPollingTimeout: { seconds: 1, nanos: 0 },
-    };
-    const answer = await clients.ask(
-      clientId,
-      (client) => client.receive(group, this.topic.name, request, { deadlineMs: POLL_MS + ANSWER_MS }).answer,
-      POLL_MS + ANSWER_MS,
-    );
+    const batchSize = random.between(1, 8);
+    const answer = await clients.poll(clientId, { group, topic: this.topic.name, leaseMs, batchSize });
     const messages = answer?.messages ?? [];
     const told = messages.map(
       ({ systemProperties: { messageId, deliveryAttempt } }) => `${messageId}/${deliveryAttempt}`,
@@ -286,7 +276,7 @@ export class ClusterRedriving implements LaterHabit {
 
   private fateOf(group: string, id: string, setHash: number): Fate {
     const fates = this.fates.get(group)!;
-    const key = `${id} ${setHash}`;
+    const key = keyIn(setHash, id);
     const known = fates.get(key);
     if (known !== undefined) return known;
     const fate: Fate = {
@@ -382,6 +372,6 @@ function setHashIn(receiptHandle: string): number {
 /** As `keyOf` names messages. */
 function redrivenOf(letters: readonly Letter[]): readonly string[] {
   return letters.flatMap(({ outcome, messageId, set }) =>
-    outcome === 'redriven' ? [`${messageId} ${setHashOf(set)}`] : [],
+    outcome === 'redriven' ? [keyIn(setHashOf(set), messageId)] : [],
   );
 }

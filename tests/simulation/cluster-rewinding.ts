@@ -10,8 +10,6 @@ import { STARTED_AT_WALL_MS } from './scheduler.ts';
 
 const OK = 20_000;
 const NOTHING_CAME = 40_401;
-const POLL_MS = 1_500;
-const ANSWER_MS = 3_000;
 const LEASES_MS = [1_000, 3_000, 6_000] as const;
 const LONGEST_LEASE_MS = 6_000;
 const RESET_MS = 5_000;
@@ -119,17 +117,10 @@ export class ClusterRewinding {
     const { clients, random, world } = this.parts;
     const { era } = this;
     const askedAtMs = world.scheduler.nowMs;
-    const request = {
-      ...{ batchSize: random.between(1, 8), autoRenew: false },
-      invisibleDuration: { seconds: leaseMs / 1_000, nanos: 0 },
-      longPollingTimeout: { seconds: 1, nanos: 0 },
-    };
-    const answer = await clients.ask(
-      clientId,
-      (client) =>
-        client.receive(this.group.name, SORTED_TOPIC.name, request, { deadlineMs: POLL_MS + ANSWER_MS }).answer,
-      POLL_MS + ANSWER_MS,
-    );
+    const answer = await clients.poll(clientId, {
+      ...{ group: this.group.name, topic: SORTED_TOPIC.name, leaseMs },
+      batchSize: random.between(1, 8),
+    });
     const messages = answer?.messages ?? [];
     const ids = messages.map((message) => message.systemProperties.messageId);
     world.trace.note(`${clientId} received for ${this.group.name}: ${answer?.code} ${ids}`);

@@ -213,12 +213,16 @@ export class Writer {
 
   private schedule(): void {
     this.scheduled = true;
-    // Behind the events that wait already: their appends join the same batch.
-    this.parts.timers.soon(() => {
-      this.scheduled = false;
-      if (this.writing || this.full || !this.mayWrite) return;
-      if (this.isWanting) void this.writeCollected();
-    });
+    const { timers } = this.parts;
+    // Behind the events that wait already, and behind those that came while these were dealt with: what a busy network
+    // has brought in that time joins the same batch. When nothing comes the second turn takes some microseconds.
+    timers.soon(() => timers.soon(() => this.begin()));
+  }
+
+  private begin(): void {
+    this.scheduled = false;
+    if (this.writing || this.full || !this.mayWrite) return;
+    if (this.isWanting) void this.writeCollected();
   }
 
   private async writeCollected(): Promise<void> {

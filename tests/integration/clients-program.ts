@@ -8,6 +8,9 @@ import { temporaryDirectory } from './commands.ts';
 
 const launcher = join(import.meta.dirname, '../clients/run');
 
+/** A program that has not ended by then is ended here, so that its test fails with what the program printed. */
+const PATIENCE_MS = 480_000;
+
 /** Where the clients write their logs, as they do by default: below the home directory. */
 const home = temporaryDirectory();
 
@@ -52,7 +55,12 @@ export class ClientProgram {
     createInterface({ input: this.child.stdout! }).on('line', (line) => this.take(line));
     createInterface({ input: this.child.stderr! }).on('line', (line) => this.lines.push(line));
     running.add(this);
+    const impatience = setTimeout(() => {
+      this.lines.push(`It had not ended after ${PATIENCE_MS} ms.`);
+      this.child.kill('SIGKILL');
+    }, PATIENCE_MS);
     this.finished = once(this.child, 'close').then(([status]) => {
+      clearTimeout(impatience);
       this.ended = true;
       running.delete(this);
       this.wake();

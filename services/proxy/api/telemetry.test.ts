@@ -84,6 +84,29 @@ describe('Telemetry', () => {
     expect((await receive.answer).code).toBe(40401);
   });
 
+  test('streams of a client that are open 5 s after its goodbye end, so that a client for Java can close', async () => {
+    const streamOf = (each: TestClient) => {
+      const stream = each.telemetry();
+      stream.send(producerSettingsOf('T'));
+      return stream;
+    };
+    const [open, other] = [streamOf(client), streamOf(new TestClient(harness.handlers))];
+    await client.terminate();
+    await harness.advance(1_000);
+    const afterthought = streamOf(client);
+    await harness.advance(3_900);
+    expect(open.events.at(-1)).toBe('command');
+    await harness.advance(200);
+    expect(open.events.at(-1)).toBe('end');
+    expect(afterthought.events.at(-1)).toBe('command');
+    await harness.advance(1_000);
+    expect(afterthought.events.at(-1)).toBe('end');
+    await harness.advance(4_000);
+    const again = streamOf(client);
+    await harness.advance(10_000);
+    expect([other, again].map(({ events }) => events.at(-1))).toEqual(['command', 'command']);
+  });
+
   test('a command without settings, and one after the end, do no harm', async () => {
     const stream = client.telemetry();
     stream.send(undefined);

@@ -23,6 +23,8 @@ import { STATUS_OK, statusOf } from './status.ts';
 const GROUP_WAIT_MS = 30;
 /** Node misses the first answer when it starts with several topics; a second one comes when it is ready. */
 const SECOND_PUSH_MS = 1_500;
+/** Clients end their streams right after their goodbye. */
+const GOODBYE_MS = 5_000;
 const INVALID_ARGUMENT = 3;
 const UNAVAILABLE = 14;
 
@@ -40,6 +42,8 @@ interface Stream {
   hasPending: boolean;
   hasEnded: boolean;
   isClosed: boolean;
+  /** Called when the client says goodbye. */
+  readonly dismiss: () => void;
 }
 
 export interface Telemetry {
@@ -101,6 +105,7 @@ export function telemetry(context: ProxyContext): Telemetry {
       hasPending: false,
       hasEnded: false,
       isClosed: false,
+      dismiss: () => endAfterGoodbye(context, stream),
     };
     streams.add(stream);
     port.sendHeaders();
@@ -109,15 +114,12 @@ export function telemetry(context: ProxyContext): Telemetry {
       streams.delete(stream);
       leave(stream);
       if (stream.session === undefined) return;
-      stream.session.telemetryStreams--;
+      stream.session.dismissStreams.delete(stream.dismiss);
       stream.session.lastHeardMs = context.clock.monotonicMs();
       // A client that leaves ends its stream first.
       if (!stream.hasEnded) context.sessions.broke(stream.session);
     });
-    port.onEnd(() => {
-      stream.hasEnded = true;
-      if (!stream.hasPending) port.end();
-    });
+    port.onEnd(() => finish(stream));
     port.onMessage((command) => {
       if (stream.isClosed) return;
       context.sessions.heard(stream.requester.clientId);
@@ -191,6 +193,22 @@ export function telemetry(context: ProxyContext): Telemetry {
       for (const { port } of [...streams]) port.fail(UNAVAILABLE, 'This proxy stops. Connect to another one.');
     },
   };
+}
+
+/**
+ * A client for Java whose connection broke within the second before its goodbye opens its stream anew after it, and its
+ * `close` waits for the end of that stream, which it will not bring about.
+ */
+function endAfterGoodbye({ timers }: ProxyContext, stream: Stream): void {
+  timers.after(GOODBYE_MS, () => {
+    if (!stream.isClosed && !stream.hasEnded) finish(stream);
+  });
+}
+
+/** After the answer that is on its way. */
+function finish(stream: Stream): void {
+  stream.hasEnded = true;
+  if (!stream.hasPending) stream.port.end();
 }
 
 function takeSettings(
@@ -271,7 +289,8 @@ function attach(context: ProxyContext, stream: Stream, { clientType, groupKey }:
   // After a goodbye or a long silence the same client has a new session.
   if (stream.session !== session) {
     stream.session = session;
-    session.telemetryStreams++;
+    session.dismissStreams.add(stream.dismiss);
+    if (context.sessions.hasJustLeft(session.clientId)) stream.dismiss();
   }
   session.clientType = clientType;
   session.group = groupKey;

@@ -48,7 +48,7 @@ export function createRoster({ sessions, settingsOf, nowMs, colleagues }: Roster
       ...{ clientId, language, version, peer, clientType, group, settings },
       publishes: published.size > 0,
       openReceives: endPolls.size,
-      telemetryStreams: session.telemetryStreams,
+      telemetryStreams: session.dismissStreams.size,
       silentForMs: Math.max(0, Math.round(nowMs() - session.lastHeardMs)),
     };
   }

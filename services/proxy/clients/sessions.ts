@@ -22,6 +22,8 @@ const BACK_WITHIN_MS = 5_000;
 const ECHO_MS = 1_000;
 /** An answer that left so long before its connection broke has arrived, or the connection would have broken earlier. */
 const DOUBT_MS = 30_000;
+/** What a client still does after its goodbye it does within this time: one for Java opens a stream anew after 1 s. */
+const AFTER_GOODBYE_MS = 10_000;
 
 export interface PublishedTopic {
   /** As the client wrote it. */
@@ -45,7 +47,8 @@ export interface Session {
   lastHeardMs: number;
   /** When messages that it holds for as long as it is online last left for it. */
   lastAnsweredMs: number;
-  telemetryStreams: number;
+  /** One for each open Telemetry stream; calling it tells the stream that the client said goodbye. */
+  readonly dismissStreams: Set<() => void>;
   /** By group and topic of a group that is not shared: what each broker set said when the client joined there. */
   readonly joined: Map<string, Joined>;
   /** When its connection broke, unless it is known what came of it. */
@@ -69,6 +72,8 @@ export interface Sessions {
   heard(clientId: string): void;
   /** The client said goodbye. */
   close(clientId: string): void;
+  /** Whether the client said goodbye a moment ago, and what comes of it now is an afterthought. */
+  hasJustLeft(clientId: string): boolean;
   /** Ends the sessions of clients that have been silent for too long. */
   sweep(): void;
   all(): IterableIterator<Session>;
@@ -91,8 +96,8 @@ function silenceMsOf({ language }: Session): number {
   return language === 'RUST' ? SILENCE_RUST_MS : SILENCE_MS;
 }
 
-function isHeld({ telemetryStreams, endPolls }: Session): boolean {
-  return telemetryStreams > 0 || endPolls.size > 0;
+function isHeld({ dismissStreams, endPolls }: Session): boolean {
+  return dismissStreams.size > 0 || endPolls.size > 0;
 }
 
 export function isConsumer(session: Session): boolean {
@@ -106,6 +111,8 @@ export function createSessions(
 ): Sessions {
   let published = 0;
   const sessions = new Map<string, Session>();
+  /** Client id -> when it said goodbye, the oldest first. */
+  const goodbyes = new Map<string, number>();
   const listeners: ((clientId: string) => void)[] = [];
   const doubtListeners: ((clientId: string) => void)[] = [];
   const lostListeners: ((clientId: string) => void)[] = [];
@@ -115,6 +122,19 @@ export function createSessions(
     published -= session.published.size;
     for (const endPoll of [...session.endPolls]) endPoll();
     if (isConsumer(session)) for (const listener of listeners) listener(session.clientId);
+  }
+
+  function hasJustLeft(clientId: string): boolean {
+    return clock.monotonicMs() - (goodbyes.get(clientId) ?? Number.NEGATIVE_INFINITY) < AFTER_GOODBYE_MS;
+  }
+
+  function noteGoodbye(clientId: string): void {
+    goodbyes.delete(clientId);
+    goodbyes.set(clientId, clock.monotonicMs());
+    for (const oldest of goodbyes.keys()) {
+      if (goodbyes.size <= sessionsMax && hasJustLeft(oldest)) break;
+      goodbyes.delete(oldest);
+    }
   }
 
   function sweep(): void {
@@ -156,7 +176,7 @@ export function createSessions(
       published: new Map(),
       lastHeardMs: clock.monotonicMs(),
       lastAnsweredMs: Number.NEGATIVE_INFINITY,
-      telemetryStreams: 0,
+      dismissStreams: new Set(),
       joined: new Map(),
       brokeAtMs: undefined,
       isLost: false,
@@ -186,9 +206,14 @@ export function createSessions(
       if (session !== undefined) session.lastHeardMs = clock.monotonicMs();
     },
     close(clientId) {
+      if (clientId === '' || clientId.length > LIMITS.clientIdLength) return;
+      noteGoodbye(clientId);
       const session = sessions.get(clientId);
-      if (session !== undefined) end(session);
+      if (session === undefined) return;
+      for (const dismissStream of session.dismissStreams) dismissStream();
+      end(session);
     },
+    hasJustLeft,
     sweep,
     all: () => sessions.values(),
     online() {

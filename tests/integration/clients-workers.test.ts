@@ -9,7 +9,7 @@ import { childrenOf } from './support/child-processes.ts';
 import { openWorkers, startProxyOfWorkers, TOPIC, WORKERS } from './support/proxy-of-workers.ts';
 import { until } from './support/waiting.ts';
 
-const MESSAGES = 400;
+const MESSAGES = 1_000;
 
 buildClients();
 
@@ -29,6 +29,8 @@ test(
     );
     await Promise.all(receiving.map((program) => program.until('ready')));
     const sending = consumers.map((name) => start(name, 'produce', '--count', String(MESSAGES), '--prefix', name));
+    // The start of a client for Java fails when its connection breaks meanwhile.
+    await Promise.all(sending.map((program) => program.until('ready')));
     const hasReceived = (part: number) => () =>
       receiving.every(({ events }) => events.filter(({ event }) => event === 'received').length >= MESSAGES * part);
     for (let number = 0; number < WORKERS; number++) {

@@ -1,14 +1,17 @@
-// The protos of the repository, loaded once when first asked for: definitions of services for servers and clients.
-// 64-bit integers and enumerations are numbers, absent submessages null or undefined.
+// The methods of the services in the protos of the repository, for servers and clients. A file is parsed when the first
+// message of one of its services is read or written by no codec of ours. 64-bit integers and enumerations are numbers,
+// absent submessages null or undefined.
 import { readdirSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
 import type { MethodDefinition, ServiceDefinition } from '@grpc/grpc-js';
-import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
+import type { PackageDefinition } from '@grpc/proto-loader';
+import { protoLibrary } from './late-libraries.ts';
+import { methodKind, protoService } from './proto-services.ts';
 import type { Codec } from './rpc.ts';
 
 export const PROTO_DIRECTORY = join(import.meta.dirname, '..', '..', 'proto');
 
-let loaded: PackageDefinition | undefined;
+const parsed = new Map<string, PackageDefinition>();
 
 /** All proto files, as they import each other. */
 export function protoFiles(): string[] {
@@ -18,24 +21,26 @@ export function protoFiles(): string[] {
     .sort();
 }
 
-function protos(): PackageDefinition {
-  loaded ??= loadSync(protoFiles(), {
-    includeDirs: [PROTO_DIRECTORY],
-    longs: Number,
-    bytes: Buffer,
-    defaults: true,
-    keepCase: false,
-  });
-  return loaded;
+function parse(file: string): PackageDefinition {
+  let found = parsed.get(file);
+  if (found === undefined) {
+    found = protoLibrary().loadSync(file, {
+      includeDirs: [PROTO_DIRECTORY],
+      longs: Number,
+      bytes: Buffer,
+      defaults: true,
+      keepCase: false,
+    });
+    parsed.set(file, found);
+  }
+  return found;
 }
 
-export type Definition<Request, Response> = MethodDefinition<Request, Response> & { readonly originalName?: string };
+export type Definition<Request, Response> = MethodDefinition<Request, Response>;
 
 /** The definition of a service by its full name; methods by their names in the proto (`SendMessage`). */
 export function serviceDefinition(service: string): ServiceDefinition {
-  const found = protos()[service];
-  if (found === undefined || 'format' in found) throw new Error(`There is no service ${service} in the protos.`);
-  return found as ServiceDefinition;
+  return parse(protoService(service).file)[service] as ServiceDefinition;
 }
 
 /** The definition of `service/Method`, with the codec of the caller where it has one. */
@@ -44,13 +49,15 @@ export function methodDefinition<Request, Response>(
   method: string,
   codec: Codec<Request, Response> = {},
 ): Definition<Request, Response> {
-  const found = serviceDefinition(service)[method] as Definition<Request, Response> | undefined;
-  if (found === undefined) throw new Error(`There is no method ${method} in ${service}.`);
+  const kind = methodKind(service, method);
+  const found = () => serviceDefinition(service)[method] as Definition<Request, Response>;
   return {
-    ...found,
-    requestSerialize: codec.encodeRequest ?? found.requestSerialize,
-    requestDeserialize: codec.decodeRequest ?? found.requestDeserialize,
-    responseSerialize: codec.encodeResponse ?? found.responseSerialize,
-    responseDeserialize: codec.decodeResponse ?? found.responseDeserialize,
+    path: `/${service}/${method}`,
+    requestStream: kind === 'duplex',
+    responseStream: kind !== 'unary',
+    requestSerialize: codec.encodeRequest ?? ((request) => found().requestSerialize(request)),
+    requestDeserialize: codec.decodeRequest ?? ((bytes) => found().requestDeserialize(bytes)),
+    responseSerialize: codec.encodeResponse ?? ((response) => found().responseSerialize(response)),
+    responseDeserialize: codec.decodeResponse ?? ((bytes) => found().responseDeserialize(bytes)),
   };
 }

@@ -1,16 +1,11 @@
 // The methods of a server by their paths: what turns bytes into a handler's values and back, and what is measured
 // about each call. A service whose binding does not fit its proto keeps the server from starting.
 import type { Observer } from '@fulmar/core/ports.ts';
-import { methodDefinition, serviceDefinition } from '../protos.ts';
+import { checkBinding } from '../proto-services.ts';
+import { methodDefinition } from '../protos.ts';
 import { GRPC_STATUS, type MethodBinding, type ServiceBinding } from '../rpc.ts';
 
 const STATUS_NAMES = new Map<number, string>(Object.entries(GRPC_STATUS).map(([name, code]) => [code, name]));
-
-const KINDS = new Map([
-  ['false,false', 'unary'],
-  ['false,true', 'stream'],
-  ['true,true', 'duplex'],
-]);
 
 type Observe = (value: number) => void;
 
@@ -26,8 +21,6 @@ export class Method {
 
   constructor(service: string, name: string, binding: MethodBinding, observer: Observer) {
     const found = methodDefinition<unknown, unknown>(service, name, binding.codec);
-    const kind = KINDS.get(`${found.requestStream},${found.responseStream}`);
-    if (kind !== binding.kind) throw new Error(`${found.path} is ${kind}, its handler is ${binding.kind}.`);
     this.path = found.path;
     this.binding = binding;
     this.decode = found.requestDeserialize;
@@ -53,9 +46,8 @@ export class Method {
 export function methodsOf(bindings: readonly ServiceBinding[], observer: Observer): Map<string, Method> {
   const methods = new Map<string, Method>();
   for (const { service, methods: bound } of bindings) {
-    const names = Object.keys(serviceDefinition(service));
+    checkBinding(service, bound);
     for (const [name, binding] of Object.entries(bound)) {
-      if (!names.includes(name)) throw new Error(`There is no method ${name} in ${service}.`);
       const method = new Method(service, name, binding, observer);
       methods.set(method.path, method);
     }

@@ -1,7 +1,7 @@
 // AdminSendMessage: one message of a person, sent just as a producer would send it, by the same handler and the same
 // rules. What the request leaves out of the system properties is filled in here, the message id first of all.
 import { FaultError, fault } from '@fulmar/core/errors.ts';
-import { serviceDefinition } from '@fulmar/runtime/protos.ts';
+import { methodDefinition } from '@fulmar/runtime/protos.ts';
 import type { CallContext, UnaryHandler } from '../call.ts';
 import { type Resource, type Status, wireTime } from '../messages.ts';
 import { sendMessage } from '../send.ts';
@@ -31,7 +31,7 @@ const CLIENT_OF_PEOPLE = 'official-admin';
 
 export function officialSendHandlers({ context }: OfficialParts): OfficialSendHandlers {
   const send = sendMessage(context);
-  const definition = serviceDefinition('apache.rocketmq.v2.MessagingService').SendMessage!;
+  const definition = methodDefinition<object, SendAnswer>('apache.rocketmq.v2.MessagingService', 'SendMessage');
 
   return {
     AdminSendMessage: answering(
@@ -41,7 +41,7 @@ export function officialSendHandlers({ context }: OfficialParts): OfficialSendHa
         const messages = [messageOf(request)];
         const answer = definition.responseDeserialize(
           await send(ofPerson(call), definition.requestSerialize({ messages })),
-        ) as SendAnswer;
+        );
         const [entry] = answer.entries;
         const status = entry?.status ?? answer.status;
         return status.code === STATUS_OK.code ? { status, messageId: entry!.messageId } : { status };

@@ -3,16 +3,16 @@
 
 import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import { LIMITS } from '@fulmar/core/limits.ts';
-import type { ServiceError, StatusObject } from '@grpc/grpc-js';
-import {
-  type ChannelOptions,
-  Client,
-  type ClientDuplexStream,
-  type ClientReadableStream,
-  credentials,
+import type {
+  ChannelOptions,
+  ClientDuplexStream,
+  ClientReadableStream,
   Metadata,
+  ServiceError,
+  StatusObject,
 } from '@grpc/grpc-js';
 import type { KeyPair } from './certificates.ts';
+import { grpcLibrary } from './late-libraries.ts';
 import { methodDefinition } from './protos.ts';
 import { type Codec, FULMAR_CODE, GRPC_STATUS, RpcFailure } from './rpc.ts';
 
@@ -122,6 +122,7 @@ function channelOptions(options: GrpcClientOptions): ChannelOptions {
 }
 
 function channelCredentials(tls: GrpcClientOptions['tls']) {
+  const { credentials } = grpcLibrary();
   if (tls === undefined || tls === 'off') return credentials.createInsecure();
   if (tls !== 'any') return trustingCredentials(tls);
   return credentials.createSsl(null, null, null, {
@@ -141,7 +142,7 @@ function trustingCredentials({ trusted, own, serverNames }: TrustedServers) {
             return errors.includes(undefined) ? undefined : errors[0];
           },
         };
-  return credentials.createSsl(pem(trusted), pem(own?.key), pem(own?.cert), checks);
+  return grpcLibrary().credentials.createSsl(pem(trusted), pem(own?.key), pem(own?.cert), checks);
 }
 
 /** The name that the client asks for by SNI, which must not be a number. */
@@ -156,6 +157,7 @@ function failureOf(status: Pick<StatusObject, 'code' | 'details' | 'metadata'>):
 }
 
 function metadataOf(options: CallOptions): Metadata {
+  const { Metadata } = grpcLibrary();
   const metadata = new Metadata({ waitForReady: options.waitForConnection ?? false });
   for (const [name, value] of Object.entries(options.headers ?? {})) metadata.set(name, value);
   return metadata;
@@ -184,6 +186,7 @@ function listen<Response>(
 
 /** `address` is `host:port`. Nothing is sent before the first call. */
 export function connectGrpc(address: string, options: GrpcClientOptions = {}): GrpcClient {
+  const { Client } = grpcLibrary();
   const client = new Client(address, channelCredentials(options.tls), channelOptions(options));
   return {
     unary: (method, request, options = {}) => {

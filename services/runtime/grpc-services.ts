@@ -3,17 +3,10 @@
 
 import type { Logger, Observer } from '@fulmar/core/ports.ts';
 import type { Server, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { methodDefinition, serviceDefinition } from './protos.ts';
-import { GRPC_STATUS, type MethodBinding, type ServiceBinding } from './rpc.ts';
-import {
-  expectedFailure,
-  type LibraryCall,
-  LibraryContext,
-  LibraryPort,
-  LibrarySink,
-  statusOf,
-  UNEXPECTED,
-} from './server-calls.ts';
+import { checkBinding } from './proto-services.ts';
+import { methodDefinition } from './protos.ts';
+import { expectedFailure, GRPC_STATUS, type MethodBinding, type ServiceBinding, UNEXPECTED } from './rpc.ts';
+import { type LibraryCall, LibraryContext, LibraryPort, LibrarySink, statusOf } from './server-calls.ts';
 
 export interface RegisterOptions {
   readonly logger: Logger;
@@ -106,29 +99,18 @@ function implementationOf(path: string, binding: MethodBinding, begin: () => Fin
   };
 }
 
-const KINDS = new Map([
-  ['false,false', 'unary'],
-  ['false,true', 'stream'],
-  ['true,true', 'duplex'],
-]);
-
 /**
  * Adds the service; throws if a method does not exist or is of another kind. Returns paths of methods with long
  * streams.
  */
 export function registerService(server: Server, binding: ServiceBinding, options: RegisterOptions): string[] {
-  const names = Object.keys(serviceDefinition(binding.service));
-  for (const name of Object.keys(binding.methods)) {
-    if (!names.includes(name)) throw new Error(`There is no method ${name} in ${binding.service}.`);
-  }
+  checkBinding(binding.service, binding.methods);
   const definition: Record<string, unknown> = {};
   const implementation: UntypedServiceImplementation = {};
   const longPaths: string[] = [];
   for (const [name, method] of Object.entries(binding.methods)) {
     const found = methodDefinition(binding.service, name, method.codec);
-    const kind = KINDS.get(`${found.requestStream},${found.responseStream}`);
-    if (kind !== method.kind) throw new Error(`${found.path} is ${kind}, its handler is ${method.kind}.`);
-    if (kind === 'duplex') longPaths.push(found.path);
+    if (method.kind === 'duplex') longPaths.push(found.path);
     definition[name] = found;
     const begin = measuring(options.observer, binding.service, name);
     implementation[name] = implementationOf(found.path, method, begin, options.logger) as never;

@@ -2,6 +2,16 @@
 import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
+let grpc: typeof import('@grpc/grpc-js') | undefined;
+
+export function grpcLibrary(): typeof import('@grpc/grpc-js') {
+  if (grpc === undefined) {
+    grpc = require('@grpc/grpc-js') as typeof import('@grpc/grpc-js');
+    // It writes to the console by itself otherwise, at the wish of any client with odd headers.
+    grpc.setLogVerbosity(grpc.logVerbosity.NONE);
+  }
+  return grpc;
+}
 
 export function protoLibrary(): typeof import('@grpc/proto-loader') {
   return require('@grpc/proto-loader') as typeof import('@grpc/proto-loader');

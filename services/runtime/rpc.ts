@@ -1,7 +1,7 @@
 // How services are written and called here, free of any gRPC library: handlers take plain values and ports, clients
 // give plain values and promises. `grpc-server.ts` and `grpc-client.ts` put them on the wire. The shapes fit those that
 // the services declare for themselves, so that a handler needs no import of this package.
-import { codeOf, ERRORS, type Fault } from '@fulmar/core/errors.ts';
+import { codeOf, ERRORS, type Fault, FaultError } from '@fulmar/core/errors.ts';
 
 /** One call, as far as a handler needs to know it. */
 export interface CallContext {
@@ -158,3 +158,16 @@ export class RpcFailure extends Error {
 export function failureOf(fault: Fault): RpcFailure {
   return new RpcFailure(ERRORS[fault.error].grpc, fault.message, codeOf(fault));
 }
+
+/** What a handler threw, as a caller may see it; undefined if it is a bug, whose text stays in the log. */
+export function expectedFailure(thrown: unknown): RpcFailure | undefined {
+  if (thrown instanceof RpcFailure) return thrown;
+  if (thrown instanceof FaultError) return failureOf(thrown.fault);
+  return undefined;
+}
+
+export const UNEXPECTED = new RpcFailure(
+  GRPC_STATUS.INTERNAL,
+  'The server met an unexpected error; its log has the details. Repeat the request.',
+  50001,
+);

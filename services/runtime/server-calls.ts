@@ -2,10 +2,10 @@
 // to the library's inner call, not through its object streams, which would send each frame of an answer only after the
 // one before has left; so the frames of one turn reach the network in one or two writes.
 
-import { FaultError } from '@fulmar/core/errors.ts';
-import { type Metadata as GrpcMetadata, Metadata, type StatusObject } from '@grpc/grpc-js';
+import type { Metadata as GrpcMetadata, StatusObject } from '@grpc/grpc-js';
+import { grpcLibrary } from './late-libraries.ts';
 import type { CallContext, DuplexPort, ResponseSink } from './rpc.ts';
-import { FULMAR_CODE, failureOf, GRPC_STATUS, RpcFailure } from './rpc.ts';
+import { FULMAR_CODE, GRPC_STATUS, RpcFailure } from './rpc.ts';
 
 /** What every kind of call of the library has, as far as it is used here. */
 export interface LibraryCall {
@@ -71,23 +71,11 @@ export class LibraryContext implements CallContext {
 }
 
 export function statusOf(failure: RpcFailure): Partial<StatusObject> {
+  const { Metadata } = grpcLibrary();
   const metadata = new Metadata();
   if (failure.fulmarCode !== undefined) metadata.set(FULMAR_CODE, String(failure.fulmarCode));
   return { code: failure.grpcStatus, details: failure.message, metadata };
 }
-
-/** What a handler threw, as a caller may see it; undefined if it is a bug, whose text stays in the log. */
-export function expectedFailure(thrown: unknown): RpcFailure | undefined {
-  if (thrown instanceof RpcFailure) return thrown;
-  if (thrown instanceof FaultError) return failureOf(thrown.fault);
-  return undefined;
-}
-
-export const UNEXPECTED = new RpcFailure(
-  GRPC_STATUS.INTERNAL,
-  'The server met an unexpected error; its log has the details. Repeat the request.',
-  50001,
-);
 
 /** The writing half of a call, with its answer's end. */
 export class LibrarySink<Frame> implements ResponseSink<Frame> {
@@ -174,6 +162,7 @@ export class LibraryPort<In, Out> extends LibrarySink<Out> implements DuplexPort
   sendHeaders(): void {
     if (this.#headersSent) return;
     this.#headersSent = true;
+    const { Metadata } = grpcLibrary();
     this.#call.sendMetadata(new Metadata());
   }
 

@@ -35,6 +35,7 @@ export function startTestServer(options: Partial<GrpcServerOptions> = {}): Promi
     services: [messaging],
     logger: silentLogger,
     observer: silentObserver,
+    transport: 'grpc-js',
     ...options,
   });
 }

@@ -43,7 +43,6 @@ export async function startReplicationServer(options: ReplicationServerOptions):
     logger,
     observer,
     limits: { ...REPLICATION_TRANSPORT, responseBytes },
-    transport: 'native',
   });
   keepRenewed(server, tls);
   return server;

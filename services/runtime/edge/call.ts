@@ -1,8 +1,7 @@
 // What calls of every kind share: what a handler may ask about its call, the messages found in the bytes of the
 // request, memory that is counted while they are there, the deadline, and the ways in which a call ends.
 import type { Logger } from '@fulmar/core/ports.ts';
-import { type CallContext, GRPC_STATUS, RpcFailure } from '../rpc.ts';
-import { expectedFailure, UNEXPECTED } from '../server-calls.ts';
+import { type CallContext, expectedFailure, GRPC_STATUS, RpcFailure, UNEXPECTED } from '../rpc.ts';
 import type { Deadlines, Timed } from './deadlines.ts';
 import { CODE, readUint32 } from './http2.ts';
 import type { Incoming, IncomingRequest } from './incoming.ts';

@@ -9,7 +9,7 @@ let server: GrpcServer;
 let client: GrpcClient;
 
 beforeEach(async () => {
-  server = await startTestServer();
+  server = await startTestServer({ transport: 'native' });
   client = connectGrpc(`127.0.0.1:${server.port}`);
 });
 

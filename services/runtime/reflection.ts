@@ -1,8 +1,8 @@
 // Server reflection, v1 and v1alpha: tells tools such as grpcurl which services this server has and how their messages
 // look. The descriptors are built when somebody first asks.
-import { type DescribedFile, type DescribedFiles, describeFiles } from './file-descriptors.ts';
+import type { DescribedFile, DescribedFiles } from './file-descriptors.ts';
 import { PROTO_DIRECTORY, protoFiles } from './protos.ts';
-import { duplex, GRPC_STATUS, type ServiceBinding } from './rpc.ts';
+import { duplex, GRPC_STATUS, type ServiceBinding, UNEXPECTED } from './rpc.ts';
 
 interface ReflectionRequest {
   readonly host?: string;
@@ -13,7 +13,14 @@ interface ReflectionRequest {
   readonly allExtensionNumbersOfType?: string;
 }
 
-let files: DescribedFiles | undefined;
+let described: Promise<DescribedFiles> | undefined;
+
+function describedFiles(): Promise<DescribedFiles> {
+  described ??= import('./file-descriptors.ts').then(({ describeFiles }) =>
+    describeFiles(PROTO_DIRECTORY, protoFiles()),
+  );
+  return described;
+}
 
 /** The file and everything that it imports, each once, itself first. */
 function withImports(file: DescribedFile, all: DescribedFiles): Buffer[] {
@@ -27,11 +34,10 @@ function withImports(file: DescribedFile, all: DescribedFiles): Buffer[] {
   return [...found.values()].map(({ bytes }) => bytes);
 }
 
-function answer(request: ReflectionRequest, services: readonly string[]): object {
+function answer(request: ReflectionRequest, services: readonly string[], files: DescribedFiles): object {
   if (request.listServices !== undefined) {
     return { listServicesResponse: { service: services.map((name) => ({ name })) } };
   }
-  files ??= describeFiles(PROTO_DIRECTORY, protoFiles());
   let file: DescribedFile | undefined;
   if (request.fileByFilename !== undefined) file = files.byName(request.fileByFilename);
   else if (request.fileContainingSymbol !== undefined) file = files.bySymbol(request.fileContainingSymbol);
@@ -43,10 +49,16 @@ function answer(request: ReflectionRequest, services: readonly string[]): object
 export function reflectionServices(services: readonly string[]): ServiceBinding[] {
   const names = [...services, 'grpc.reflection.v1.ServerReflection', 'grpc.reflection.v1alpha.ServerReflection'];
   const info = duplex<ReflectionRequest, object>((_call, port) => {
+    let answered = Promise.resolve();
     port.onMessage((request) => {
-      port.write({ validHost: request.host ?? '', originalRequest: request, ...answer(request, names) });
+      answered = describedFiles().then(
+        (files) => {
+          port.write({ validHost: request.host ?? '', originalRequest: request, ...answer(request, names, files) });
+        },
+        () => port.fail(UNEXPECTED.grpcStatus, UNEXPECTED.message),
+      );
     });
-    port.onEnd(() => port.end());
+    port.onEnd(() => void answered.then(() => port.end()));
   });
   return ['v1', 'v1alpha'].map((version) => ({
     service: `grpc.reflection.${version}.ServerReflection`,

@@ -1,6 +1,7 @@
 // The broker as a process: reads its settings, wires the parts together, and stops in order.
 import { splitAddress } from '@fulmar/core/addresses.ts';
 import type { Settings } from '@fulmar/core/config.ts';
+import type { ConnectNameServer } from '@fulmar/core/name-service.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import type { BrokerEntry } from '@fulmar/core/route.ts';
 import { decodeSetRecord, encodeSetRecord } from '@fulmar/core/set-record.ts';
@@ -50,6 +51,8 @@ export interface BrokerParts {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly probes: Probes;
+  /** How NameServers are reached; over gRPC if absent. */
+  readonly connectNameServer?: ConnectNameServer;
   /** Called when the broker cannot go on; the process should end then. */
   readonly onFailure: (error: Error) => void;
 }
@@ -134,7 +137,9 @@ export async function startBroker(parts: BrokerParts): Promise<RunningBroker> {
   keepRenewed(server, tls);
   const registration = startRegistration({
     resolve: () => resolveAddresses(settings.nameservers),
-    connect: (nameServer) => connectNameServer(nameServer, { tls: internalClient(tls, nameServer) }),
+    connect:
+      parts.connectNameServer ??
+      ((nameServer) => connectNameServer(nameServer, { tls: internalClient(tls, nameServer) })),
     clock: systemClock,
     timers: systemTimers,
     random: systemRandom,

@@ -1,12 +1,13 @@
 // `fulmar run`: a whole cluster on one machine, for a first look and for development. NameServer, Broker and Proxy are
-// the same services as in production, on ports of their own and speaking gRPC. One broker lives in this process and is
-// called directly; with more sets or replicas every one is a process of its own. Topics and consumer groups come into
-// being by their first use here.
+// the same services as in production, on ports of their own and speaking gRPC. Those in this process call each other
+// directly: the NameServer, the proxy, and one broker; with more sets or replicas every broker is a process of its own.
+// Topics and consumer groups come into being by their first use here.
 import { join } from 'node:path';
 import { BROKER_SETTINGS } from '@fulmar/broker/config.ts';
 import { startBroker } from '@fulmar/broker/main.ts';
 import { joinAddress } from '@fulmar/core/addresses.ts';
 import { readSettings, type Settings, type SettingTable } from '@fulmar/core/config.ts';
+import type { ConnectNameServer } from '@fulmar/core/name-service.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { NAMESERVER_SETTINGS } from '@fulmar/nameserver/config.ts';
 import { startNameServer } from '@fulmar/nameserver/main.ts';
@@ -71,9 +72,10 @@ async function start(settings: RunSettings): Promise<void> {
   // Where the parts reach each other.
   const inside = settings.host === '0.0.0.0' ? '127.0.0.1' : settings.host;
   const nameservers = [joinAddress({ host: inside, port: nameServer.port })];
+  const connectNameServer = () => nameServer.connect();
   const brokers =
     settings.sets * settings.replicas === 1
-      ? await oneBroker(settings, inside, nameservers, { logger, life, metrics, probes })
+      ? await oneBroker(settings, inside, nameservers, { logger, life, metrics, probes, connectNameServer })
       : await manyBrokers(settings, nameservers);
   const proxy = await startProxy({
     settings: {
@@ -87,6 +89,7 @@ async function start(settings: RunSettings): Promise<void> {
     },
     logger,
     metrics,
+    connectNameServer,
     setLogLevel: (level) => {
       logger.level = level;
     },
@@ -150,11 +153,19 @@ interface Brokers {
   stop(): Promise<void>;
 }
 
+interface Around {
+  readonly logger: Logger;
+  readonly life: ProcessLife;
+  readonly metrics: Metrics;
+  readonly probes: Probes;
+  readonly connectNameServer: ConnectNameServer;
+}
+
 async function oneBroker(
   settings: RunSettings,
   inside: string,
   nameservers: readonly string[],
-  around: { readonly logger: Logger; readonly life: ProcessLife; readonly metrics: Metrics; readonly probes: Probes },
+  around: Around,
 ): Promise<Brokers> {
   const { host } = settings;
   const running = await startBroker({

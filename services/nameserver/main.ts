@@ -1,6 +1,7 @@
 // The NameServer as a process: reads its settings, wires the parts together, and stops in order.
 import { hostname } from 'node:os';
 import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
+import type { NameServerConnection } from '@fulmar/core/name-service.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { systemClock, systemTimers } from '@fulmar/runtime/clock.ts';
 import { sampleLoad, startGrpcServer, transportLimits } from '@fulmar/runtime/grpc-server.ts';
@@ -15,11 +16,14 @@ import { processLife } from '@fulmar/runtime/process.ts';
 import { loadSettings } from '@fulmar/runtime/settings.ts';
 import { nameServerBinding } from './binding.ts';
 import { NAMESERVER_SETTINGS, type NameServerSettings } from './config.ts';
+import { connectLocally } from './local-connection.ts';
 import { NameService } from './name-service.ts';
 
 export interface RunningNameServer {
   readonly port: number;
   readonly httpPort: number;
+  /** For services of the same process. */
+  connect(): NameServerConnection;
   /** Tells everybody to use another one, and breaks what is still open after the deadline. */
   stop(deadlineMs: number): Promise<void>;
 }
@@ -69,6 +73,7 @@ export async function startNameServer(
     return {
       port: server.port,
       httpPort: http.port,
+      connect: () => connectLocally(service, systemTimers),
       async stop(deadlineMs) {
         stopping = true;
         service.stop();

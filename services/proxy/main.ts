@@ -6,6 +6,7 @@ import { joinAddress, splitAddress } from '@fulmar/core/addresses.ts';
 import type { Settings } from '@fulmar/core/config.ts';
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { PARENT_BYTES } from '@fulmar/core/memory-bounds.ts';
+import type { ConnectNameServer } from '@fulmar/core/name-service.ts';
 import type { Logger } from '@fulmar/core/ports.ts';
 import { VERSION } from '@fulmar/core/version.ts';
 import { resolveAddresses } from '@fulmar/runtime/addresses.ts';
@@ -56,6 +57,8 @@ export interface ProxyParts {
   readonly logger: Logger;
   /** How brokers are reached; over gRPC if absent. */
   readonly connectBroker?: ConnectBroker;
+  /** How NameServers are reached; over gRPC if absent. */
+  readonly connectNameServer?: ConnectNameServer;
   readonly metrics: Metrics;
   readonly setLogLevel: (level: LogLevel) => void;
   /** If it is one of several workers: what it shares with the others. */
@@ -77,7 +80,7 @@ export async function startProxy({ settings, logger, metrics, ...parts }: ProxyP
   const cluster = new ClusterView({
     ...ports,
     resolve: () => resolveAddresses(settings.nameservers),
-    connect: (address) => connectNameServer(address, { tls: tlsFor(address) }),
+    connect: parts.connectNameServer ?? ((address) => connectNameServer(address, { tls: tlsFor(address) })),
     log: logger,
     connectBroker:
       parts.connectBroker ??

@@ -1,7 +1,8 @@
 // How much memory this process may take, and a start with a heap that fits into it. V8 has to be told the size of its
 // heap before it begins, and the C library when to give memory back, so a process without these replaces itself, under
-// the same pid, by one that has them.
+// the same pid, by one that has them. `scripts/fulmar` guesses them, because starting Node twice takes its time.
 import { totalmem } from 'node:os';
+import { isDeepStrictEqual } from 'node:util';
 import type { SettingTable } from '@fulmar/core/config.ts';
 import {
   heapSizes,
@@ -26,6 +27,7 @@ const HEAP_FLAG = '--max-old-space-size';
 const YOUNG_FLAG = '--max-semi-space-size';
 const GROWTH_FLAG = '--heap-growing-percent';
 const COLLECT_FLAG = '--expose-gc';
+const OUR_FLAGS = [HEAP_FLAG, YOUNG_FLAG, GROWTH_FLAG, COLLECT_FLAG];
 /** After the first calls, and before anybody looks at how much memory is taken. */
 const COLLECT_AFTER_MS = 1_000;
 
@@ -41,19 +43,22 @@ export function ownBounds(setting: number): MemoryBounds {
 }
 
 /**
- * Replaces this process by one whose heap fits into the limit. Returns if it has been given a heap already, and where
- * it holds a channel to its parent, which would be lost.
+ * Replaces this process by one whose heap fits into the limit. Returns if the heap fits already, or somebody has chosen
+ * it, and where the process holds a channel to its parent, which would be lost.
  */
 export function takeFittingHeap(setting: number, hasBuffers: boolean): void {
-  const { execPath, argv, env } = process;
+  const { execPath, execArgv, argv, env } = process;
   if (process.connected || isHeapGiven()) return;
   const { nodeOptions, environment } = fittingHeap(memoryLimit(setting), hasBuffers);
-  process.execve?.(execPath, [execPath, ...nodeOptions, ...argv.slice(1)], { ...env, ...environment });
+  const wanted = { ...env, ...environment };
+  if (isDeepStrictEqual([nodeOptions, wanted], [execArgv, { ...env }])) return;
+  process.execve?.(execPath, [execPath, ...nodeOptions, ...argv.slice(1)], wanted);
 }
 
-/** Whether whoever started this process has said how large its heap is. */
+/** Whether somebody has chosen how large the heap is. What we give comes with `COLLECT_FLAG`. */
 function isHeapGiven(): boolean {
   const { execArgv, env } = process;
+  if (execArgv.includes(COLLECT_FLAG)) return false;
   return [...execArgv, env.NODE_OPTIONS ?? ''].some((flag) => flag.includes(HEAP_FLAG));
 }
 
@@ -69,12 +74,12 @@ export function fittingHeap(limitBytes: number, hasBuffers: boolean): FittingHea
   const { execArgv, env } = process;
   const { oldSpaceMebibytes, semiSpaceMebibytes, growthPercent } = heapSizes(limitBytes, hasBuffers);
   const sized = [
-    ...execArgv.filter((flag) => !flag.startsWith(YOUNG_FLAG)),
     `${HEAP_FLAG}=${oldSpaceMebibytes}`,
     `${YOUNG_FLAG}=${semiSpaceMebibytes}`,
     // V8 by itself collects the whole heap for every few MiB of log that leave the cache: a quarter of a send's CPU.
     `${GROWTH_FLAG}=${growthPercent}`,
     COLLECT_FLAG,
+    ...execArgv.filter((flag) => !OUR_FLAGS.some((ours) => flag.startsWith(ours))),
   ];
   const environment = {
     // glibc keeps freed buffers for itself, up to 32 MiB each, once it has seen one so large be freed; with many large

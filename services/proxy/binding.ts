@@ -1,6 +1,7 @@
 // Which RPC of the public services is carried out by which handler, and which of them read and write their own bytes.
 import { duplex, RAW, type ServiceBinding, stream, unary } from '@fulmar/runtime/rpc.ts';
 import type { AdminHandlers } from './api/admin.ts';
+import { QUERY_ROUTE } from './api/codec/query-route.ts';
 import type { OfficialAdminHandlers } from './api/official/admin.ts';
 import type { MessagingHandlers } from './api/service.ts';
 
@@ -13,7 +14,7 @@ export function messagingBinding({ raw, rawStream, plain, duplex: duplexes }: Me
       ChangeInvisibleDuration: unary(raw.ChangeInvisibleDuration, RAW),
       ReceiveMessage: stream(rawStream.ReceiveMessage, RAW),
       PullMessage: stream(rawStream.PullMessage, RAW),
-      QueryRoute: unary(plain.QueryRoute),
+      QueryRoute: unary(plain.QueryRoute, QUERY_ROUTE),
       QueryAssignment: unary(plain.QueryAssignment),
       Heartbeat: unary(plain.Heartbeat),
       NotifyClientTermination: unary(plain.NotifyClientTermination),

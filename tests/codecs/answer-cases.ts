@@ -1,5 +1,6 @@
 // The answers of the hot calls of the public API: what our encoders write, the protos read with the same values. A
 // delivered message has gone all the way: sent as the protos write it, read, stored and delivered by hand.
+import { encodeQueryRouteResponse } from '@fulmar/proxy/api/codec/query-route.ts';
 import {
   deliveryTimestampFrame,
   messageFrame,
@@ -71,6 +72,38 @@ function changeInvisibleResponse(random: SeededRandom): Buffer {
   const [status, receiptHandle] = [statusOf(random), randomText(random)];
   const bytes = encodeChangeInvisibleResponse(status, receiptHandle);
   return check('ChangeInvisibleDurationResponse', bytes, present({ status: present(status), receiptHandle }));
+}
+
+function queryRouteResponse(random: SeededRandom): Buffer {
+  const status = statusOf(random);
+  const several = <T>(make: () => T): T[] => Array.from({ length: random.below(4) }, make);
+  const messageQueues = several(() => ({
+    topic: { resourceNamespace: randomText(random), name: randomText(random) },
+    id: randomWhole(random, EDGES),
+    permission: random.below(5),
+    broker: {
+      name: randomText(random),
+      id: randomWhole(random, EDGES),
+      endpoints: {
+        scheme: random.below(4),
+        addresses: several(() => ({ host: randomText(random), port: random.below(65_536) })),
+      },
+    },
+    acceptMessageTypes: several(() => random.below(7)),
+  }));
+  return check('QueryRouteResponse', encodeQueryRouteResponse({ status, messageQueues }), {
+    status: present(status),
+    messageQueues: messageQueues.map(({ topic, broker, ...queue }) =>
+      present({
+        ...queue,
+        topic: present(topic),
+        broker: present({
+          ...broker,
+          endpoints: present({ ...broker.endpoints, addresses: broker.endpoints.addresses.map(present) }),
+        }),
+      }),
+    ),
+  });
 }
 
 function receiveFrames(random: SeededRandom): Buffer {
@@ -148,6 +181,7 @@ export const ANSWER_CASES: readonly CodecCase[] = [
   { name: 'SendMessageResponse', valid: sendResponse },
   { name: 'AckMessageResponse', valid: ackResponse },
   { name: 'ChangeInvisibleDurationResponse', valid: changeInvisibleResponse },
+  { name: 'QueryRouteResponse', valid: queryRouteResponse },
   { name: 'ReceiveMessageResponse, status and time', valid: receiveFrames },
   { name: 'ReceiveMessageResponse, a message', valid: deliveredMessage },
 ];

@@ -2,6 +2,7 @@
 // damaged bytes it refuses exactly those that are malformed. Answers: what our encoders write, the protos read.
 import { LIMITS } from '@fulmar/core/limits.ts';
 import { decodePullRequest } from '@fulmar/proxy/api/codec/pull-request.ts';
+import { decodeQueryRouteRequest } from '@fulmar/proxy/api/codec/query-route.ts';
 import { decodeReceiveRequest } from '@fulmar/proxy/api/codec/receive-request.ts';
 import { decodeSendRequest, type SentMessage } from '@fulmar/proxy/api/codec/send-request.ts';
 import { decodeAckRequest, decodeChangeInvisibleRequest } from '@fulmar/proxy/api/codec/settle.ts';
@@ -25,6 +26,11 @@ interface RequestCodec {
 }
 
 const resource = (read: Message) => read && { resourceNamespace: read.resourceNamespace ?? '', name: read.name ?? '' };
+const endpoints = (read: Message) =>
+  read && {
+    scheme: read.scheme ?? 0,
+    addresses: read.addresses.map(({ host = '', port = 0 }: Message) => ({ host, port })),
+  };
 const milliseconds = (time: Message): number | undefined =>
   time && (time.seconds ?? 0) * 1000 + Math.round((time.nanos ?? 0) / 1_000_000);
 
@@ -75,6 +81,11 @@ const CODECS: readonly RequestCodec[] = [
       longPollingMs: milliseconds(read.longPollingTimeout),
     }),
     opaque: ['Broker.endpoints', 'MessageQueue.acceptMessageTypes'],
+  },
+  {
+    request: 'QueryRouteRequest',
+    decode: decodeQueryRouteRequest,
+    expected: (read) => ({ topic: resource(read.topic), endpoints: endpoints(read.endpoints) }),
   },
   {
     request: 'AckMessageRequest',

@@ -15,7 +15,7 @@ process.stdout.on('error', () => process.exit(0));
 
 await takeHeapOfService(process.argv.slice(2), process.env);
 
-const { collectStart } = await import('@fulmar/runtime/memory-limit.ts');
+const { collectAtRest } = await import('@fulmar/runtime/garbage.ts');
 const { endWithParent } = await import('@fulmar/runtime/child-process.ts');
 const { systemRandom } = await import('@fulmar/runtime/clock.ts');
 const { fulmar } = await import('./fulmar.ts');
@@ -53,4 +53,4 @@ process.exitCode = await fulmar(process.argv.slice(2), {
 });
 
 // A service runs now.
-collectStart();
+collectAtRest();

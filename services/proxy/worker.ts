@@ -2,6 +2,7 @@
 // it connections; it ends with its parent.
 import { endWithParent } from '@fulmar/runtime/child-process.ts';
 import { systemTimers } from '@fulmar/runtime/clock.ts';
+import { collectAtRest } from '@fulmar/runtime/garbage.ts';
 import { lastWords } from '@fulmar/runtime/last-words.ts';
 import { createLogger, type LogLevel } from '@fulmar/runtime/logger.ts';
 import { createMetrics } from '@fulmar/runtime/metrics.ts';
@@ -39,6 +40,7 @@ process.noDeprecation = true;
 endWithParent();
 try {
   await work();
+  collectAtRest();
 } catch (problem) {
   lastWords('proxy')(`A worker cannot start: ${problem instanceof Error ? problem.message : String(problem)}`);
   process.exit(1);

@@ -68,17 +68,6 @@ describe('the memory of a process', () => {
     expect(guessed).not.toEqual(right.flags);
   });
 
-  test('loses what its start has left behind, soon after it', () => {
-    const program = `
-      const { collectStart, takeFittingHeap } = await import(${JSON.stringify(MODULE)});
-      takeFittingHeap(0, true);
-      const left = new WeakRef({ made: 'at the start' });
-      collectStart();
-      setTimeout(() => console.log(left.deref() === undefined), 3_000);`;
-    const words = ['--input-type=module', '-e', program];
-    expect(execFileSync(process.execPath, words, { env: {}, encoding: 'utf8' })).toBe('true\n');
-  });
-
   test('keeps a heap that somebody has given it', () => {
     expect(taken(512 * MIB, ['--max-old-space-size=100']).flags).toEqual(['--max-old-space-size=100']);
     expect(taken(512 * MIB, [], { NODE_OPTIONS: '--max-old-space-size=100' }).flags).toEqual([]);

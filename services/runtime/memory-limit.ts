@@ -28,8 +28,6 @@ const YOUNG_FLAG = '--max-semi-space-size';
 const GROWTH_FLAG = '--heap-growing-percent';
 const COLLECT_FLAG = '--expose-gc';
 const OUR_FLAGS = [HEAP_FLAG, YOUNG_FLAG, GROWTH_FLAG, COLLECT_FLAG];
-/** After the first calls, and before anybody looks at how much memory is taken. */
-const COLLECT_AFTER_MS = 1_000;
 
 /** In bytes; `setting` is 0 for none. */
 export function memoryLimit(setting: number, constrainedBytes = process.constrainedMemory()): number {
@@ -89,15 +87,4 @@ export function fittingHeap(limitBytes: number, hasBuffers: boolean): FittingHea
     MALLOC_ARENA_MAX: env.MALLOC_ARENA_MAX ?? '2',
   };
   return { nodeOptions: isHeapGiven() ? execArgv : sized, environment };
-}
-
-/**
- * Collects what the start has left behind, once: as much again as the objects that stay, which V8 leaves lying until
- * the heap has grown to twice its size. Does nothing in a process that was not given its heap by `takeFittingHeap`.
- */
-export function collectStart(): void {
-  setTimeout(
-    () => globalThis.gc?.({ type: 'major', flavor: 'last-resort', execution: 'sync' }),
-    COLLECT_AFTER_MS,
-  ).unref();
 }

@@ -136,11 +136,12 @@ async function measureStanding(servers: readonly MeasuredServer[]): Promise<read
   const measured: Measured[] = [];
   for (const server of servers) {
     note(measured, server, 'start', { start_ms: firstMessageMs(server) });
+    await pause(SETTLE_MS);
     note(measured, server, 'idle', { ...(await standing(server, STANDING_SECONDS)) });
     const seconds = 20;
     const polls = runLoad(server, [
       ...['idle', '--topic', 'bench-r', '--group', 'bench-g', '--consumers', '1000', '--conns', '4'],
-      ...['--seconds', String(seconds), '--warmup', '3'],
+      ...['--seconds', String(seconds), '--warmup', String(POLLS_WARM_SECONDS)],
     ]);
     const { server_cpu_s } = polls.use as { readonly server_cpu_s: number };
     note(measured, server, '1,000 polls', { ...polls, cpu_percent: (100 * server_cpu_s) / seconds });
@@ -148,6 +149,7 @@ async function measureStanding(servers: readonly MeasuredServer[]): Promise<read
       ...['send', '--topic', 'bench', '--count', '1000000', '--size', '1024', '--inflight', '16', '--conns', '4'],
       ...['--batch', '32', '--seconds', '120'],
     ]);
+    await pause(SETTLE_MS);
     note(measured, server, 'after a million messages', { ...(await standing(server, 1)) });
   }
   return measured;

@@ -6,6 +6,7 @@
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { type Case, cases } from './cases.ts';
 import { loadCurveTable, pacedSends } from './load-curve.ts';
@@ -54,6 +55,10 @@ const { values, positionals } = parseArgs({
 });
 
 const STANDING_SECONDS = 15;
+/** After a start, or after much work: what stands still is measured of a server at rest. */
+const SETTLE_MS = 10_000;
+/** Three rounds of polls. */
+const POLLS_WARM_SECONDS = 33;
 
 function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
   if (of.fill > 0) {

@@ -119,10 +119,10 @@ export class Leadership {
     return position >= this.startEnd ? position : 0;
   }
 
-  /** Members of the in-sync set that can be heard, this replica included. */
-  heardMembers(nowMs: number): number {
+  /** Members of the in-sync set that can be heard, this replica included, and without the one that is left out. */
+  heardMembers(nowMs: number, leftOut?: string): number {
     let count = 0;
-    for (const uid of this.inSync) if (uid === this.me || this.isHeard(uid, nowMs)) count++;
+    for (const uid of this.inSync) if (uid !== leftOut && (uid === this.me || this.isHeard(uid, nowMs))) count++;
     return count;
   }
 
@@ -141,7 +141,8 @@ export class Leadership {
     }
     const dropped = this.inSync.find((uid) => uid !== this.me && this.mustLeave(uid, nowMs));
     // Whoever was in when the set fell to its minimum stays electable: the last copies are never declared dispensable.
-    if (dropped === undefined || this.inSync.length - 1 < this.minInSync) return undefined;
+    // Nor is any while too few are heard: nothing would be committed without it either, and another one may be lost.
+    if (dropped === undefined || this.heardMembers(nowMs, dropped) < this.minInSync) return undefined;
     return this.inSync.filter((uid) => uid !== dropped);
   }
 

@@ -1,5 +1,6 @@
 // The services as processes of their own, as an orchestrator runs them: started with flags, watched through their
 // probes, ended by signals. `endAll` of commands.ts ends whatever is left.
+import { randomInt } from 'node:crypto';
 import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { type Command, type Ended, start } from '../commands.ts';
@@ -27,6 +28,10 @@ export interface ServiceProcess {
 }
 
 const PROBE_MS = 2_000;
+/** Connections that begin elsewhere on this machine take their own ports from the second one on. */
+const FIRST_PORT = 20_000;
+const FIRST_EPHEMERAL_PORT = 32_768;
+const given = new Set<number>();
 
 const FULMAR = fileURLToPath(new URL('../../../scripts/fulmar', import.meta.url));
 
@@ -82,12 +87,19 @@ function watch(name: ServiceName, command: Command, port: number, httpPort: numb
 }
 
 /** One that nobody has at the moment. */
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().on('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(FIRST_PORT, FIRST_EPHEMERAL_PORT);
+    if (!given.has(port) && (await isFree(port))) {
+      given.add(port);
+      return port;
+    }
+  }
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer().on('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

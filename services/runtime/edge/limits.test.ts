@@ -247,9 +247,14 @@ describe('memory of requests', () => {
     wire.send(headers(3, requestFields('SendMessage', [['grpc-encoding', 'gzip']])));
     const bomb = message(gzipSync(Buffer.alloc(10_000_000)), 1);
     wire.send(data(3, bomb, FLAG.END_STREAM));
-    await new Promise((resolve) => setTimeout(resolve, 200));
     wire.send(frame(FRAME.WINDOW_UPDATE, 0, 0, uint32(1_000_000)), frame(FRAME.WINDOW_UPDATE, 0, 1, uint32(1_000_000)));
-    const found = outcomes(wire, wire.frames());
+    const frames = wire.frames();
+    const isEnded = (id: number) => frames.some((each) => each.id === id && (each.flags & FLAG.END_STREAM) !== 0);
+    while (!isEnded(1) || !isEnded(3)) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      frames.push(...wire.frames());
+    }
+    const found = outcomes(wire, frames);
     expect(found.get(1)!.body.length).toBe(90_005);
     expect(found.get(3)).toMatchObject({ headers: { 'grpc-status': '8' } });
     expect(wire.ledger.requestBytes).toBe(0);

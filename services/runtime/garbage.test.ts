@@ -36,7 +36,7 @@ describe('garbage is collected', () => {
       const { collectAtRest } = await import(${JSON.stringify(new URL('garbage.ts', import.meta.url).href)});
       let left = new WeakRef({ made: 'at the start' });
       collectAtRest();
-      await pause(2_500);
+      await pause(4_500);
       const isStartGone = left.deref() === undefined;
       const kept = [];
       for (let spins = 0; spins < 1_000; spins++) {

@@ -2,8 +2,8 @@
 // lie until the heap has grown to a multiple of what is alive, so a process at rest would keep what its busiest minute
 // has left behind.
 
-/** After the first calls, and before anybody looks at how much memory is taken. */
-const START_MS = 1_000;
+/** After the first calls, which load what they need, and before anybody looks at how much memory is taken. */
+const START_MS = 3_000;
 const LOOK_MS = 1_000;
 /** Shares of the time in which the event loop has something to do. */
 const BUSY = 0.2;

@@ -40,7 +40,7 @@ describe('what a process may keep in memory', () => {
     expect(heapSizes(256 * MIB, false)).toEqual({ oldSpaceMebibytes: 153, semiSpaceMebibytes: 4, growthPercent: 100 });
     expect(heapSizes(4096 * MIB, true)).toEqual({
       oldSpaceMebibytes: 1720,
-      semiSpaceMebibytes: 8,
+      semiSpaceMebibytes: 16,
       growthPercent: 200,
     });
   });

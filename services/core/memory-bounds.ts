@@ -167,8 +167,8 @@ export function heapSizes(limitBytes: number, hasBuffers: boolean): HeapSizes {
   const mebibytes = Math.max(limitBytes, MEMORY_LIMIT_MIN_BYTES) / MIB;
   return {
     oldSpaceMebibytes: Math.floor(mebibytes * (hasBuffers ? 0.42 : 0.6)),
-    // Larger than 8 MiB serves no faster here, and leaves the memory to others.
-    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), 8),
+    // What is under way is copied each time that it is full. Larger than 16 MiB serves hardly faster here.
+    semiSpaceMebibytes: Math.min(Math.floor(mebibytes / 64), mebibytes >= ROOMY_MEBIBYTES ? 16 : 8),
     growthPercent: mebibytes >= ROOMY_MEBIBYTES ? 200 : 100,
   };
 }

@@ -8,8 +8,8 @@ describe('garbage is collected', () => {
   const looks = (watch: RestWatch, utilizations: readonly number[], bytes: number): readonly boolean[] =>
     utilizations.map((utilization) => watch.isDue(utilization, () => bytes));
 
-  test('once a burst of work has been over for three seconds', () => {
-    const watch = new RestWatch();
+  test('once a burst of work has been over for as long as was asked', () => {
+    const watch = new RestWatch(3);
     watch.collected(30 * MIB);
     expect(looks(watch, [0.9, 0.01, 0.01, 0.01, 0.01], 100 * MIB)).toEqual([false, false, false, true, false]);
     watch.collected(40 * MIB);
@@ -18,14 +18,14 @@ describe('garbage is collected', () => {
   });
 
   test('not between two bursts, and not while there is a little to do', () => {
-    const watch = new RestWatch();
+    const watch = new RestWatch(3);
     watch.collected(30 * MIB);
     expect(looks(watch, [0.9, 0.01, 0.01, 0.9, 0.01, 0.01, 0.1, 0.01, 0.01], 100 * MIB)).not.toContain(true);
     expect(looks(watch, [0.1, 0.1, 0.1, 0.1, 0.1], 100 * MIB)).not.toContain(true);
   });
 
   test('not for less than 32 MiB', () => {
-    const watch = new RestWatch();
+    const watch = new RestWatch(3);
     watch.collected(30 * MIB);
     expect(looks(watch, [0.9, 0.01, 0.01, 0.01], 60 * MIB)).not.toContain(true);
   });
@@ -35,7 +35,7 @@ describe('garbage is collected', () => {
       import { setTimeout as pause } from 'node:timers/promises';
       const { collectAtRest } = await import(${JSON.stringify(new URL('garbage.ts', import.meta.url).href)});
       let left = new WeakRef({ made: 'at the start' });
-      collectAtRest();
+      collectAtRest(3_000);
       await pause(4_500);
       const isStartGone = left.deref() === undefined;
       const kept = [];

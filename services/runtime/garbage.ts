@@ -8,15 +8,21 @@ const LOOK_MS = 1_000;
 /** Shares of the time in which the event loop has something to do. */
 const BUSY = 0.2;
 const CALM = 0.05;
-const CALM_LOOKS = 3;
+/** The collection throws away compiled code, too: requests that come every few seconds should not find it gone. */
+const REST_MS = 60_000;
 /** Less is not worth the pause. */
 const WORTH_BYTES = 32 * 2 ** 20;
 
 /** Says when a burst of work is over. */
 export class RestWatch {
+  readonly #calmLooksWanted: number;
   #wasBusy = false;
   #calmLooks = 0;
   #keptBytes = 0;
+
+  constructor(calmLooksWanted: number) {
+    this.#calmLooksWanted = calmLooksWanted;
+  }
 
   /** `bytes` are those of the heap and of what belongs to it, after a collection. */
   collected(bytes: number): void {
@@ -28,7 +34,7 @@ export class RestWatch {
   isDue(utilization: number, bytes: () => number): boolean {
     if (utilization >= BUSY) this.#wasBusy = true;
     this.#calmLooks = utilization < CALM ? this.#calmLooks + 1 : 0;
-    if (!this.#wasBusy || this.#calmLooks < CALM_LOOKS) return false;
+    if (!this.#wasBusy || this.#calmLooks < this.#calmLooksWanted) return false;
     this.#wasBusy = false;
     return bytes() - this.#keptBytes >= WORTH_BYTES;
   }
@@ -38,10 +44,10 @@ export class RestWatch {
  * Collects what the start has left behind, and from then on what each burst of work has. Does nothing in a process that
  * was not given its heap by `takeFittingHeap`.
  */
-export function collectAtRest(): void {
+export function collectAtRest(restMs = REST_MS): void {
   const { gc } = globalThis;
   if (gc === undefined) return;
-  const watch = new RestWatch();
+  const watch = new RestWatch(restMs / LOOK_MS);
   const collect = (): void => {
     // An ordinary collection gives nothing back to the system.
     gc({ type: 'major', flavor: 'last-resort', execution: 'sync' });

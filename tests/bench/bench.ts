@@ -55,10 +55,12 @@ const { values, positionals } = parseArgs({
 });
 
 const STANDING_SECONDS = 15;
-/** After a start, or after much work: what stands still is measured of a server at rest. */
+/** After a start: what it has left to do is no part of standing still. */
 const SETTLE_MS = 10_000;
-/** Three rounds of polls. */
-const POLLS_WARM_SECONDS = 33;
+/** After much work: a process gives its memory back when it has been at rest for a minute. */
+const REST_MS = 70_000;
+/** Each poll has ended and begun anew once. */
+const POLLS_WARM_SECONDS = 13;
 
 function measure(server: MeasuredServer, of: Case): Record<string, unknown> {
   if (of.fill > 0) {
@@ -154,7 +156,8 @@ async function measureStanding(servers: readonly MeasuredServer[]): Promise<read
       ...['send', '--topic', 'bench', '--count', '1000000', '--size', '1024', '--inflight', '16', '--conns', '4'],
       ...['--batch', '32', '--seconds', '120'],
     ]);
-    await pause(SETTLE_MS);
+    note(measured, server, 'right after a million messages', { ...(await standing(server, 1)) });
+    await pause(REST_MS);
     note(measured, server, 'after a million messages', { ...(await standing(server, 1)) });
   }
   return measured;

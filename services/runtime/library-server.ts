@@ -8,8 +8,7 @@ import type { GrpcServer } from './grpc-server.ts';
 import { registerService } from './grpc-services.ts';
 import { neutraliseTimeout } from './grpc-timeout.ts';
 import { grpcLibrary } from './late-libraries.ts';
-import { openOnePort } from './one-port.ts';
-import { refusals } from './refusals.ts';
+import { openServerPort } from './server-port.ts';
 import { TransportBudget } from './transport-budget.ts';
 
 export async function startLibraryServer(options: NativeServerOptions): Promise<GrpcServer> {
@@ -47,17 +46,7 @@ export async function startLibraryServer(options: NativeServerOptions): Promise<
     budget.track(stream, longPaths.has(headers[':path'] ?? ''));
   });
 
-  const port = await openOnePort({
-    host: options.host,
-    port: options.port,
-    ...(options.source === undefined ? {} : { source: options.source }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-    plaintext: options.plaintext,
-    connectionsMax: limits.connections,
-    handshakeMs: limits.handshakeMs,
-    onConnection: (socket) => injector.injectConnection(socket),
-    onRefused: refusals(logger, observer),
-  });
+  const port = await openServerPort(options, (socket) => injector.injectConnection(socket));
   const sweeper = setInterval(() => {
     const nowMs = performance.now();
     budget.sweep(nowMs);

@@ -5,9 +5,9 @@ import type { KeyPair } from '../certificates.ts';
 import { systemRandom } from '../clock.ts';
 import type { GrpcServer, TransportLimits } from '../grpc-server.ts';
 import type { Health } from '../health.ts';
-import { type ConnectionSource, openOnePort } from '../one-port.ts';
-import { refusals } from '../refusals.ts';
+import type { ConnectionSource } from '../one-port.ts';
 import type { ServiceBinding } from '../rpc.ts';
+import { openServerPort } from '../server-port.ts';
 import { AnswerBudget } from './answer-budget.ts';
 import type { ConnectionLimits } from './connection.ts';
 import { Deadlines } from './deadlines.ts';
@@ -116,20 +116,10 @@ export async function startNativeServer(options: NativeServerOptions): Promise<G
     },
   };
 
-  const port = await openOnePort({
-    host: options.host,
-    port: options.port,
-    ...(options.source === undefined ? {} : { source: options.source }),
-    ...(options.tls === undefined ? {} : { tls: options.tls }),
-    plaintext: options.plaintext,
-    connectionsMax: limits.connections,
-    handshakeMs: limits.handshakeMs,
-    onConnection: (socket) => {
-      ledger.nowMs = performance.now();
-      connections.add(new SocketConnection(socket, services));
-      observeConnections(connections.size);
-    },
-    onRefused: refusals(logger, observer),
+  const port = await openServerPort(options, (socket) => {
+    ledger.nowMs = performance.now();
+    connections.add(new SocketConnection(socket, services));
+    observeConnections(connections.size);
   });
   const sweep = () => {
     ledger.nowMs = performance.now();
